@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A storage: an open journal. Studies and trials (trialog/study.h, trialog/trial.h) stand on the calls here.
+ *
+ * Before you use it:
+ *  - Every acknowledged change is durable when the call returns (unless TL_DURABILITY_RELAXED or _OFF was chosen).
+ *  - A call ends in done, in an error (nothing happened), or in TL_EUNKNOWN (it may have happened: err->seq is the number
+ *    of the operation; look before you repeat it).
+ *  - A journal file may be shared by processes and hosts, and by Optuna's JournalStorage at the same time.
+ *  - After fork the child's handle opens itself anew under a new worker id at its first call. Open trials stay the
+ *    parent's. Do not fork while another thread is inside a call.
+ *  - Calls that write wait for the journal's lock at most `timeout_ms`. Reading takes no lock.
+ */
+#ifndef TRIALOG_STORAGE_H
+#define TRIALOG_STORAGE_H
+
+#include <trialog/dist.h>
+#include <trialog/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- opening ---- */
+
+enum tl_durability {
+    TL_DURABILITY_FULL = 0,    /* flushed before the call returns */
+    TL_DURABILITY_RELAXED = 1, /* flushed at most every second and at close */
+    TL_DURABILITY_OFF = 2      /* left to the operating system */
+};
+enum tl_lock_mode {
+    TL_LOCK_BOTH = 0,  /* kernel lock and Optuna's lock file: safe with Optuna's workers on the same file */
+    TL_LOCK_KERNEL = 1 /* kernel lock only: faster, and only when no Optuna process writes */
+};
+
+/* Events without a caller; see trialog(1), EVENTS. `event` is a name such as "LOCK_WAIT". Called from any thread. */
+struct tl_log_sink {
+    void (*emit)(void *ctx, int level, const char *event, const char *message);
+    void *ctx;
+    int level; /* lowest level wanted: 0 debug, 1 info, 2 warning */
+};
+
+struct tl_storage_options {
+    size_t size; /* sizeof(struct tl_storage_options) */
+    enum tl_durability durability;
+    enum tl_lock_mode lock;
+    int64_t timeout_ms;      /* longest wait for the lock; 0: 60,000; < 0: no limit */
+    int64_t grace_ms;        /* age at which a foreign lock file counts as abandoned; 0: 30,000; at least 3,000 */
+    bool read_only;          /* nothing is written, not even a snapshot; the journal must exist */
+    bool must_exist;         /* do not create a missing journal */
+    bool allow_damaged;      /* write although a line in the middle is damaged */
+    bool no_snapshot;        /* neither load nor write snapshots */
+    const char *worker_id;   /* for tests: this worker id instead of a fresh UUID */
+    const struct tl_log_sink *log; /* borrowed until tl_storage_close */
+    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; true ends the wait with TL_ECANCELLED */
+    void *cancelled_ctx;
+};
+#define TL_STORAGE_OPTIONS_INIT {sizeof(struct tl_storage_options)}
+
+/* Opens a journal: a path of a file, "memory://" (this handle's own), "memory://NAME" (shared inside the process). `options`
+ * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.
+ * Errors: TL_EUNSUPPORTED (unknown URL), TL_EACCESS, TL_EIO, TL_ENOTFOUND, TL_ENOMEM. */
+int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
+/* Flushes, writes a snapshot if one is due, frees. NULL is fine. Views, studies and trials must be freed before. */
+void tl_storage_close(tl_storage *storage);
+/* Reads what is new. Every other call that reads does it too. */
+int tl_storage_sync(tl_storage *storage, struct tl_err *err);
+/* Waits until the journal may have news, at most timeout_ms. */
+int tl_storage_wait(tl_storage *storage, int64_t timeout_ms, struct tl_err *err);
+/* Writes a snapshot now, whatever the policy says. TL_EUNSUPPORTED where there is none. */
+int tl_storage_snapshot(tl_storage *storage, struct tl_err *err);
+/* Replaces the allocator of the whole process; before any other call. NULL functions restore malloc. */
+void tl_set_allocator(void *(*alloc)(size_t, void *), void *(*resize)(void *, size_t, void *),
+                      void (*release)(void *, void *), void *ctx);
+
+struct tl_storage_stats {
+    size_t size;
+    uint64_t seq;            /* operations applied */
+    uint64_t operations;     /* written by this handle */
+    uint64_t appends;        /* writes; several operations may share one */
+    uint64_t flushes;
+    uint64_t lines_read;     /* replayed, own ones that came back included */
+    uint64_t bytes_read;
+    uint64_t odd_lines, bad_lines;
+    uint64_t lock_waits_ns;  /* time spent waiting for the lock */
+    uint64_t snapshot_seq;   /* operations that came from a snapshot */
+    bool damaged;            /* a line in the middle is damaged: writing is refused */
+};
+void tl_storage_get_stats(tl_storage *storage, struct tl_storage_stats *out);
+/* Text such as "file locking=ofd+file fence=none durability=full", NUL-terminated, cut to n. */
+void tl_storage_describe(tl_storage *storage, char *out, size_t n);
+
+/* ---- operations by id (what an adapter for another framework needs) ---- */
+
+/* A trial to be created: everything may be left out. Strings and arrays are copied during the call. Parameters are checked
+ * against the study's earlier distributions. */
+struct tl_param_spec {
+    const char *name;
+    double internal;
+    const struct tl_dist *dist;
+};
+struct tl_attr_spec {
+    enum tl_attr_kind kind;
+    const char *key;
+    const char *json; /* JSON text */
+};
+struct tl_report_spec {
+    int64_t step;
+    double value;
+};
+struct tl_trial_spec {
+    size_t size;
+    enum tl_state state;
+    const double *values; /* NULL: none */
+    size_t n_values;
+    struct tl_time start, complete; /* not set: start is now for RUNNING, complete is now for finished states */
+    const struct tl_param_spec *params;
+    size_t n_params;
+    const struct tl_attr_spec *attrs;
+    size_t n_attrs;
+    const struct tl_report_spec *reports;
+    size_t n_reports;
+};
+#define TL_TRIAL_SPEC_INIT {sizeof(struct tl_trial_spec)}
+
+/* Errors of all: TL_ENOTFOUND (unknown id), TL_EFINISHED, TL_EINCOMPATIBLE, TL_EINVAL, TL_ELOCKED, TL_EIO, TL_ENOSPC, TL_EUNKNOWN,
+ * TL_ECORRUPT (journal damaged), TL_EPOISONED, TL_ENOMEM. All block for one append. */
+int tl_storage_create_study(tl_storage *storage, const char *name, const enum tl_direction *directions, size_t n_directions,
+                            int64_t *study_id, struct tl_err *err); /* TL_EEXISTS: the name is in use */
+int tl_storage_delete_study(tl_storage *storage, int64_t study_id, struct tl_err *err);
+int tl_storage_find_study(tl_storage *storage, const char *name, int64_t *study_id, struct tl_err *err);
+int tl_storage_set_study_attr(tl_storage *storage, int64_t study_id, enum tl_attr_kind kind, const char *key,
+                              const char *json, struct tl_err *err);
+/* `spec` NULL: a RUNNING trial that starts now. */
+int tl_storage_create_trial(tl_storage *storage, int64_t study_id, const struct tl_trial_spec *spec, int64_t *trial_id,
+                            int64_t *number, struct tl_err *err);
+int tl_storage_set_param(tl_storage *storage, int64_t trial_id, const char *name, double internal,
+                         const struct tl_dist *dist, struct tl_err *err);
+/* Values: NULL leaves them as they are. `*updated` is false when the state was to be RUNNING and somebody else runs the
+ * trial already (not an error); it may be NULL. */
+int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_state state, const double *values, size_t n_values,
+                         bool *updated, struct tl_err *err);
+int tl_storage_report(tl_storage *storage, int64_t trial_id, int64_t step, double value, struct tl_err *err);
+int tl_storage_set_trial_attr(tl_storage *storage, int64_t trial_id, enum tl_attr_kind kind, const char *key,
+                              const char *json, struct tl_err *err);
+
+/* ---- reading ---- */
+
+/* Studies that are not deleted, by id. For each one `each` gets the id, which tl_view_open takes. Non-zero ends the walk
+ * and is returned. */
+int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
+                          struct tl_err *err);
+
+/* A picture of one study at one position of the journal. It never changes; taking it costs O(unfinished trials), and neither
+ * it nor reading it blocks writers. Everything it hands out is borrowed until tl_view_close. `fresh`: read news first. */
+int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err);
+void tl_view_close(tl_view *view);
+
+uint64_t tl_view_seq(const tl_view *view);
+int64_t tl_view_study_id(const tl_view *view);
+const char *tl_view_study_name(const tl_view *view);
+const enum tl_direction *tl_view_directions(const tl_view *view, size_t *n);
+size_t tl_view_n_trials(const tl_view *view);
+size_t tl_view_count(const tl_view *view, enum tl_state state);
+/* Number of the best COMPLETE trial of a single-objective study (lowest number on a tie, infeasible trials left out when
+ * constraints are known); -1 when there is none or the study has several objectives. O(1). */
+int64_t tl_view_best(const tl_view *view);
+/* Numbers of the trials on the Pareto front, ascending; borrowed. */
+const int64_t *tl_view_front(const tl_view *view, size_t *n);
+/* Earliest start over all trials; not set when there is none. */
+struct tl_time tl_view_start(const tl_view *view);
+
+struct tl_attr {
+    enum tl_attr_kind kind;
+    struct { const char *s; size_t len; } key, json;
+};
+/* The study's attributes in the order in which they were first set. */
+const struct tl_attr *tl_view_study_attrs(const tl_view *view, size_t *n);
+
+struct tl_param {
+    struct { const char *s; size_t len; } name;
+    double internal;
+    bool has_value; /* false: only the distribution is known (templates written by Optuna) */
+    const struct tl_dist *dist;
+    struct { const char *s; size_t len; } dist_text; /* as it stands in the journal */
+};
+struct tl_report {
+    int64_t step;
+    double value;
+};
+/* One trial. Lists are in the order in which their entries were first set. */
+struct tl_frozen_trial {
+    int64_t id, number;
+    enum tl_state state;
+    struct tl_time start, complete;
+    bool has_values;
+    const double *values;
+    size_t n_values;
+    const struct tl_param *params;
+    size_t n_params;
+    const struct tl_attr *attrs; /* user and system */
+    size_t n_attrs;
+    const struct tl_report *reports;
+    size_t n_reports;
+    void *memory; /* private */
+};
+#define TL_FROZEN_TRIAL_INIT {0}
+/* Reads trial `number` into `out`, which is reused from call to call and freed with tl_frozen_release; what it points to
+ * stays valid until the next call with the same `out`. TL_ENOTFOUND: no such number. */
+int tl_view_trial(const tl_view *view, int64_t number, struct tl_frozen_trial *out, struct tl_err *err);
+void tl_frozen_release(struct tl_frozen_trial *trial);
+/* State only, without the rest; -1: no such number. */
+int tl_view_trial_state(const tl_view *view, int64_t number);
+/* The last reported step and value; false when nothing was reported. */
+bool tl_view_last_report(const tl_view *view, int64_t number, struct tl_report *out);
+
+/* Parameters whose distribution is equal in all COMPLETE (and PRUNED, if asked) trials, sorted by name. */
+const struct tl_param *tl_view_search_space(const tl_view *view, bool include_pruned, size_t *n);
+
+/* ---- columns: all finished trials at once, without copying ---- */
+
+/* Finished trials are rows, in the order in which they finished. */
+size_t tl_view_n_rows(const tl_view *view);
+struct tl_row {
+    int64_t number;
+    enum tl_state state;
+    const double *values; /* n_values, NULL when it has none */
+    size_t n_values;
+};
+void tl_view_row(const tl_view *view, size_t row, struct tl_row *out);
+/* A parameter's column: -1 when no finished trial has it. */
+int64_t tl_view_column(const tl_view *view, const char *name);
+/* 64 rows from row 64 * block: bit i of the result says whether row 64 * block + i has the parameter; values[i] is its
+ * internal value. `*values` is NULL when the result is 0. */
+uint64_t tl_view_block(const tl_view *view, int64_t column, size_t block, const double **values);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Studies: create, load, ask and tell, the queue, the best trials, and the optimisation loop.
+ */
+#ifndef TRIALOG_STUDY_H
+#define TRIALOG_STUDY_H
+
+#include <trialog/pruner.h>
+#include <trialog/sampler.h>
+#include <trialog/storage.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tl_study_options {
+    size_t size; /* sizeof(struct tl_study_options) */
+    const enum tl_direction *directions; /* NULL: one objective, minimise */
+    size_t n_directions;
+    bool load_if_exists; /* a study of this name is loaded; its directions must then be equal or left out here */
+    bool maximize;       /* shorthand for one objective to maximise when `directions` is NULL */
+    tl_sampler *sampler; /* borrowed until tl_study_free; NULL: random with a seed of its own */
+    tl_pruner *pruner;   /* borrowed until tl_study_free; NULL: never prunes */
+};
+#define TL_STUDY_OPTIONS_INIT {sizeof(struct tl_study_options)}
+
+/* `name` NULL: "no-name-" and a UUID. `*out`: owned by the caller, free with tl_study_free; the storage must outlive it. */
+int tl_study_create(tl_storage *storage, const char *name, const struct tl_study_options *options, tl_study **out,
+                    struct tl_err *err);
+int tl_study_load(tl_storage *storage, const char *name, const struct tl_study_options *options, tl_study **out,
+                  struct tl_err *err);
+void tl_study_free(tl_study *study);
+int tl_study_delete(tl_storage *storage, const char *name, struct tl_err *err);
+/* Copies a study with all its trials, attributes and times to another storage (or the same under another name); unfinished
+ * trials are copied as they are. `to_name` NULL: the same name. Errors: TL_EEXISTS. */
+int tl_study_copy(tl_storage *from, const char *name, tl_storage *to, const char *to_name, struct tl_err *err);
+
+int64_t tl_study_id(const tl_study *study);
+const char *tl_study_name(const tl_study *study);
+tl_storage *tl_study_storage(const tl_study *study);
+int tl_study_set_attr(tl_study *study, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err);
+/* A fresh view; free with tl_view_close. */
+int tl_study_view(tl_study *study, tl_view **out, struct tl_err *err);
+/* Number and value of the best trial; TL_ENOTFOUND when no trial is COMPLETE, TL_EINVAL with several objectives. */
+int tl_study_best(tl_study *study, int64_t *number, double *value, struct tl_err *err);
+
+struct tl_ask_options {
+    size_t size;
+    /* Define-and-run: these parameters are chosen before the trial is created and travel with it in one operation. */
+    const struct tl_param_spec *space; /* `internal` is ignored */
+    size_t n_space;
+    /* The study's budget: the trial is only created while fewer than `budget` trials count (running and finished ones; FAIL
+     * ones not when refund_failed). 0: no limit. Decided under the journal's lock, so that all workers together meet it
+     * exactly. TL_EEXHAUSTED when it is used up. */
+    uint64_t budget;
+    bool refund_failed;
+};
+#define TL_ASK_OPTIONS_INIT {sizeof(struct tl_ask_options)}
+
+/* The next trial: the oldest WAITING one if there is any, else a new one. `options` may be NULL. `*out`: owned by the caller, end
+ * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append. Errors: TL_EEXHAUSTED (grid or budget
+ * used up). */
+int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err);
+
+/* Ends a trial and frees it, whatever the result. `state` COMPLETE wants one value per objective; a NaN or a wrong number of
+ * values makes it FAIL (`*final`, may be NULL, says what it became). PRUNED without values takes the last report's. */
+int tl_study_tell(tl_study *study, tl_trial *trial, enum tl_state state, const double *values, size_t n_values,
+                  enum tl_state *final, struct tl_err *err);
+/* The same by number, for a trial asked elsewhere. skip_if_finished: a finished trial is no error. */
+int tl_study_tell_number(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values,
+                         bool skip_if_finished, enum tl_state *final, struct tl_err *err);
+
+/* Puts a trial into the queue with some parameters fixed (external values). `user_attrs` may be NULL. skip_if_exists: nothing
+ * happens when a trial with equal fixed parameters is there already, decided under the lock. `*number` is -1 then. */
+struct tl_fixed_param {
+    const char *name;
+    struct tl_value value;
+};
+int tl_study_enqueue(tl_study *study, const struct tl_fixed_param *params, size_t n_params,
+                     const struct tl_attr_spec *user_attrs, size_t n_attrs, bool skip_if_exists, int64_t *number,
+                     struct tl_err *err);
+/* Adds a trial that ran elsewhere; `spec->state` says how it ended. */
+int tl_study_add_trial(tl_study *study, const struct tl_trial_spec *spec, int64_t *number, struct tl_err *err);
+
+/* The objective: puts its values into `values` (one per objective) and returns 0; TL_PRUNE when it stopped because
+ * tl_trial_should_prune said so; anything else records the trial as FAIL. */
+#define TL_PRUNE 1
+typedef int tl_objective(tl_trial *trial, double *values, void *ctx);
+
+struct tl_optimize_options {
+    size_t size;
+    uint64_t n_trials;   /* of this call; 0: no limit */
+    uint64_t budget;     /* of the study over all workers; 0: no limit; see tl_ask_options */
+    bool refund_failed;
+    int64_t timeout_ms;  /* no new trial is started after it; 0: no limit */
+    unsigned n_threads;  /* 0: 1 */
+    /* After each trial of this call, one at a time, in the thread that ran it. Non-zero stops the loop like tl_study_stop. */
+    int (*callback)(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values, void *ctx);
+    void *callback_ctx;
+};
+#define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options)}
+/* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. A storage error ends it and is
+ * returned after the running trials ended. */
+int tl_study_optimize(tl_study *study, tl_objective *objective, void *ctx, const struct tl_optimize_options *options,
+                      struct tl_err *err);
+/* From any thread, callback or signal handler: running trials finish, no new one starts. */
+void tl_study_stop(tl_study *study);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every system call that the library makes, in one replaceable table. os.c is the only file that calls the system;
+ * a test compares the library's undefined symbols with that promise. EINTR is handled in os.c and nowhere else.
+ *
+ * Each entry returns what the call returns, or -1 with the errno negated: -ENOSPC. (No caller looks at errno.)
+ */
+#ifndef TL_OS_H
+#define TL_OS_H
+
+#include "base/base.h"
+
+#include <sys/types.h>
+
+struct os_stat {
+    uint64_t dev, ino, size, nlink;
+    int64_t mtime_ns; /* by the file system's clock */
+    uint32_t mode;
+    bool is_link, is_dir, is_file;
+};
+
+/* What kind of file system a path lies on. */
+enum os_fs { OS_FS_LOCAL, OS_FS_NFS, OS_FS_LUSTRE, OS_FS_SMB, OS_FS_FUSE, OS_FS_OTHER_NETWORK };
+
+enum os_lock { OS_LOCK_TRY, OS_LOCK_RELEASE };
+
+struct os_table {
+    int (*open)(const char *path, int flags, uint32_t mode);
+    int (*close)(int fd);
+    int64_t (*read)(int fd, void *bytes, size_t n);
+    int64_t (*pread)(int fd, void *bytes, size_t n, uint64_t offset);
+    int64_t (*write)(int fd, const void *bytes, size_t n); /* may be short */
+    int (*sync)(int fd, bool data_only);
+    int (*truncate)(int fd, uint64_t size);
+    int (*stat)(const char *path, bool follow, struct os_stat *out);
+    int (*fstat)(int fd, struct os_stat *out);
+    int (*rename)(const char *from, const char *to);
+    int (*link)(const char *from, const char *to);
+    int (*symlink)(const char *target, const char *path);
+    int64_t (*readlink)(const char *path, char *out, size_t n); /* not terminated */
+    int (*unlink)(const char *path);
+    int (*touch)(const char *path); /* sets its time to now, by the file system's clock where it has one */
+    int (*dir_list)(const char *path, int (*each)(const char *name, void *ctx), void *ctx);
+    int (*lock)(int fd, enum os_lock what); /* whole file, exclusive, open-file-description lock; -EAGAIN when taken, -ENOSYS/-ENOLCK when the file system has none */
+    int (*lock_wait)(int fd); /* the same, waiting without limit: only from a thread made for it */
+    int (*fs_kind)(const char *path, enum os_fs *out);
+    int64_t (*realpath)(const char *path, char *out, size_t n);
+    int (*fadvise_drop)(int fd); /* forget cached pages */
+
+    int64_t (*monotonic_ns)(void);
+    int64_t (*boottime_ns)(void); /* goes on while the machine sleeps */
+    int64_t (*realtime_us)(void);
+    void (*sleep_ns)(int64_t ns);
+    int (*random)(void *bytes, size_t n);
+    int (*hostname)(char *out, size_t n);
+    int (*boot_id)(char *out, size_t n); /* text naming this boot of the machine and the process-id namespace */
+    int64_t (*pid)(void);
+    int (*process_start)(int64_t pid, uint64_t *ticks); /* start time since boot; -ESRCH when there is no such process */
+    int (*process_alive)(int64_t pid); /* 1, 0 */
+    const char *(*env)(const char *name);
+};
+
+/* The table in use: the system's own unless a test put another one there. Read it afresh at each call. */
+extern const struct os_table *os;
+extern const struct os_table os_system;
+void os_use(const struct os_table *table); /* NULL: the system's own */
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The store: one journal, one state, one way to write (store_commit) and one way to read (store_lock_state after
+ * store_refresh, or a tl_view). Everything above speaks to a journal through this header only.
+ *
+ * Locks, in the order in which they may be taken:
+ *   commit queue -> backend's own guard -> state lock.
+ * The state is only changed by the thread that holds the state lock inside a backend callback; decide() runs there too, so it
+ * may read the state freely.
+ */
+#ifndef TL_STORE_H
+#define TL_STORE_H
+
+#include "base/mem.h"
+#include "model/state.h"
+#include <trialog/storage.h>
+
+/* A group of operations that is written in one append, in order, and applied together. */
+struct commit {
+    /* (optional) Runs inside the journal's critical section on the state at its head, possibly more than once (each time from
+     * the start: the arena is reset before). Fills in `ops`, memory from `arena`. A non-zero return ends this commit with that
+     * code and writes nothing of it; TL_OK with n_ops 0 writes nothing and succeeds. */
+    int (*decide)(struct commit *c, const struct state *s, struct tl_err *err);
+    void *ctx;
+    struct arena arena;
+    struct op *ops; /* worker and n are filled in by the store; strings must stay valid until store_commit returns */
+    size_t n_ops;
+
+    /* results */
+    struct applied *applied; /* n_ops, in the arena */
+    int code;                /* 0, or the first operation's failure, or why nothing was written */
+    struct tl_err err;
+    uint64_t first_n; /* number of the first operation, for TL_EUNKNOWN */
+
+    /* private */
+    struct commit *next;
+    int phase;
+    uint64_t flush_token;
+};
+
+/* Writes and applies; blocks until durable (as the storage's durability says). Threads that come together share one append.
+ * An operation that the replay rules reject is an error of this call (applied[i].verdict says which), but it stands in the log;
+ * later operations of the group are applied all the same, as on every other reader. */
+int store_commit(tl_storage *storage, struct commit *c, struct tl_err *err);
+void commit_release(struct commit *c);
+
+/* Brings the state up to the journal's head. */
+int store_refresh(tl_storage *storage, struct tl_err *err);
+/* The current state, locked against changes until store_unlock_state. Keep it short: writers wait. */
+struct state *store_lock_state(tl_storage *storage);
+void store_unlock_state(tl_storage *storage);
+
+/* Now, in the form of the columns' times. */
+struct tl_time store_now(void);
+const struct tl_log_sink *store_log(tl_storage *storage);
+/* The worker id of this handle in this process. Copied into `out`. */
+void store_worker(tl_storage *storage, char out[64]);
+
+#endif

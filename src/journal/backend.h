@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The seam between the engine and where a journal lies. A backend moves whole lines; it knows nothing of studies.
+ *
+ * Contract, checked around every call by backend.c in test builds: lines are delivered once each, in order, without gaps,
+ * starting where the handle's position stands; what a call delivers before it fails stays delivered; outs are
+ * untouched on failure. append is called by one thread at a time, and so is read; but a read may come while another
+ * thread is inside append or flush, so the backend guards its own position. Callbacks run under that guard: they must
+ * not call the backend.
+ */
+#ifndef TL_BACKEND_H
+#define TL_BACKEND_H
+
+#include "base/base.h"
+#include "base/buf.h"
+
+struct backend;
+struct tl_storage_options;
+
+/* Foreign or own lines that the handle has not seen yet: `bytes` holds `n` bytes of whole lines, each ended by '\n'. `offset`
+ * is the byte offset of the first one in the journal (-1 where there is none). Returns 0 or a code that ends the call. */
+typedef int deliver_fn(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err);
+/* The backend lost its place (file replaced, shortened, restored backup): everything delivered so far is void, and lines
+ * come again from seq 0. */
+typedef int rewind_fn(void *ctx, const char *why, struct tl_err *err);
+
+struct deliver {
+    void *ctx;
+    deliver_fn *lines;
+    rewind_fn *rewind;
+};
+
+/* How an append ended. */
+enum outcome {
+    OUTCOME_DONE,    /* written; durable once flush says so */
+    OUTCOME_NOTHING, /* compose had nothing to write */
+    OUTCOME_ERROR,   /* definitely nothing of ours is in the journal, or `written` whole lines are */
+    OUTCOME_UNKNOWN, /* perhaps */
+};
+
+struct append {
+    struct deliver deliver;
+    /* Called inside the critical section, after everything older has been delivered: decides on the state at the head
+     * and puts whole lines into `out`. May be called again when a backend has to try anew; each call starts with an
+     * empty `out`. A non-zero return ends the append with nothing written. */
+    int (*compose)(void *ctx, struct buf *out, struct tl_err *err);
+    int64_t timeout_ms; /* for the lock; < 0: no limit */
+    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never */
+
+    /* results */
+    enum outcome outcome;
+    size_t written;   /* whole lines of ours that landed */
+    uint64_t flush_token; /* for flush */
+};
+
+/* A position in the journal that a snapshot can be bound to. */
+struct backend_mark {
+    uint64_t seq;    /* lines before it */
+    uint64_t offset; /* bytes before it */
+    uint8_t id[48];  /* what else the backend checks (hashes of the head and of the tail before `offset`) */
+};
+
+struct backend_ops {
+    size_t size; /* sizeof(struct backend_ops) */
+    const char *name;
+    /* required */
+    void (*close)(struct backend *b);
+    /* required: lines that are new since the handle's position */
+    int (*read)(struct backend *b, const struct deliver *d, struct tl_err *err);
+    /* required: exclusion, news, compose, one write, release. After OUTCOME_DONE the handle's position is behind our lines,
+     * and they are not delivered: the caller knows them. */
+    int (*append)(struct backend *b, struct append *a, struct tl_err *err);
+    /* (optional) makes everything up to an append's token durable; several threads may call it at once; without it an
+     * append is durable when it returns. TL_EUNKNOWN: the flush failed; the handle is then fenced. */
+    int (*flush)(struct backend *b, uint64_t token, struct tl_err *err);
+    /* (optional) waits until there may be news, at most timeout_ms: 1 perhaps, 0 time is up */
+    int (*wait)(struct backend *b, int64_t timeout_ms, struct tl_err *err);
+    /* (optional) snapshots: `mark` names the handle's position (call it while no append or read is under way); load hands
+     * the image beside the journal to `parse` if it belongs to this journal, and on success moves the position behind it (1
+     * loaded, 0 none or not usable, which is logged); save writes one for an earlier mark, safely replacing the old one. */
+    int (*mark)(struct backend *b, struct backend_mark *out);
+    int (*snapshot_load)(struct backend *b, int (*parse)(void *ctx, const char *image, size_t n, struct tl_err *err),
+                         void *ctx, struct tl_err *err);
+    int (*snapshot_save)(struct backend *b, const struct backend_mark *at, struct str image, struct tl_err *err);
+    /* (optional) after fork: drops inherited descriptors and locks without releasing them for the parent */
+    void (*forked)(struct backend *b);
+    /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */
+    void (*describe)(struct backend *b, struct buf *out);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+};
+
+/* Opens the backend that a URL or path names. The journal is created when missing unless the options say read-only. */
+int backend_open(const char *url, const struct tl_storage_options *options, struct backend **out, struct tl_err *err);
+
+#endif
