@@ -43,6 +43,8 @@ bool svec_reserve(struct svec *v, size_t len) TL_USE_RESULT;
  * loops, images and copies. */
 void *svec_run(const struct svec *v, size_t i, size_t *n);
 void svec_release(struct svec *v);
+/* Empties it but keeps the first segment for reuse; its elements are not zeroed, svec_push does that. */
+void svec_reset(struct svec *v);
 
 /* Byte space with stable addresses and 64-bit offsets: objects of any size that end with their owner. An object never
  * straddles a segment. Offset 0 is never handed out, so it can mean "none". */
@@ -59,7 +61,7 @@ static inline void *space_at(const struct space *s, uint64_t offset)
     uint64_t first = ((UINT64_C(1) << k) - 1u) * SPACE_FIRST;
     return s->segment[k] + (offset - first);
 }
-/* Bytes in the segments up to `end` that may hold objects: for images. */
+void space_reset(struct space *s); /* empties it, keeps the segments */
 void space_release(struct space *s);
 
 #endif

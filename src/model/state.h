@@ -76,58 +76,70 @@ struct report_entry {
     int64_t step;
     double value;
 };
+enum list_kind { LIST_PARAMS, LIST_ATTRS, LIST_REPORTS };
 struct grow_list {
     atomic_int refs;
-    size_t elem;
+    enum list_kind kind;
     struct svec entries;
     struct space bytes;   /* values of attributes */
-    struct map64 latest;  /* key -> index of its newest entry; kept from the 9th entry on; the writer's own */
+    struct map64 latest;  /* key -> index of its newest entry; only from the 9th entry on; the writer's own */
     size_t n_distinct;
+    struct grow_list *next_free; /* in the state's pool */
 };
-struct list_ref { /* what a reader sees of a list: entries [0, n) */
+struct list_ref { /* what a reader sees of a list: entries [0, n), of which `distinct` are not replaced by later ones */
     struct grow_list *list; /* NULL when empty */
-    size_t n;
+    size_t n, distinct;
 };
 
-/* An unfinished trial. */
+/* An unfinished trial. Readers hold copies of this struct with references to its lists. */
 struct live_trial {
     int64_t id;
     uint32_t number;
     uint8_t state;
+    bool has_values;
     uint32_t owner; /* interned worker whose operation made it RUNNING, INTERN_NONE for none */
     int64_t start, complete; /* packed */
-    bool has_values;
     struct list_ref params, attrs, reports;
+    const double *values; /* n_values, in the study's space: replaced, never changed */
     size_t n_values;
-    double *values; /* n_values; a block that is replaced, never changed (freed with the study) */
 };
 
 /* ---- finished trials ---- */
 
 #define BLOCK 64u /* rows in a column block */
 struct column_block {
-    uint64_t present; /* bit i: row i of the block has the parameter */
-    uint64_t all_present_dist; /* number of the distribution when all rows share it, else 0 and `dists` counts */
-    uint32_t *dists;  /* BLOCK numbers or NULL */
+    _Atomic uint64_t present;   /* bit i: row i of the block has a value */
+    _Atomic(uint32_t *) dists;  /* BLOCK numbers, or NULL when all rows share `dist` */
+    uint32_t dist;
+    uint32_t any; /* a row was written */
     double values[BLOCK];
 };
 struct column {
     uint32_t name;
-    struct svec blocks; /* struct column_block *, NULL where no row of the block has the parameter */
+    atomic_size_t n_blocks;
+    struct svec blocks; /* _Atomic(struct column_block *), NULL where no row of the block has the parameter */
 };
 
-/* A finished trial's attributes and reports are runs in the study's `space`; see state_row.c for the bytes. */
+/* Which parameters a trial has, in which order: shared by all trials that agree. Entry: index of the column, with SHAPE_NO_VALUE
+ * when only the distribution is known. */
+struct shape {
+    uint32_t *columns; /* in the study's space */
+    uint32_t n;
+    uint32_t hash;
+};
+#define SHAPE_NO_VALUE UINT32_C(0x80000000)
+
+/* A finished trial. Attributes and reports are runs in the study's `bytes`; row.c knows their form. */
 struct row {
     uint32_t number;
     uint8_t state;
     bool has_values;
-    uint16_t n_values;
-    uint32_t owner;
+    uint16_t n_values; /* cut to 65,535 */
+    uint32_t owner, shape;
     int64_t id;
     int64_t start, complete; /* packed */
-    uint64_t values;  /* n_values > 1: offset in space of the doubles */
-    double value;     /* n_values == 1 */
-    uint64_t params;  /* offset of the order of parameters (count, then name numbers), 0: column order of the study's usual list */
+    double value;    /* the first value */
+    uint64_t values; /* n_values > 1: offset of the doubles */
     uint64_t attrs, reports; /* offsets, 0: none */
 };
 
@@ -141,8 +153,15 @@ struct search_space {
     bool started; /* false: no trial folded yet */
 };
 
-struct study {
+/* Rows on the Pareto front, ordered by the first objective. Shared with views: copied before a change when somebody else
+ * holds it. */
+struct front {
     atomic_int refs;
+    size_t n, cap;
+    uint32_t rows[];
+};
+
+struct study {
     int64_t id;
     bool deleted;
     struct str name; /* owned */
@@ -158,7 +177,9 @@ struct study {
     struct svec rows;    /* struct row */
     struct svec columns; /* struct column, in the order in which parameters were first seen */
     struct map64 column_of; /* name -> index; the writer's own */
-    struct space bytes;  /* runs of finished trials */
+    struct svec shapes;  /* struct shape */
+    struct map64 shape_of; /* hash -> index of the newest shape with it; the writer's own */
+    struct space bytes;  /* runs, shapes, column blocks: all that ends with the study */
 
     struct live_trial **live; /* unfinished trials, in no order; index in slots */
     size_t n_live, cap_live;
@@ -168,8 +189,7 @@ struct study {
     size_t n_waiting, cap_waiting;
 
     int64_t best;            /* row of the best trial of a single objective, -1 for none */
-    uint32_t *front;         /* rows of the Pareto front, ordered by the first objective */
-    size_t n_front, cap_front;
+    struct front *front;     /* NULL when empty */
     struct search_space complete_space, pruned_space; /* COMPLETE; COMPLETE and PRUNED */
     uint64_t version;        /* counts changes */
 };
@@ -192,6 +212,9 @@ struct state {
     size_t n_studies;      /* that are not deleted */
     struct svec trials;    /* struct trial_place, by trial id */
     uint64_t n_odd;        /* operations with V_ODD */
+    uint32_t constraints_key; /* interned "constraints": the system attribute that holds them */
+    struct grow_list *pool;   /* lists to reuse */
+    uint32_t last_worker;     /* memo of the last worker looked up */
     bool broken;           /* an allocation failed in the middle of an apply: throw away and replay */
 };
 
@@ -221,9 +244,50 @@ int64_t study_first_waiting(struct study *st);
 uint32_t study_first_dist(const struct study *st, uint32_t name);
 const struct column *study_column(const struct study *st, uint32_t name); /* NULL: no finished trial has it */
 
-struct study *study_ref(struct study *st);
-void study_unref(struct study *st);
-void list_ref_drop(struct list_ref r);
-struct list_ref list_ref_get(struct list_ref r); /* another reference */
+void front_drop(struct front *f); /* NULL is fine */
+
+/* ---- lists (live.c) ---- */
+/* Adds or replaces an entry; the list is made on first use. `json` of an attribute is copied. false: out of memory. */
+bool list_put(struct state *s, struct list_ref *r, enum list_kind kind, const void *entry) TL_USE_RESULT;
+/* Newest entry for a key, NULL when there is none: O(1). Writer only. */
+const void *list_find(const struct list_ref *r, uint64_t key);
+static inline uint64_t list_key_param(uint32_t name)
+{
+    return name;
+}
+static inline uint64_t list_key_attr(uint32_t key, unsigned kind)
+{
+    return (uint64_t)key * 2 + kind;
+}
+static inline uint64_t list_key_report(int64_t step)
+{
+    return (uint64_t)step;
+}
+/* The list as a reader wants it: newest entry of each key, in the order in which the keys first came. Entries are pointers into
+ * the list; `out` has room for r->distinct. false: out of memory. */
+bool list_collect(const struct list_ref *r, const void **out) TL_USE_RESULT;
+struct list_ref list_ref_get(const struct list_ref *r); /* another reference */
+void list_ref_drop(struct list_ref *r);
+/* The writer is done with a list: kept for reuse when nobody else holds it. */
+void list_recycle(struct state *s, struct list_ref *r);
+void list_pool_release(struct state *s);
+
+/* ---- rows (row.c) ---- */
+/* Turns live[index] into a row: columns, runs, slot. false: out of memory (the state is then broken). */
+bool row_finish(struct state *s, struct study *st, struct live_trial *t) TL_USE_RESULT;
+const double *row_values(const struct study *st, const struct row *r); /* NULL: none */
+/* Reading runs: attributes call `each` in order; reports are unpacked into `out` (room for row_n_reports). */
+size_t row_n_attrs(const struct study *st, const struct row *r);
+struct attr_entry row_attr(const struct study *st, const struct row *r, size_t i); /* O(1) from one to the next is not needed: O(i) free */
+size_t row_n_reports(const struct study *st, const struct row *r);
+struct report_entry row_report(const struct study *st, const struct row *r, size_t i);
+/* Parameter `i` of the row's shape. */
+size_t row_n_params(const struct study *st, const struct row *r);
+struct param_entry row_param(const struct study *st, const struct row *r, size_t row_index, size_t i);
+
+/* ---- facts (facts.c) ---- */
+bool facts_finished(struct state *s, struct study *st, size_t row_index) TL_USE_RESULT; /* after a row was added */
+bool facts_waiting(struct study *st, uint32_t number) TL_USE_RESULT;   /* a trial became WAITING */
+bool row_feasible(const struct state *s, const struct study *st, const struct row *r);
 
 #endif
