@@ -11,7 +11,7 @@
 #include "base/svec.h"
 
 /* Interned strings: each distinct byte string gets a number 0, 1, 2, … for as long as the table lives. The bytes never
- * move, so a reader that knows a number below a published count may read its text without a lock; only the writer may
+ * move and are followed by a NUL, so a reader that knows a number below a published count may read its text without a lock; only the writer may
  * look up or add. */
 struct intern {
     struct svec strings; /* struct str */
@@ -23,6 +23,7 @@ struct intern {
 #define INTERN_INIT {SVEC_INIT(struct str), {{0}, 0}, NULL, NULL, 0}
 #define INTERN_NONE UINT32_MAX
 
+/* Keyed: differs from process to process, so it must not reach a file or decide an order that somebody sees. */
 uint64_t hash_bytes(const void *p, size_t n);
 
 /* Number of `s`, added when new; INTERN_NONE when out of memory. */

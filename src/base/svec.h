@@ -39,9 +39,9 @@ static inline void *svec_at(const struct svec *v, size_t i)
 void *svec_push(struct svec *v) TL_USE_RESULT;
 /* Makes sure that elements up to `len` (exclusive) can be pushed without failing. */
 bool svec_reserve(struct svec *v, size_t len) TL_USE_RESULT;
-/* The run of elements that starts at i and lies in one piece: returns its address, sets *n (cut off at `len`). For
- * loops, images and copies. */
-void *svec_run(const struct svec *v, size_t i, size_t *n);
+/* The run of elements that starts at i < end and lies in one piece: returns its address, sets *n (cut off at `end`,
+ * which a reader takes from its published length: `len` belongs to the writer). For loops, images and copies. */
+void *svec_run(const struct svec *v, size_t i, size_t end, size_t *n);
 void svec_release(struct svec *v);
 /* Empties it but keeps the first segment for reuse; its elements are not zeroed, svec_push does that. */
 void svec_reset(struct svec *v);
