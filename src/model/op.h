@@ -57,9 +57,14 @@ struct op_report {
 /* Everything is borrowed: from the line, from the arena given to op_decode, or from whoever built the operation. */
 struct op {
     enum op_code code;
-    struct str worker;
+    /* Why every Optuna would raise at this operation if it got as far as reading its members, NULL when it would not.
+     * state_apply judges first what Optuna judges first (does the study or trial exist, is it finished) and turns this
+     * into V_ODD after that. For a state change `state` is -1 when the state itself is at fault; otherwise Optuna finds
+     * out only after "RUNNING on RUNNING" was refused. Static or in the arena. */
+    const char *odd;
+    struct str worker; /* p is NULL when the line has none: nobody's own operation */
     uint64_t n;       /* the writer's own count from 1, 0: none */
-    int64_t target;   /* study id or trial id */
+    int64_t target;   /* study id or trial id; -1 when the line names one that cannot exist ("7", 2.5, null) */
     struct str name;  /* study name, parameter name or attribute key */
     struct str text;  /* distribution text or attribute value (JSON) */
     bool text_escaped; /* see op_param.dist_escaped */
