@@ -12,7 +12,7 @@
 
 /* Writes code and message; all positions become "not known". */
 int err_set(struct tl_err *err, int code, const char *fmt, ...) TL_PRINTF(3, 4);
-/* The same with errno `sys`, whose text is added: "cannot open 'x': No such file or directory". The code is chosen
+/* The same with errno `sys`, whose text is added: "cannot open 'x': No such file or directory (errno 2)". The code is chosen
  * from the errno (ENOSPC, EDQUOT, EFBIG -> TL_ENOSPC; ENOMEM -> TL_ENOMEM; EACCES, EPERM, EROFS -> TL_EACCESS; ENOENT ->
  * TL_ENOTFOUND; others -> TL_EIO). */
 int err_sys(struct tl_err *err, int sys, const char *fmt, ...) TL_PRINTF(3, 4);
