@@ -18,12 +18,10 @@ struct code_row {
     int retry, exit_status;
 };
 
-static const struct code_row code_rows[] = {{TL_OK, "TL_OK", "success", 0, 0},
 #define ROW(name, value, sentence, retry, status) {name, #name, sentence, retry, status},
-                                            TL_ERROR_LIST(ROW)
+static const struct code_row code_rows[] = {TL_ERROR_LIST(ROW)};
 #undef ROW
-};
-
+static const struct code_row ok_row = {TL_OK, "TL_OK", "success", 0, 0};
 static const struct code_row unknown_row = {0, "TL_E?", "unknown error", 0, 1};
 
 static const struct code_row *find_row(int code)
@@ -33,7 +31,7 @@ static const struct code_row *find_row(int code)
             return &code_rows[i];
         }
     }
-    return &unknown_row;
+    return code == TL_OK ? &ok_row : &unknown_row;
 }
 
 TL_API const char *tl_code_name(int code)
