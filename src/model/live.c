@@ -36,14 +36,10 @@ static uint64_t entry_key(enum list_kind kind, const void *entry)
 
 static struct grow_list *list_new(struct state *s, enum list_kind kind)
 {
-    struct grow_list *l = s->pool;
+    struct grow_list *l = s->pool[kind];
     if (l) {
-        s->pool = l->next_free;
+        s->pool[kind] = l->next_free;
         l->next_free = NULL;
-        if (l->kind != kind) { /* elements differ in size: start over */
-            svec_release(&l->entries);
-            l->entries.len = 0;
-        }
     } else {
         l = mem_zalloc(1, sizeof *l);
         if (!l)
@@ -91,17 +87,19 @@ void list_recycle(struct state *s, struct list_ref *r)
     space_reset(&l->bytes);
     map64_release(&l->latest);
     l->n_distinct = 0;
-    l->next_free = s->pool;
-    s->pool = l;
+    l->next_free = s->pool[l->kind];
+    s->pool[l->kind] = l;
     *r = (struct list_ref){0};
 }
 
 void list_pool_release(struct state *s)
 {
-    while (s->pool) {
-        struct grow_list *l = s->pool;
-        s->pool = l->next_free;
-        list_free(l);
+    for (size_t kind = 0; kind < TL_COUNT(s->pool); kind++) {
+        while (s->pool[kind]) {
+            struct grow_list *l = s->pool[kind];
+            s->pool[kind] = l->next_free;
+            list_free(l);
+        }
     }
 }
 

@@ -212,8 +212,7 @@ struct state {
     size_t n_studies;      /* that are not deleted */
     struct svec trials;    /* struct trial_place, by trial id */
     uint64_t n_odd;        /* operations with V_ODD */
-    uint32_t constraints_key; /* interned "constraints": the system attribute that holds them */
-    struct grow_list *pool;   /* lists to reuse */
+    struct grow_list *pool[3]; /* lists to reuse, per kind */
     uint32_t last_worker;     /* memo of the last worker looked up */
     bool broken;           /* an allocation failed in the middle of an apply: throw away and replay */
 };
@@ -273,14 +272,20 @@ void list_recycle(struct state *s, struct list_ref *r);
 void list_pool_release(struct state *s);
 
 /* ---- rows (row.c) ---- */
-/* Turns live[index] into a row: columns, runs, slot. false: out of memory (the state is then broken). */
+/* Appends the row of a trial that has just finished (columns, runs); the lists of `t` are given up. false: out of memory (the
+ * state is then broken). */
 bool row_finish(struct state *s, struct study *st, struct live_trial *t) TL_USE_RESULT;
+const struct column_block *column_block_at(const struct column *c, size_t index); /* NULL: no row of the block has it */
 const double *row_values(const struct study *st, const struct row *r); /* NULL: none */
-/* Reading runs: attributes call `each` in order; reports are unpacked into `out` (room for row_n_reports). */
-size_t row_n_attrs(const struct study *st, const struct row *r);
-struct attr_entry row_attr(const struct study *st, const struct row *r, size_t i); /* O(1) from one to the next is not needed: O(i) free */
+/* A walk over a row's attributes in order. */
+struct attr_walk {
+    const char *p;
+    uint64_t left; /* how many are still to come */
+};
+struct attr_walk row_attrs(const struct study *st, const struct row *r);
+bool attr_walk_next(struct attr_walk *w, struct attr_entry *out); /* false at the end */
 size_t row_n_reports(const struct study *st, const struct row *r);
-struct report_entry row_report(const struct study *st, const struct row *r, size_t i);
+struct report_entry row_report(const struct study *st, const struct row *r, size_t i); /* O(1) */
 /* Parameter `i` of the row's shape. */
 size_t row_n_params(const struct study *st, const struct row *r);
 struct param_entry row_param(const struct study *st, const struct row *r, size_t row_index, size_t i);
