@@ -113,7 +113,7 @@ struct tl_trial_spec {
     enum tl_state state;
     const double *values; /* NULL: none */
     size_t n_values;
-    struct tl_time start, complete; /* not set: start is now for RUNNING, complete is now for finished states */
+    struct tl_time start, complete; /* not set: now, where the state wants one (start: all but WAITING; complete: finished ones) */
     const struct tl_param_spec *params;
     size_t n_params;
     const struct tl_attr_spec *attrs;
@@ -157,6 +157,10 @@ int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **ou
 void tl_view_close(tl_view *view);
 
 uint64_t tl_view_seq(const tl_view *view);
+/* Changes when what was read before turned out void (a journal that was replaced or shortened, a write that failed): then whoever
+ * keeps something from one view to the next begins anew. Otherwise rows and finished trials of an older view are a prefix of
+ * those of a newer one. Unique in the process. */
+uint64_t tl_view_epoch(const tl_view *view);
 int64_t tl_view_study_id(const tl_view *view);
 const char *tl_view_study_name(const tl_view *view);
 const enum tl_direction *tl_view_directions(const tl_view *view, size_t *n);
@@ -209,6 +213,8 @@ struct tl_frozen_trial {
  * stays valid until the next call with the same `out`. TL_ENOTFOUND: no such number. */
 int tl_view_trial(const tl_view *view, int64_t number, struct tl_frozen_trial *out, struct tl_err *err);
 void tl_frozen_release(struct tl_frozen_trial *trial);
+/* Numbers of the unfinished (RUNNING and WAITING) trials, ascending; borrowed. */
+const int64_t *tl_view_unfinished(const tl_view *view, size_t *n);
 /* State only, without the rest; -1: no such number. */
 int tl_view_trial_state(const tl_view *view, int64_t number);
 /* The last reported step and value; false when nothing was reported. */

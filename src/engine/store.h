@@ -44,6 +44,9 @@ struct commit {
 int store_commit(tl_storage *storage, struct commit *c, struct tl_err *err);
 void commit_release(struct commit *c);
 
+/* For decide(): a view of the state that it was given. To be closed after store_commit returned. */
+int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err);
+
 /* Brings the state up to the journal's head. */
 int store_refresh(tl_storage *storage, struct tl_err *err);
 /* The current state, locked against changes until store_unlock_state. Keep it short: writers wait. */
