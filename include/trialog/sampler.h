@@ -13,77 +13,48 @@ extern "C" {
 
 typedef struct tl_sampler tl_sampler;
 
-/* What a sampler may look at. All borrowed for the call. */
-struct tl_sample_context {
-    const tl_view *view;   /* the study as it was when the trial began or later */
-    int64_t study_id;
-    int64_t trial_number;
-};
-
-/* A parameter that a sampler fixes. `name` and `dist` are borrowed from the sampler until its next call. */
-struct tl_assignment {
-    const char *name;
-    const struct tl_dist *dist;
-    double internal;
-};
-
-/* Table of a sampler. Functions run on the thread that asks; several may run at once on one sampler. */
-struct tl_sampler_ops {
-    size_t size; /* sizeof(struct tl_sampler_ops) */
-    const char *name;
-    /* required: one value of `dist`, internal form */
-    int (*independent)(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
-                       double *internal, struct tl_err *err);
-    /* (optional) joint values at the trial's first suggestion, before any independent one. `emit` may be called once per
-     * parameter. A value outside the distribution that the objective asks for is dropped. */
-    int (*relative)(void *self, const struct tl_sample_context *c,
-                    int (*emit)(void *ctx, const struct tl_assignment *a), void *ctx, struct tl_err *err);
-    /* (optional) decides inside the journal's critical section, on the state at the head, what the trial about to be
-     * created will be: exact for grids. `emit_attr` stores a system attribute with the trial. TL_EEXHAUSTED: nothing is left
-     * to try, no trial is created. Must be quick and must not call the storage. */
-    int (*claim)(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
-                 int (*emit_attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
-    /* (optional) after a trial of this process ended in `state` */
-    int (*after)(void *self, const struct tl_sample_context *c, enum tl_state state, struct tl_err *err);
-    void (*release)(void *self); /* (optional) */
-};
-/* A sampler of your own; `self` is owned by the sampler from now on when ops->release is given. */
-int tl_sampler_new(const struct tl_sampler_ops *ops, void *self, tl_sampler **out, struct tl_err *err);
-
-/* An option of a built-in sampler, as NAME and VALUE text. */
-struct tl_option {
-    const char *name, *value;
-};
-/* Built-in samplers by name: "random" (option seed) and "grid" (options seed; the search space through
- * tl_sampler_grid). Optuna's class names ("RandomSampler", "GridSampler") work too. Errors: TL_EUNSUPPORTED (unknown sampler),
- * TL_EINVAL (unknown option or bad value). `*out`: free with tl_sampler_free. */
-int tl_sampler_create(const char *name, const struct tl_option *options, size_t n_options, tl_sampler **out,
-                      struct tl_err *err);
+/* ---- built-in samplers ---- */
 
 /* Random: every parameter independently and uniformly (uniform in the logarithm for log). Counter-based: a value depends on
- * (seed, trial number, parameter) only. */
+ * (seed, trial number, parameter) only, so the same seed gives the same trials with 1 or 32 workers. `*out`: owned by the
+ * caller, free with tl_sampler_free. */
 int tl_sampler_random(uint64_t seed, tl_sampler **out, struct tl_err *err);
 /* A seed from the operating system. */
 uint64_t tl_random_seed(void);
 
-/* Grid: each combination of the listed values is tried once over all workers. A cell whose trial was lost with its worker is
- * issued again, a failed one up to `max_failures` times. Values are external; names are copied. Cells are numbered as Optuna's
- * GridSampler does (names sorted, last one fastest), and its attributes `grid_id` and `search_space` are written. */
+/* Grid: each combination of the listed values (a cell) is tried once over all workers. Values are external, used as they are
+ * and copied. A study that is shared with Optuna's GridSampler is one grid: cells are numbered as there, and the same
+ * attributes `grid_id` and `search_space` are written. TL_EEXHAUSTED from tl_study_ask: no cell is left that nobody tries. */
 struct tl_grid_axis {
     const char *name;
     const struct tl_value *values;
     size_t n_values;
 };
 struct tl_grid_options {
-    size_t size;
-    uint64_t seed;          /* order of the cells; the same on every worker, also when left at 0 */
-    unsigned max_failures;  /* 0: 6 */
+    size_t size;   /* sizeof(struct tl_grid_options) */
+    uint64_t seed; /* order of the cells: must be the same for every worker, and is when left at 0; below 2^32 */
+    int retries;   /* how often a cell whose trial failed is issued again; 0: 6 times, negative: never */
 };
+#define TL_GRID_OPTIONS_INIT {sizeof(struct tl_grid_options)}
+/* `options` may be NULL. Errors: TL_EINVAL (no axis, an axis twice, an axis without values), TL_ELIMIT (over 2^62 cells). */
 int tl_sampler_grid(const struct tl_grid_axis *axes, size_t n_axes, const struct tl_grid_options *options, tl_sampler **out,
                     struct tl_err *err);
-void tl_sampler_free(tl_sampler *sampler);
 
-/* Walks over the built-in samplers and their options, for help texts and bindings. Ends with name NULL. */
+/* An option of a built-in sampler or pruner, as text. */
+struct tl_option {
+    const char *name, *value;
+};
+/* A built-in sampler by name ("random", "grid"); Optuna's class names ("RandomSampler", "GridSampler") work too. Options are those
+ * of tl_sampler_docs; the value "null" stands for the default. Errors: TL_EUNSUPPORTED (unknown sampler), TL_EINVAL (unknown
+ * option or bad value). `*out`: owned by the caller, free with tl_sampler_free. */
+int tl_sampler_create(const char *name, const struct tl_option *options, size_t n_options, tl_sampler **out,
+                      struct tl_err *err);
+/* NULL is fine. Studies that use it must be freed before. */
+void tl_sampler_free(tl_sampler *sampler);
+/* "random", or the name in the table of a sampler of your own. */
+const char *tl_sampler_name(const tl_sampler *sampler);
+
+/* The built-in samplers and their options, for help texts and bindings. Ends with name NULL. Static storage. */
 struct tl_option_doc {
     const char *name, *type, *range, *def, *text;
 };
@@ -92,6 +63,58 @@ struct tl_component_doc {
     const struct tl_option_doc *options; /* ends with name NULL */
 };
 const struct tl_component_doc *tl_sampler_docs(void);
+
+/* ---- a sampler of your own ---- */
+
+/* What a sampler may look at. Borrowed for the call. */
+struct tl_sample_context {
+    const tl_view *view;  /* the study as it was when the trial began or later; NULL for TL_SAMPLER_STATELESS */
+    int64_t study_id;
+    int64_t trial_number;
+    uint64_t handle;      /* the study handle that asks, a number unique in the process: a key for what a sampler remembers */
+};
+
+/* A parameter that a sampler proposes. `name` and `dist` are borrowed from the sampler for the call of `emit`. */
+struct tl_assignment {
+    const char *name;
+    const struct tl_dist *dist;
+    double internal;
+};
+
+/* The values depend on (seed, trial number, parameter) only: `independent` is quick, never looks at a view, and runs inside the
+ * journal's critical section, where the trial's number is certain. */
+#define TL_SAMPLER_STATELESS 1u
+
+/* Table of a sampler. Functions run on the thread that asks; several may run at once on one sampler. They must not call the
+ * storage. */
+struct tl_sampler_ops {
+    size_t size; /* sizeof(struct tl_sampler_ops) */
+    const char *name;
+    unsigned flags;
+    /* required: one value of `dist`, internal form. A value outside `dist` is used all the same, as long as the journal can
+     * hold it. */
+    int (*independent)(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
+                       double *internal, struct tl_err *err);
+    /* (optional) joint values, at the trial's first suggestion that is not fixed, before any independent one. `emit` may be
+     * called once per parameter. A value outside the distribution that the objective then asks for is dropped. */
+    int (*relative)(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
+                    void *ctx, struct tl_err *err);
+    /* (optional) decides inside the journal's critical section, on the state at its head, what the trial that is about to be
+     * created will be: exact for grids. `fix` fixes a parameter to an external value, `attr` stores a system attribute with the
+     * trial; both copy. May be called again for the same trial. TL_EEXHAUSTED: nothing is left to try, no trial is created. */
+    int (*claim)(void *self, const struct tl_sample_context *c,
+                 int (*fix)(void *ctx, const char *name, const struct tl_value *value),
+                 int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+    /* (optional) before an append in which `claim` may run, outside the critical section: the place for slow preparation */
+    int (*prepare)(void *self, const struct tl_sample_context *c, struct tl_err *err);
+    /* (optional) before a trial of this process ends in `state`; what `attr` gets is stored in the same append */
+    int (*after)(void *self, const struct tl_sample_context *c, enum tl_state state, const double *values, size_t n_values,
+                 int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+    void (*release)(void *self); /* (optional) */
+};
+/* `self` belongs to the sampler from now on when ops->release is given (on success); `ops` is copied, its name borrowed until
+ * tl_sampler_free. `*out`: owned by the caller, free with tl_sampler_free. */
+int tl_sampler_new(const struct tl_sampler_ops *ops, void *self, tl_sampler **out, struct tl_err *err);
 
 #ifdef __cplusplus
 }

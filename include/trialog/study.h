@@ -24,15 +24,18 @@ struct tl_study_options {
 };
 #define TL_STUDY_OPTIONS_INIT {sizeof(struct tl_study_options)}
 
-/* `name` NULL: "no-name-" and a UUID. `*out`: owned by the caller, free with tl_study_free; the storage must outlive it. */
+/* `name` NULL: "no-name-" and a UUID. `options` may be NULL. `*out`: owned by the caller, free with tl_study_free; the storage must
+ * outlive it. Errors: TL_EEXISTS, TL_EINVAL (other directions than the study that is loaded). */
 int tl_study_create(tl_storage *storage, const char *name, const struct tl_study_options *options, tl_study **out,
                     struct tl_err *err);
+/* Directions in the options are checked when given. Errors: TL_ENOTFOUND, TL_EINVAL. */
 int tl_study_load(tl_storage *storage, const char *name, const struct tl_study_options *options, tl_study **out,
                   struct tl_err *err);
 void tl_study_free(tl_study *study);
 int tl_study_delete(tl_storage *storage, const char *name, struct tl_err *err);
 /* Copies a study with all its trials, attributes and times to another storage (or the same under another name); unfinished
- * trials are copied as they are. `to_name` NULL: the same name. Errors: TL_EEXISTS. */
+ * trials are copied as they are, trial numbers stay. `to_name` NULL: the same name. After an error the copy is taken away again
+ * where that is possible. Errors: TL_ENOTFOUND, TL_EEXISTS, TL_EUNAVAILABLE (somebody added trials to the unfinished copy). */
 int tl_study_copy(tl_storage *from, const char *name, tl_storage *to, const char *to_name, struct tl_err *err);
 
 int64_t tl_study_id(const tl_study *study);
@@ -41,7 +44,8 @@ tl_storage *tl_study_storage(const tl_study *study);
 int tl_study_set_attr(tl_study *study, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err);
 /* A fresh view; free with tl_view_close. */
 int tl_study_view(tl_study *study, tl_view **out, struct tl_err *err);
-/* Number and value of the best trial; TL_ENOTFOUND when no trial is COMPLETE, TL_EINVAL with several objectives. */
+/* Number and value of the best trial, either of which may be NULL; TL_ENOTFOUND when no trial is COMPLETE (and feasible),
+ * TL_EINVAL with several objectives. */
 int tl_study_best(tl_study *study, int64_t *number, double *value, struct tl_err *err);
 
 struct tl_ask_options {
@@ -49,29 +53,32 @@ struct tl_ask_options {
     /* Define-and-run: these parameters are chosen before the trial is created and travel with it in one operation. */
     const struct tl_param_spec *space; /* `internal` is ignored */
     size_t n_space;
-    /* The study's budget: the trial is only created while fewer than `budget` trials count (running and finished ones; FAIL
-     * ones not when refund_failed). 0: no limit. Decided under the journal's lock, so that all workers together meet it
-     * exactly. TL_EEXHAUSTED when it is used up. */
+    /* The study's budget: a trial is only begun (created, or taken from the queue) while fewer than `budget` trials count:
+     * running and finished ones; FAIL ones not when refund_failed. 0: no limit. Decided under the journal's lock, so that all
+     * workers together meet it exactly. TL_EEXHAUSTED when it is used up. */
     uint64_t budget;
     bool refund_failed;
 };
 #define TL_ASK_OPTIONS_INIT {sizeof(struct tl_ask_options)}
 
 /* The next trial: the oldest WAITING one if there is any, else a new one. `options` may be NULL. `*out`: owned by the caller, end
- * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append. Errors: TL_EEXHAUSTED (grid or budget
- * used up). */
+ * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append; a second one follows when a trial of
+ * the queue meets a space. Errors: TL_EEXHAUSTED (grid or budget used up), TL_EINCOMPATIBLE (a parameter of the space). */
 int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err);
 
-/* Ends a trial and frees it, whatever the result. `state` COMPLETE wants one value per objective; a NaN or a wrong number of
- * values makes it FAIL (`*final`, may be NULL, says what it became). PRUNED without values takes the last report's. */
+/* Ends a trial and frees it; after an error it is still there: call again or tl_trial_free. `state` COMPLETE wants one value per
+ * objective; a NaN or a wrong number of values makes it FAIL (`*final`, may be NULL, says what it became). PRUNED and FAIL come
+ * without values; a PRUNED one takes the value of its highest step. Errors: TL_EFINISHED (ended elsewhere), TL_EINVAL. */
 int tl_study_tell(tl_study *study, tl_trial *trial, enum tl_state state, const double *values, size_t n_values,
                   enum tl_state *final, struct tl_err *err);
-/* The same by number, for a trial asked elsewhere. skip_if_finished: a finished trial is no error. */
+/* The same by number, for a trial asked elsewhere. skip_if_finished: a finished trial is no error, and `*final` its state. */
 int tl_study_tell_number(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values,
                          bool skip_if_finished, enum tl_state *final, struct tl_err *err);
 
-/* Puts a trial into the queue with some parameters fixed (external values). `user_attrs` may be NULL. skip_if_exists: nothing
- * happens when a trial with equal fixed parameters is there already, decided under the lock. `*number` is -1 then. */
+/* Puts a trial into the queue with some parameters fixed (external values, copied). `user_attrs` may be NULL. skip_if_exists:
+ * nothing happens when there is a trial already whose fixed parameters, or whose parameters when none were fixed, are the same
+ * names with equal values (numbers equal to 1e-5 of their size, as in Optuna), decided under the lock; `*number` is -1 then.
+ * `number` may be NULL. */
 struct tl_fixed_param {
     const char *name;
     struct tl_value value;
@@ -79,11 +86,12 @@ struct tl_fixed_param {
 int tl_study_enqueue(tl_study *study, const struct tl_fixed_param *params, size_t n_params,
                      const struct tl_attr_spec *user_attrs, size_t n_attrs, bool skip_if_exists, int64_t *number,
                      struct tl_err *err);
-/* Adds a trial that ran elsewhere; `spec->state` says how it ended. */
+/* Adds a trial that ran elsewhere; `spec->state` says how it ended. Stricter than tl_storage_create_trial: COMPLETE wants one
+ * value per objective and no NaN, FAIL none, and parameters lie inside their distributions: TL_EINVAL. `number` may be NULL. */
 int tl_study_add_trial(tl_study *study, const struct tl_trial_spec *spec, int64_t *number, struct tl_err *err);
 
-/* The objective: puts its values into `values` (one per objective) and returns 0; TL_PRUNE when it stopped because
- * tl_trial_should_prune said so; anything else records the trial as FAIL. */
+/* The objective: puts its values into `values` (one per objective; NaN before the call) and returns 0; TL_PRUNE when it stopped
+ * because tl_trial_should_prune said so; anything else records the trial as FAIL. */
 #define TL_PRUNE 1
 typedef int tl_objective(tl_trial *trial, double *values, void *ctx);
 
@@ -99,11 +107,12 @@ struct tl_optimize_options {
     void *callback_ctx;
 };
 #define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options)}
-/* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. A storage error ends it and is
- * returned after the running trials ended. */
+/* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. `options` may be NULL. A storage
+ * error ends it and is returned after the running trials ended; failed objectives are no error. */
 int tl_study_optimize(tl_study *study, tl_objective *objective, void *ctx, const struct tl_optimize_options *options,
                       struct tl_err *err);
-/* From any thread, callback or signal handler: running trials finish, no new one starts. */
+/* From any thread, callback or signal handler: running trials finish, no new one starts. When no tl_study_optimize runs, the next
+ * one returns at once. */
 void tl_study_stop(tl_study *study);
 
 #ifdef __cplusplus
