@@ -20,7 +20,7 @@ struct intern {
     uint32_t *hashes;
     size_t n_slots; /* a power of two */
 };
-#define INTERN_INIT {SVEC_INIT(struct str), {{0}, 0}, NULL, NULL, 0}
+#define INTERN_INIT {SVEC_INIT(struct str), {NULL, 0}, NULL, NULL, 0}
 #define INTERN_NONE UINT32_MAX
 
 /* Keyed: differs from process to process, so it must not reach a file or decide an order that somebody sees. */

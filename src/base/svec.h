@@ -15,12 +15,12 @@
 #define SVEC_FIRST 16u /* elements in segment 0 */
 
 struct svec {
-    void *segment[SVEC_SEGMENTS];
+    void **segment; /* SVEC_SEGMENTS of them; NULL while empty */
     size_t elem; /* bytes per element */
     size_t len;  /* elements in use; the writer's own count */
 };
 
-#define SVEC_INIT(type) {{0}, sizeof(type), 0}
+#define SVEC_INIT(type) {NULL, sizeof(type), 0}
 
 static inline unsigned svec_segment_of(size_t i)
 {
@@ -49,18 +49,29 @@ void svec_reset(struct svec *v);
 /* Byte space with stable addresses and 64-bit offsets: objects of any size that end with their owner. An object never
  * straddles a segment. Offset 0 is never handed out, so it can mean "none". */
 struct space {
-    char *segment[SVEC_SEGMENTS];
-    uint64_t end; /* offset behind the last object */
+    struct space_segment {
+        char *p;       /* NULL: skipped, because an object did not fit */
+        uint64_t used; /* bytes up to the end of its last object */
+    } *segment;        /* SVEC_SEGMENTS of them; NULL while empty */
+    uint64_t end;      /* offset behind the last object */
 };
 #define SPACE_FIRST 256u
+/* Offset at which segment k begins. */
+static inline uint64_t space_start(unsigned k)
+{
+    return ((UINT64_C(1) << k) - 1u) * SPACE_FIRST;
+}
 /* `size` bytes aligned to 8, uninitialised; returns the offset, 0 when out of memory. */
 uint64_t space_alloc(struct space *s, size_t size) TL_USE_RESULT;
 static inline void *space_at(const struct space *s, uint64_t offset)
 {
     unsigned k = 63u - (unsigned)__builtin_clzll((unsigned long long)(offset / SPACE_FIRST) + 1u);
-    uint64_t first = ((UINT64_C(1) << k) - 1u) * SPACE_FIRST;
-    return s->segment[k] + (offset - first);
+    return s->segment[k].p + (offset - space_start(k));
 }
+/* For images. Makes segment k with `used` bytes for the caller to fill in. false: no memory, or no such segment. */
+bool space_restore(struct space *s, unsigned k, uint64_t used) TL_USE_RESULT;
+/* Do `size` bytes at `offset` lie inside the objects of one segment? */
+bool space_holds(const struct space *s, uint64_t offset, uint64_t size);
 void space_reset(struct space *s); /* empties it, keeps the segments */
 void space_release(struct space *s);
 
