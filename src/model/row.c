@@ -47,10 +47,10 @@ static struct column_block *column_block(struct study *st, struct column *c, siz
     block_slot *slot = svec_at(&c->blocks, index);
     struct column_block *b = atomic_load_explicit(slot, memory_order_relaxed);
     if (!b) {
-        uint64_t offset = space_alloc(&st->bytes, sizeof *b);
+        uint64_t offset = space_alloc(&st->blocks, sizeof *b);
         if (offset == 0)
             return NULL;
-        b = space_at(&st->bytes, offset);
+        b = space_at(&st->blocks, offset);
         memset(b, 0, sizeof *b);
         atomic_store_explicit(slot, b, memory_order_release);
     }
@@ -76,10 +76,10 @@ static bool column_set(struct study *st, struct column *c, size_t row, const str
         b->dist = p->dist;
         b->any = 1;
     } else if (!dists && p->dist != b->dist) {
-        uint64_t offset = space_alloc(&st->bytes, BLOCK * sizeof *dists);
+        uint64_t offset = space_alloc(&st->blocks, BLOCK * sizeof *dists);
         if (offset == 0)
             return false;
-        dists = space_at(&st->bytes, offset);
+        dists = space_at(&st->blocks, offset);
         for (unsigned k = 0; k < BLOCK; k++)
             dists[k] = b->dist;
         atomic_store_explicit(&b->dists, dists, memory_order_release);
@@ -104,9 +104,14 @@ static uint32_t shape_hash(const uint32_t *columns, uint32_t n)
     return (uint32_t)(h >> 32);
 }
 
-static bool shape_same(const struct shape *sh, const uint32_t *columns, uint32_t n)
+static const uint32_t *shape_columns(const struct study *st, const struct shape *sh)
 {
-    return sh->n == n && memcmp(sh->columns, columns, n * sizeof *columns) == 0;
+    return space_at(&st->bytes, sh->columns);
+}
+
+static bool shape_same(const struct study *st, const struct shape *sh, const uint32_t *columns, uint32_t n)
+{
+    return sh->n == n && memcmp(shape_columns(st, sh), columns, n * sizeof *columns) == 0;
 }
 
 /* Number of the shape with these columns, made when new; UINT32_MAX when out of memory. Usually the last one again. */
@@ -114,15 +119,15 @@ static uint32_t shape_index(struct study *st, const uint32_t *columns, uint32_t 
 {
     uint64_t at;
     uint32_t hash = shape_hash(columns, n);
-    if (map64_get(&st->shape_of, hash, &at) && shape_same(svec_at(&st->shapes, at), columns, n))
+    if (map64_get(&st->shape_of, hash, &at) && shape_same(st, svec_at(&st->shapes, at), columns, n))
         return (uint32_t)at;
     uint64_t offset = space_alloc(&st->bytes, n ? n * sizeof *columns : 1);
     struct shape *sh = offset ? svec_push(&st->shapes) : NULL;
     if (!sh)
         return UINT32_MAX;
-    sh->columns = space_at(&st->bytes, offset);
+    sh->columns = offset;
     if (n)
-        memcpy(sh->columns, columns, n * sizeof *columns);
+        memcpy(space_at(&st->bytes, offset), columns, n * sizeof *columns);
     sh->n = n;
     sh->hash = hash;
     at = st->shapes.len - 1;
@@ -253,11 +258,12 @@ size_t row_n_params(const struct study *st, const struct row *r)
 struct param_entry row_param(const struct study *st, const struct row *r, size_t row_index, size_t i)
 {
     const struct shape *sh = svec_at(&st->shapes, r->shape);
-    const struct column *c = svec_at(&st->columns, sh->columns[i] & ~SHAPE_NO_VALUE);
+    uint32_t entry = shape_columns(st, sh)[i];
+    const struct column *c = svec_at(&st->columns, entry & ~SHAPE_NO_VALUE);
     const struct column_block *b = column_block_at(c, row_index / BLOCK);
     const uint32_t *dists = atomic_load_explicit(&b->dists, memory_order_acquire);
     unsigned at = (unsigned)(row_index % BLOCK);
-    struct param_entry p = {c->name, dists ? dists[at] : b->dist, b->values[at], !(sh->columns[i] & SHAPE_NO_VALUE)};
+    struct param_entry p = {c->name, dists ? dists[at] : b->dist, b->values[at], !(entry & SHAPE_NO_VALUE)};
     return p;
 }
 

@@ -29,6 +29,7 @@ int verdict_code(enum verdict v)
 
 struct state *state_new(void)
 {
+    static atomic_uint_fast64_t epochs;
     struct state *s = mem_zalloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -40,6 +41,7 @@ struct state *state_new(void)
     s->studies = (struct svec)SVEC_INIT(struct study *);
     s->trials = (struct svec)SVEC_INIT(struct trial_place);
     s->last_worker = INTERN_NONE;
+    s->epoch = atomic_fetch_add_explicit(&epochs, 1, memory_order_relaxed) + 1;
     dist_table_init(&s->dists);
     return s;
 }
@@ -66,6 +68,7 @@ static void study_free(struct study *st)
     map64_release(&st->shape_of);
     map64_release(&st->first_dist);
     space_release(&st->bytes);
+    space_release(&st->blocks);
     mem_free(st->waiting);
     front_drop(st->front);
     mem_free(st->complete_space.entries);

@@ -123,7 +123,7 @@ struct column {
 /* Which parameters a trial has, in which order: shared by all trials that agree. Entry: index of the column, with SHAPE_NO_VALUE
  * when only the distribution is known. */
 struct shape {
-    uint32_t *columns; /* in the study's space */
+    uint64_t columns; /* offset of n column indexes in the study's `bytes` */
     uint32_t n;
     uint32_t hash;
 };
@@ -179,7 +179,8 @@ struct study {
     struct map64 column_of; /* name -> index; the writer's own */
     struct svec shapes;  /* struct shape */
     struct map64 shape_of; /* hash -> index of the newest shape with it; the writer's own */
-    struct space bytes;  /* runs, shapes, column blocks: all that ends with the study */
+    struct space bytes;  /* runs and shapes: never change once written */
+    struct space blocks; /* column blocks */
 
     struct live_trial **live; /* unfinished trials, in no order; index in slots */
     size_t n_live, cap_live;
@@ -201,6 +202,7 @@ struct trial_place {
 
 struct state {
     atomic_int refs;
+    uint64_t epoch; /* unique in the process */
     uint64_t seq; /* operations applied: the position of the next one */
     struct intern names;   /* parameter names, attribute keys */
     struct intern workers; /* worker ids */
