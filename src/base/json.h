@@ -25,15 +25,30 @@ struct json {
 };
 #define JSON_OF(text, n) ((struct json){(text), (text), (text) + (n)})
 
-void json_space(struct json *j);         /* skips blanks (space, tab, CR, LF) */
-enum json_kind json_peek(struct json *j); /* skips blanks, looks at the first byte of the value (NaN, Infinity are numbers) */
+/* Skips blanks: space, tab, CR, LF. */
+static inline void json_space(struct json *j)
+{
+    while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\r' || *j->p == '\t')) {
+        j->p++;
+    }
+}
 /* Skips blanks and the byte `c` if it is there. */
-bool json_eat(struct json *j, char c);
+static inline bool json_eat(struct json *j, char c)
+{
+    json_space(j);
+    if (j->p < j->end && *j->p == c) {
+        j->p++;
+        return true;
+    }
+    return false;
+}
+enum json_kind json_peek(struct json *j); /* skips blanks, looks at the first byte of the value (NaN, Infinity are numbers) */
 
-/* Each reads one value at the cursor and returns 0 or TL_EINVAL (TL_ENOMEM, TL_ELIMIT) with the byte offset in err. */
+/* Each reads one value at the cursor and returns 0 or TL_EINVAL (TL_ENOMEM, TL_ELIMIT: nested too deeply) with the byte offset
+ * in err. After an error the cursor stands where reading stopped. */
 int json_skip(struct json *j, struct str *raw, struct tl_err *err); /* any value; raw: its bytes, blanks around cut off */
 int json_string(struct json *j, struct arena *a, struct str *out, struct tl_err *err); /* points into the text when nothing is escaped, else into a */
-int json_number(struct json *j, double *out, struct tl_err *err);   /* huge integers round as in Python's float() */
+int json_number(struct json *j, double *out, struct tl_err *err);   /* huge integers round as in Python's float(), or are infinite where that raises */
 int json_integer(struct json *j, int64_t *out, struct tl_err *err); /* a number without fraction or exponent within 64 bits */
 int json_bool(struct json *j, bool *out, struct tl_err *err);
 bool json_null(struct json *j); /* eats `null` if it is there */

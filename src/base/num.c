@@ -394,45 +394,72 @@ static const char *read_exponent(const char *p, const char *end, int64_t *expone
     return digit;
 }
 
+/* The grammar of a number whose first digit stands at p. *w gets the digits' value, right if there are at most 19. */
+static inline const char *read_number(const char *p, const char *end, struct decimal *d, uint64_t *w,
+                                      bool *integer)
+{
+    d->first = p;
+    d->exponent = 0;
+    p = *p == '0' ? p + 1 : read_digits(p, end, w);
+    d->n_digits = (size_t)(p - d->first);
+    *integer = true;
+    if (end - p >= 2 && *p == '.' && is_digit(p[1])) {
+        const char *fraction = p + 1;
+        p = read_digits(fraction, end, w);
+        d->exponent = fraction - p;
+        d->n_digits += (size_t)(p - fraction);
+        *integer = false;
+    }
+    d->behind = p;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p = read_exponent(p, end, &d->exponent);
+        *integer = *integer && p == d->behind;
+    }
+    return p;
+}
+
 const char *num_parse(const char *p, const char *end, double *out, bool *integer)
 {
-    bool negative = p < end && *p == '-';
+    bool negative = p < end && *p == '-', whole = false;
     p += negative;
     if (p >= end) {
         return NULL;
     }
-    if (!is_digit(*p)) {
-        const char *behind = read_word(p, end, negative, out);
-        if (behind && integer) {
-            *integer = false;
+    if (is_digit(*p)) {
+        struct decimal d;
+        uint64_t w = 0, bits;
+        p = read_number(p, end, &d, &w, &whole);
+        if (TL_LIKELY(d.n_digits <= 19)) {
+            bits = d.exponent == 0 && w < HIDDEN_BIT ? bits_of((double)w) : round_decimal(w, d.exponent);
+        } else {
+            bits = round_long_decimal(&d);
         }
-        return behind;
-    }
-    struct decimal d = {p, NULL, 0, 0};
-    uint64_t w = 0;
-    p = *p == '0' ? p + 1 : read_digits(p, end, &w);
-    d.n_digits = (size_t)(p - d.first);
-    bool whole = true;
-    if (end - p >= 2 && *p == '.' && is_digit(p[1])) {
-        const char *fraction = p + 1;
-        p = read_digits(fraction, end, &w);
-        d.exponent = fraction - p;
-        d.n_digits += (size_t)(p - fraction);
-        whole = false;
-    }
-    d.behind = p;
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p = read_exponent(p, end, &d.exponent);
-        whole = whole && p == d.behind;
-    }
-    uint64_t bits;
-    if (TL_LIKELY(d.n_digits <= 19)) {
-        bits = d.exponent == 0 && w < HIDDEN_BIT ? bits_of((double)w) : round_decimal(w, d.exponent);
+        *out = double_of(bits | (negative ? SIGN_BIT : 0));
     } else {
-        bits = round_long_decimal(&d);
+        p = read_word(p, end, negative, out);
     }
-    *out = double_of(bits | (negative ? SIGN_BIT : 0));
-    if (integer) {
+    if (p && integer) {
+        *integer = whole;
+    }
+    return p;
+}
+
+const char *num_skip(const char *p, const char *end, bool *integer)
+{
+    bool negative = p < end && *p == '-', whole = false;
+    p += negative;
+    if (p >= end) {
+        return NULL;
+    }
+    if (is_digit(*p)) {
+        struct decimal d;
+        uint64_t w = 0;
+        p = read_number(p, end, &d, &w, &whole);
+    } else {
+        double v;
+        p = read_word(p, end, negative, &v);
+    }
+    if (p && integer) {
         *integer = whole;
     }
     return p;

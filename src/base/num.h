@@ -16,6 +16,8 @@
  * when there is none. Overflow gives an infinity, underflow zero. `*integer`, if not NULL, says that there was neither
  * fraction nor exponent (and that it is no NaN or infinity). */
 const char *num_parse(const char *p, const char *end, double *out, bool *integer);
+/* The same without the value. */
+const char *num_skip(const char *p, const char *end, bool *integer);
 /* Reads a whole number within 64 bits: -?(0|[1-9][0-9]*); NULL when it does not fit or is none. */
 const char *num_parse_int(const char *p, const char *end, int64_t *out);
 /* Shortest form, NUL-terminated: "1e-05", "1e+16", "0.1", "1.0", "-0.0", "NaN", "Infinity". Returns its length. */
@@ -23,9 +25,10 @@ size_t num_format(double v, char out[NUM_MAX]);
 size_t num_format_int(int64_t v, char out[NUM_MAX]);
 
 /* Reads what Python's datetime.fromisoformat reads of its own isoformat: YYYY-MM-DD[T or blank]HH:MM[:SS[.fff|.ffffff]]
- * [+HH:MM[:SS]|Z], whole string. Without offset the result is naive. Returns false for anything else. */
+ * [+HH:MM[:SS[.fff|.ffffff]]|Z], whole string. Without offset the result is naive. Returns false for anything else. */
 bool time_parse(struct str text, struct tl_time *out);
-/* "2026-01-31T09:30:00.000001+00:00", or without offset when naive. Returns the length. */
+/* "2026-01-31T09:30:00.000001+00:00", or without offset when naive; instants outside the years 1 to 9999 as the nearest one
+ * inside. Returns the length. */
 size_t time_format(struct tl_time t, char out[TIME_MAX]);
 
 #endif
