@@ -55,7 +55,9 @@ struct tl_storage_options {
     bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; true ends the wait with TL_ECANCELLED */
     void *cancelled_ctx;
 };
-#define TL_STORAGE_OPTIONS_INIT {sizeof(struct tl_storage_options)}
+#define TL_STORAGE_OPTIONS_INIT                                                                              \
+    {sizeof(struct tl_storage_options), TL_DURABILITY_FULL, TL_LOCK_BOTH, 0, 0, false, false, false, false,  \
+     NULL, NULL, NULL, NULL}
 
 /* Opens a journal: a path of a file, "memory://" (this handle's own), "memory://NAME" (shared inside the process). `options`
  * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.
@@ -87,6 +89,11 @@ struct tl_storage_stats {
     bool damaged;            /* a line in the middle is damaged: writing is refused */
 };
 void tl_storage_get_stats(tl_storage *storage, struct tl_storage_stats *out);
+/* This handle's worker id in this process (a UUID, or what the options said), NUL-terminated. */
+void tl_storage_worker_id(tl_storage *storage, char out[64]);
+/* After TL_EUNKNOWN: did operation number `n` (err->seq) of that worker reach the journal? Ask on a handle that works, opened anew
+ * if need be. */
+int tl_storage_landed(tl_storage *storage, const char *worker_id, uint64_t n, bool *landed, struct tl_err *err);
 /* Text such as "file locking=ofd+file fence=none durability=full", NUL-terminated, cut to n. */
 void tl_storage_describe(tl_storage *storage, char *out, size_t n);
 
@@ -121,7 +128,9 @@ struct tl_trial_spec {
     const struct tl_report_spec *reports;
     size_t n_reports;
 };
-#define TL_TRIAL_SPEC_INIT {sizeof(struct tl_trial_spec)}
+#define TL_TRIAL_SPEC_INIT                                                                                   \
+    {sizeof(struct tl_trial_spec), TL_RUNNING, NULL, 0, {0, false, false}, {0, false, false}, NULL, 0, NULL, \
+     0, NULL, 0}
 
 /* Errors of all: TL_ENOTFOUND (unknown id), TL_EFINISHED, TL_EINCOMPATIBLE, TL_EINVAL, TL_ELOCKED, TL_EIO, TL_ENOSPC, TL_EUNKNOWN,
  * TL_ECORRUPT (journal damaged), TL_EPOISONED, TL_ENOMEM. All block for one append. */

@@ -35,6 +35,7 @@ struct commit {
     /* private */
     struct commit *next;
     int phase;
+    bool led; /* a leader is done with it */
     uint64_t flush_token;
 };
 

@@ -40,17 +40,19 @@ enum outcome {
 
 struct append {
     struct deliver deliver;
-    /* Called inside the critical section, after everything older has been delivered: decides on the state at the head
-     * and puts whole lines into `out`. May be called again when a backend has to try anew; each call starts with an
-     * empty `out`. A non-zero return ends the append with nothing written. */
+    void *ctx; /* for compose and cancelled (not for deliver) */
+    /* Called at most once, inside the critical section, after everything older has been delivered: decides on the state at
+     * the head and puts whole lines into `out`, which is empty. A non-zero return ends the append with nothing written. No
+     * callback comes after it. */
     int (*compose)(void *ctx, struct buf *out, struct tl_err *err);
     int64_t timeout_ms; /* for the lock; < 0: no limit */
     bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never */
 
     /* results */
-    enum outcome outcome;
-    size_t written;   /* whole lines of ours that landed */
+    enum outcome outcome; /* UNKNOWN: the position stays before our lines, so that the next read delivers them if they landed */
+    size_t written;   /* OUTCOME_ERROR: whole lines of ours that landed nevertheless (the position is behind them) */
     uint64_t flush_token; /* for flush */
+    uint64_t waited_ns;   /* for the lock */
 };
 
 /* A position in the journal that a snapshot can be bound to. */
@@ -58,6 +60,15 @@ struct backend_mark {
     uint64_t seq;    /* lines before it */
     uint64_t offset; /* bytes before it */
     uint8_t id[48];  /* what else the backend checks (hashes of the head and of the tail before `offset`) */
+};
+
+/* A snapshot's bytes, in order. read gives exactly n bytes or fails; `left` counts what is still to come. */
+struct image_source {
+    int (*read)(struct image_source *s, void *out, size_t n, struct tl_err *err);
+    uint64_t left;
+};
+struct image_sink {
+    int (*write)(struct image_sink *s, const void *bytes, size_t n, struct tl_err *err);
 };
 
 struct backend_ops {
@@ -75,13 +86,17 @@ struct backend_ops {
     int (*flush)(struct backend *b, uint64_t token, struct tl_err *err);
     /* (optional) waits until there may be news, at most timeout_ms: 1 perhaps, 0 time is up */
     int (*wait)(struct backend *b, int64_t timeout_ms, struct tl_err *err);
-    /* (optional) snapshots: `mark` names the handle's position (call it while no append or read is under way); load hands
-     * the image beside the journal to `parse` if it belongs to this journal, and on success moves the position behind it (1
-     * loaded, 0 none or not usable, which is logged); save writes one for an earlier mark, safely replacing the old one. */
+    /* (optional) snapshots: `mark` names the handle's position (called while no append or read is under way). load hands what lies
+     * beside the journal to `parse` if it is bound to this journal; when parse succeeded and the checksum at the end is right, the
+     * position moves behind the snapshot and *loaded is true; otherwise it is ignored with LOG_SNAPSHOT_IGNORED (what parse made
+     * is then thrown away by the caller). save streams what `produce` writes to a temporary file, adds the checksum, syncs, renames;
+     * `at` is an earlier mark. Images can be large: neither side holds a whole one in memory. */
     int (*mark)(struct backend *b, struct backend_mark *out);
-    int (*snapshot_load)(struct backend *b, int (*parse)(void *ctx, const char *image, size_t n, struct tl_err *err),
-                         void *ctx, struct tl_err *err);
-    int (*snapshot_save)(struct backend *b, const struct backend_mark *at, struct str image, struct tl_err *err);
+    int (*snapshot_load)(struct backend *b, int (*parse)(void *ctx, struct image_source *from, struct tl_err *err),
+                         void *ctx, bool *loaded, struct tl_err *err);
+    int (*snapshot_save)(struct backend *b, const struct backend_mark *at,
+                         int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx,
+                         struct tl_err *err);
     /* (optional) after fork: drops inherited descriptors and locks without releasing them for the parent */
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */

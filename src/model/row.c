@@ -35,8 +35,8 @@ static size_t column_index(struct study *st, uint32_t name)
 
 typedef _Atomic(struct column_block *) block_slot;
 
-/* The block that holds a row, made when missing. */
-static struct column_block *column_block(struct study *st, struct column *c, size_t row)
+/* The block that holds a row, made when missing; a new one's common distribution is `dist`. */
+static struct column_block *column_block(struct study *st, struct column *c, size_t row, uint32_t dist)
 {
     size_t index = row / BLOCK;
     while (c->blocks.len <= index) {
@@ -52,7 +52,27 @@ static struct column_block *column_block(struct study *st, struct column *c, siz
             return NULL;
         b = space_at(&st->blocks, offset);
         memset(b, 0, sizeof *b);
+        b->dist = dist;
         atomic_store_explicit(slot, b, memory_order_release);
+    }
+    return b;
+}
+
+struct column *column_restore(struct study *st, uint32_t name)
+{
+    size_t at = column_index(st, name);
+    return at == SIZE_MAX ? NULL : svec_at(&st->columns, at);
+}
+
+struct column_block *column_block_restore(struct study *st, struct column *c, size_t index, uint32_t dist, bool dists)
+{
+    struct column_block *b = column_block(st, c, index * BLOCK, dist);
+    if (b && dists) {
+        uint64_t offset = space_alloc(&st->blocks, BLOCK * sizeof(uint32_t));
+        if (offset == 0)
+            return NULL;
+        memset(space_at(&st->blocks, offset), 0, BLOCK * sizeof(uint32_t));
+        atomic_store_explicit(&b->dists, (uint32_t *)space_at(&st->blocks, offset), memory_order_release);
     }
     return b;
 }
@@ -67,15 +87,12 @@ const struct column_block *column_block_at(const struct column *c, size_t index)
 
 static bool column_set(struct study *st, struct column *c, size_t row, const struct param_entry *p)
 {
-    struct column_block *b = column_block(st, c, row);
+    struct column_block *b = column_block(st, c, row, p->dist);
     if (!b)
         return false;
     uint32_t *dists = atomic_load_explicit(&b->dists, memory_order_relaxed);
     unsigned i = (unsigned)(row % BLOCK);
-    if (!b->any) {
-        b->dist = p->dist;
-        b->any = 1;
-    } else if (!dists && p->dist != b->dist) {
+    if (!dists && p->dist != b->dist) {
         uint64_t offset = space_alloc(&st->blocks, BLOCK * sizeof *dists);
         if (offset == 0)
             return false;
@@ -132,6 +149,11 @@ static uint32_t shape_index(struct study *st, const uint32_t *columns, uint32_t 
     sh->hash = hash;
     at = st->shapes.len - 1;
     return map64_set(&st->shape_of, hash, at) ? (uint32_t)at : UINT32_MAX;
+}
+
+bool shape_restore(struct study *st, size_t index)
+{
+    return map64_set(&st->shape_of, ((const struct shape *)svec_at(&st->shapes, index))->hash, index);
 }
 
 static bool put_params(struct study *st, const struct live_trial *t, const void **entries, size_t row, struct row *out)

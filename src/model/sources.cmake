@@ -1,5 +1,7 @@
 set(model_sources
   facts.c
+  image_read.c
+  image_write.c
   live.c
   row.c
   state.c

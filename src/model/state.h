@@ -110,8 +110,7 @@ struct live_trial {
 struct column_block {
     _Atomic uint64_t present;   /* bit i: row i of the block has a value */
     _Atomic(uint32_t *) dists;  /* BLOCK numbers, or NULL when all rows share `dist` */
-    uint32_t dist;
-    uint32_t any; /* a row was written */
+    uint32_t dist;              /* of the first row written; never changes */
     double values[BLOCK];
 };
 struct column {
@@ -133,7 +132,7 @@ struct shape {
 struct row {
     uint32_t number;
     uint8_t state;
-    bool has_values;
+    uint8_t has_values; /* 0 or 1 */
     uint16_t n_values; /* cut to 65,535 */
     uint32_t owner, shape;
     int64_t id;
@@ -274,6 +273,10 @@ void list_recycle(struct state *s, struct list_ref *r);
 void list_pool_release(struct state *s);
 
 /* ---- rows (row.c) ---- */
+/* For images: a column of its own for `name`, and its block of row 64 * index, both new. NULL: out of memory. */
+struct column *column_restore(struct study *st, uint32_t name);
+struct column_block *column_block_restore(struct study *st, struct column *c, size_t index, uint32_t dist, bool dists);
+bool shape_restore(struct study *st, size_t index) TL_USE_RESULT; /* makes shape `index` findable */
 /* Appends the row of a trial that has just finished (columns, runs); the lists of `t` are given up. false: out of memory (the
  * state is then broken). */
 bool row_finish(struct state *s, struct study *st, struct live_trial *t) TL_USE_RESULT;

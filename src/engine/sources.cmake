@@ -1,0 +1,5 @@
+set(engine_sources
+  snapshot.c
+  storage.c
+  store.c
+  view.c)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a tl_storage, for storage.c, store.c, view.c and snapshot.c only.
+ */
+#ifndef TL_STORAGE_H
+#define TL_STORAGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/store.h"
+#include "journal/backend.h"
+
+#define WORKER_MAX 64
+
+struct tl_storage {
+    struct tl_storage_options options;
+    char *url;
+    struct backend *backend;
+    char worker[WORKER_MAX]; /* one per handle and process */
+    uint64_t n;              /* operations numbered so far; commit leader only */
+    unsigned fork_count;     /* the process's when this handle was set up */
+
+    /* the commit queue: the thread that takes the lead writes for all that wait */
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_moved;
+    struct commit *queue, **queue_end;
+    bool leading;
+    struct commit *in_flight; /* the group being written; for lines of ours that come back (settle) */
+
+    pthread_mutex_t read_lock; /* one reader in the backend at a time */
+
+    pthread_mutex_t state_lock;
+    struct state *state;
+    bool stale;   /* the state must be rebuilt from the log before use */
+    bool damaged; /* a line in the middle cannot be trusted */
+    uint64_t damage_line;
+    int64_t damage_offset;
+    struct arena arena; /* of the line being replayed */
+
+    /* snapshots */
+    pthread_t snapshot_thread;
+    bool snapshot_running, snapshot_joinable; /* under queue_lock */
+    uint64_t replayed_bytes; /* read or written since the last one; under state_lock */
+    uint64_t log_bytes;      /* length of the log when the last one was made */
+
+    atomic_uint_fast64_t operations, appends, flushes, lines_read, bytes_read, odd_lines, bad_lines, lock_waits_ns,
+        snapshot_seq;
+};
+
+/* Entry of every public call: sets the handle up anew in a forked child, rebuilds a stale state. */
+int storage_enter(tl_storage *st, struct tl_err *err);
+/* Callbacks of the backend: replay. */
+int storage_lines(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err);
+int storage_rewind(void *ctx, const char *why, struct tl_err *err);
+/* Delivers what is new; storage_rebuild throws the state away first. Caller holds read_lock, or nobody else knows the handle. */
+int storage_read_news(tl_storage *st, struct tl_err *err);
+int storage_rebuild(tl_storage *st, struct tl_err *err);
+/* Keeps everybody else out of the backend, and lets them in again. */
+void storage_exclusive(tl_storage *st);
+void storage_shared(tl_storage *st);
+int storage_uuid(char out[WORKER_MAX], struct tl_err *err);
+/* A line of ours came back from the log: gives its verdict to the commit that waits for it. */
+void storage_settle(tl_storage *st, uint64_t n, const struct applied *done);
+/* Loads the snapshot into the empty state if there is a usable one. */
+int storage_load_snapshot(tl_storage *st, struct tl_err *err);
+/* Starts writing a snapshot in the background when the policy says that it pays. */
+void storage_snapshot_if_due(tl_storage *st);
+void storage_snapshot_join(tl_storage *st);
+int storage_snapshot_now(tl_storage *st, struct tl_err *err);
+
+#endif
