@@ -1,8 +1,18 @@
 set(model_sources
+  decimal.c
+  dist.c
+  dist_table.c
+  dist_text.c
+  dist_value.c
   facts.c
   image_read.c
   image_write.c
   live.c
+  op.c
+  op_decode.c
+  op_encode.c
+  op_fast.c
+  op_read.c
   row.c
   state.c
   state_trial.c)
