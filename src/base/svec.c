@@ -62,7 +62,8 @@ void *svec_run(const struct svec *v, size_t i, size_t end, size_t *n)
 
 void svec_reset(struct svec *v)
 {
-    for (unsigned k = 1; v->segment && k < SVEC_SEGMENTS; k++) {
+    /* segments are made one after the other */
+    for (unsigned k = 1; v->segment && k < SVEC_SEGMENTS && v->segment[k]; k++) {
         mem_free(v->segment[k]);
         v->segment[k] = NULL;
     }
