@@ -16,9 +16,12 @@
 static atomic_uint fork_count;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+static pthread_mutex_t repair_lock = PTHREAD_MUTEX_INITIALIZER; /* one thread of a child repairs */
+
 static void forked_child(void)
 {
     atomic_fetch_add(&fork_count, 1);
+    pthread_mutex_init(&repair_lock, NULL);
 }
 
 static void watch_forks(void)
@@ -65,14 +68,17 @@ static void init_locks(tl_storage *st)
 static int after_fork(tl_storage *st, struct tl_err *err)
 {
     char worker[WORKER_MAX];
-    int rc = storage_uuid(worker, err);
-    if (rc != TL_OK)
+    unsigned now = atomic_load(&fork_count);
+    int rc = TL_OK;
+    pthread_mutex_lock(&repair_lock);
+    if (atomic_load(&st->fork_count) == now || (rc = storage_uuid(worker, err)) != TL_OK) {
+        pthread_mutex_unlock(&repair_lock);
         return rc;
+    }
     bool whole = pthread_mutex_trylock(&st->state_lock) == 0 && pthread_mutex_trylock(&st->read_lock) == 0 && !st->leading;
     init_locks(st);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;
-    st->fork_count = atomic_load(&fork_count);
     if (st->backend->ops->forked)
         st->backend->ops->forked(st->backend);
     if (!whole) {
@@ -80,6 +86,8 @@ static int after_fork(tl_storage *st, struct tl_err *err)
         st->state = NULL;
         st->stale = true;
     }
+    atomic_store(&st->fork_count, now);
+    pthread_mutex_unlock(&repair_lock);
     return TL_OK;
 }
 
@@ -186,27 +194,19 @@ int storage_read_news(tl_storage *st, struct tl_err *err)
     return st->backend->ops->read(st->backend, &d, err);
 }
 
-/* Throws the state away and replays the log through a fresh backend handle position. */
 int storage_rebuild(tl_storage *st, struct tl_err *err)
 {
-    struct backend *b;
     struct state *fresh = state_new();
     if (!fresh)
         return err_nomem(err);
-    int rc = backend_open(st->url, &st->options, &b, err);
-    if (rc != TL_OK) {
-        state_unref(fresh);
-        return rc;
-    }
-    st->backend->ops->close(st->backend);
-    st->backend = b;
+    st->backend->ops->restart(st->backend);
     pthread_mutex_lock(&st->state_lock);
     state_unref(st->state);
     st->state = fresh;
     st->damaged = false;
     st->stale = false;
     pthread_mutex_unlock(&st->state_lock);
-    rc = storage_load_snapshot(st, err);
+    int rc = storage_load_snapshot(st, err);
     return rc == TL_OK ? storage_read_news(st, err) : rc;
 }
 
@@ -233,7 +233,7 @@ void storage_shared(tl_storage *st)
 int storage_enter(tl_storage *st, struct tl_err *err)
 {
     int rc;
-    if (TL_UNLIKELY(st->fork_count != atomic_load_explicit(&fork_count, memory_order_relaxed))) {
+    if (TL_UNLIKELY(atomic_load(&st->fork_count) != atomic_load(&fork_count))) {
         rc = after_fork(st, err);
         if (rc != TL_OK)
             return rc;
@@ -288,15 +288,14 @@ TL_API int tl_storage_open(const char *url, const struct tl_storage_options *opt
     if (st->options.grace_ms == 0)
         st->options.grace_ms = 30000;
     st->fork_count = atomic_load(&fork_count);
-    st->url = mem_dup(url, strlen(url));
     st->state = state_new();
-    rc = st->url && st->state ? TL_OK : err_nomem(err);
+    rc = st->state ? TL_OK : err_nomem(err);
     if (rc == TL_OK && options->worker_id)
         memcpy(st->worker, options->worker_id, strlen(options->worker_id) + 1);
     else if (rc == TL_OK)
         rc = storage_uuid(st->worker, err);
     if (rc == TL_OK)
-        rc = backend_open(st->url, &st->options, &st->backend, err);
+        rc = backend_open(url, &st->options, &st->backend, err);
     if (rc == TL_OK)
         rc = storage_load_snapshot(st, err);
     if (rc == TL_OK)
@@ -325,7 +324,6 @@ TL_API void tl_storage_close(tl_storage *st)
     pthread_cond_destroy(&st->queue_moved);
     pthread_mutex_destroy(&st->read_lock);
     pthread_mutex_destroy(&st->state_lock);
-    mem_free(st->url);
     mem_free(st);
 }
 

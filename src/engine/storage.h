@@ -15,18 +15,16 @@
 
 struct tl_storage {
     struct tl_storage_options options;
-    char *url;
     struct backend *backend;
     char worker[WORKER_MAX]; /* one per handle and process */
     uint64_t n;              /* operations numbered so far; commit leader only */
-    unsigned fork_count;     /* the process's when this handle was set up */
+    atomic_uint fork_count;  /* the process's when this handle was set up */
 
     /* the commit queue: the thread that takes the lead writes for all that wait */
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_moved;
     struct commit *queue, **queue_end;
     bool leading;
-    struct commit *in_flight; /* the group being written; for lines of ours that come back (settle) */
 
     pthread_mutex_t read_lock; /* one reader in the backend at a time */
 
@@ -37,6 +35,7 @@ struct tl_storage {
     uint64_t damage_line;
     int64_t damage_offset;
     struct arena arena; /* of the line being replayed */
+    struct commit *in_flight; /* the group being written: lines of ours that come back give it their verdicts */
 
     /* snapshots */
     pthread_t snapshot_thread;

@@ -117,8 +117,6 @@ static int compose(void *ctx, struct buf *out, struct tl_err *err)
         pthread_mutex_lock(&st->state_lock);
         g->state_locked = true;
     }
-    if (st->options.read_only)
-        return err_set(err, TL_EACCESS, "the storage was opened read-only");
     if (st->damaged && !st->options.allow_damaged) {
         err_set(err, TL_ECORRUPT,
                 "line %llu of the journal is damaged: nothing is written until `trialog repair` has made a clean copy",
@@ -156,7 +154,7 @@ static bool cancelled(void *ctx)
 void storage_settle(tl_storage *st, uint64_t n, const struct applied *done)
 {
     for (struct commit *c = st->in_flight; c; c = c->next) {
-        if (c->phase == PHASE_QUEUED && n >= c->first_n && n < c->first_n + c->n_ops) {
+        if (c->phase == PHASE_QUEUED && c->first_n != 0 && n >= c->first_n && n < c->first_n + c->n_ops) {
             c->applied[n - c->first_n] = *done;
             int code = verdict_code(done->verdict);
             if (code != TL_OK && c->code == TL_OK)
@@ -176,8 +174,11 @@ static void split_by_written(struct group *g, size_t written, int code, const st
             written -= c->n_ops;
             c->phase = PHASE_WRITTEN;
         } else {
-            written = 0;
+            size_t n = c->n_ops;
             commit_fail(c, code, err);
+            if (written > 0)
+                err_wrap(&c->err, code, "only the first %zu of %zu operations were written", written, n);
+            written = 0;
         }
     }
 }
@@ -189,17 +190,13 @@ static void settle_group(struct group *g, const struct tl_err *err)
 {
     tl_storage *st = g->st;
     struct tl_err why = TL_ERR_INIT;
-    for (struct commit *c = g->first; c; c = c->next) {
-        if (c->phase == PHASE_QUEUED)
-            c->code = TL_OK;
-    }
-    st->in_flight = g->first;
     pthread_mutex_lock(&st->read_lock);
     int rc = g->applied_early ? storage_rebuild(st, &why) : storage_read_news(st, &why);
     pthread_mutex_unlock(&st->read_lock);
-    st->in_flight = NULL;
     g->applied_early = false;
+    pthread_mutex_lock(&st->state_lock);
     uint64_t seen = rc == TL_OK ? state_worker_n(st->state, str_of(st->worker)) : 0;
+    pthread_mutex_unlock(&st->state_lock);
     for (struct commit *c = g->first; c; c = c->next) {
         if (c->phase != PHASE_QUEUED || (rc == TL_OK && seen < c->first_n))
             continue;
@@ -281,14 +278,23 @@ static struct commit *take_group_locked(tl_storage *st)
     return first;
 }
 
+static void set_in_flight(tl_storage *st, struct commit *first)
+{
+    pthread_mutex_lock(&st->state_lock);
+    st->in_flight = first;
+    pthread_mutex_unlock(&st->state_lock);
+}
+
 /* Leads: writes one group. Queue lock held at entry and exit, not in between. */
 static void lead_locked(tl_storage *st)
 {
     struct group g = {.st = st, .first = take_group_locked(st)};
     st->leading = true;
     pthread_mutex_unlock(&st->queue_lock);
+    set_in_flight(st, g.first);
     for (int tries = 1; append_group(&g, tries == SETTLE_TRIES) && tries < SETTLE_TRIES; tries++)
         ;
+    set_in_flight(st, NULL);
     pthread_mutex_lock(&st->queue_lock);
     for (struct commit *c = g.first, *next; c; c = next) {
         next = c->next;
@@ -317,6 +323,8 @@ static int flush(tl_storage *st, struct commit *c)
 int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
 {
     int rc = storage_enter(st, err);
+    if (rc == TL_OK && st->options.read_only)
+        rc = err_set(err, TL_EACCESS, "the storage was opened read-only");
     if (rc != TL_OK) {
         c->code = rc;
         return rc;
@@ -326,6 +334,7 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     c->led = false;
     c->code = TL_OK;
     c->flush_token = 0;
+    c->first_n = 0;
     c->err = (struct tl_err)TL_ERR_INIT;
     pthread_mutex_lock(&st->queue_lock);
     *st->queue_end = c;

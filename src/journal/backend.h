@@ -78,6 +78,8 @@ struct backend_ops {
     void (*close)(struct backend *b);
     /* required: lines that are new since the handle's position */
     int (*read)(struct backend *b, const struct deliver *d, struct tl_err *err);
+    /* required: forgets the position; the next read or append delivers from seq 0 */
+    void (*restart)(struct backend *b);
     /* required: exclusion, news, compose, one write, release. After OUTCOME_DONE the handle's position is behind our lines,
      * and they are not delivered: the caller knows them. */
     int (*append)(struct backend *b, struct append *a, struct tl_err *err);
