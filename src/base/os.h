@@ -21,12 +21,18 @@ struct os_stat {
 
 /* What kind of file system a path lies on. */
 enum os_fs { OS_FS_LOCAL, OS_FS_NFS, OS_FS_LUSTRE, OS_FS_SMB, OS_FS_FUSE, OS_FS_OTHER_NETWORK };
+struct os_fs_info {
+    enum os_fs kind;
+    bool locks_shared; /* a kernel lock taken here is seen by every host that has the file system mounted */
+};
 
 enum os_lock { OS_LOCK_TRY, OS_LOCK_RELEASE };
+/* Which bytes a lock covers: the journal itself, the gate before it (one byte far behind any data), or both at once. */
+enum os_range { OS_RANGE_JOURNAL, OS_RANGE_GATE, OS_RANGE_BOTH };
 
 struct os_table {
     int (*open)(const char *path, int flags, uint32_t mode);
-    int (*close)(int fd);
+    int (*close)(int fd); /* the descriptor is gone whatever it returns */
     int64_t (*read)(int fd, void *bytes, size_t n);
     int64_t (*pread)(int fd, void *bytes, size_t n, uint64_t offset);
     int64_t (*write)(int fd, const void *bytes, size_t n); /* may be short */
@@ -35,28 +41,29 @@ struct os_table {
     int (*stat)(const char *path, bool follow, struct os_stat *out);
     int (*fstat)(int fd, struct os_stat *out);
     int (*rename)(const char *from, const char *to);
-    int (*link)(const char *from, const char *to);
+    int (*link)(const char *from, const char *to); /* a symbolic link is linked itself, not what it points to */
     int (*symlink)(const char *target, const char *path);
     int64_t (*readlink)(const char *path, char *out, size_t n); /* not terminated */
     int (*unlink)(const char *path);
     int (*touch)(const char *path); /* sets its time to now, by the file system's clock where it has one */
-    int (*dir_list)(const char *path, int (*each)(const char *name, void *ctx), void *ctx);
-    int (*lock)(int fd, enum os_lock what); /* whole file, exclusive, open-file-description lock; -EAGAIN when taken, -ENOSYS/-ENOLCK when the file system has none */
-    int (*lock_wait)(int fd); /* the same, waiting without limit: only from a thread made for it */
-    int (*fs_kind)(const char *path, enum os_fs *out);
-    int64_t (*realpath)(const char *path, char *out, size_t n);
-    int (*fadvise_drop)(int fd); /* forget cached pages */
+    int (*dir_list)(const char *path, int (*each)(const char *name, void *ctx), void *ctx); /* non-zero from each ends it */
+    /* Exclusive open-file-description lock; never waits: -EAGAIN when taken, -ENOSYS when the file system has none. */
+    int (*lock)(int fd, enum os_lock what, enum os_range range);
+    int (*fs_info)(const char *path, struct os_fs_info *out);
+    int64_t (*realpath)(const char *path, char *out, size_t n); /* terminated; returns its length */
+    int (*fadvise_drop)(int fd); /* forget cached pages that are clean */
 
     int64_t (*monotonic_ns)(void);
     int64_t (*boottime_ns)(void); /* goes on while the machine sleeps */
     int64_t (*realtime_us)(void);
-    void (*sleep_ns)(int64_t ns);
+    void (*sleep_ns)(int64_t ns); /* 0: lets others run */
     int (*random)(void *bytes, size_t n);
-    int (*hostname)(char *out, size_t n);
-    int (*boot_id)(char *out, size_t n); /* text naming this boot of the machine and the process-id namespace */
+    int (*hostname)(char *out, size_t n); /* terminated, cut to n */
+    int (*boot_id)(char *out, size_t n); /* text naming this boot of the machine and the process-id namespace, terminated */
     int64_t (*pid)(void);
-    int (*process_start)(int64_t pid, uint64_t *ticks); /* start time since boot; -ESRCH when there is no such process */
-    int (*process_alive)(int64_t pid); /* 1, 0 */
+    /* Start of a process, ticks since boot; -ESRCH when there is no such process (or only its remains, a zombie), -ENOSYS when
+     * that cannot be known. */
+    int (*process_start)(int64_t pid, uint64_t *ticks);
     const char *(*env)(const char *name);
 };
 

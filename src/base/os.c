@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of system calls: Linux with glibc or musl.
+ *
+ * Happy path: one call. Failure: the negated errno; EINTR is never seen by a caller, except that close reports success after it
+ * (the descriptor is gone on Linux, and trying again might close somebody else's). Invariants: descriptors are close-on-exec;
+ * no call here waits for a lock; nothing is kept between calls but the pointer `os`.
+ */
+#include "base/os.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One call, again when a signal came in between. */
+#define RETRY(result, call)                                                                                  \
+    do {                                                                                                     \
+        (result) = (call);                                                                                   \
+    } while ((result) == -1 && errno == EINTR)
+
+static int code_of(int rc)
+{
+    return rc == -1 ? -errno : rc;
+}
+
+static int64_t count_of(ssize_t n)
+{
+    return n == -1 ? -errno : n;
+}
+
+/* ---- descriptors ---- */
+
+static int sys_open(const char *path, int flags, uint32_t mode)
+{
+    int fd;
+    RETRY(fd, open(path, flags | O_CLOEXEC, (mode_t)mode));
+    return code_of(fd);
+}
+
+static int sys_close(int fd)
+{
+    int rc = close(fd);
+    return rc == -1 && errno == EINTR ? 0 : code_of(rc);
+}
+
+static int64_t sys_read(int fd, void *bytes, size_t n)
+{
+    ssize_t got;
+    RETRY(got, read(fd, bytes, n));
+    return count_of(got);
+}
+
+static int64_t sys_pread(int fd, void *bytes, size_t n, uint64_t offset)
+{
+    ssize_t got;
+    RETRY(got, pread(fd, bytes, n, (off_t)offset));
+    return count_of(got);
+}
+
+static int64_t sys_write(int fd, const void *bytes, size_t n)
+{
+    ssize_t put;
+    RETRY(put, write(fd, bytes, n));
+    return count_of(put);
+}
+
+static int sys_sync(int fd, bool data_only)
+{
+    int rc;
+    RETRY(rc, data_only ? fdatasync(fd) : fsync(fd));
+    return code_of(rc);
+}
+
+static int sys_truncate(int fd, uint64_t size)
+{
+    int rc;
+    RETRY(rc, ftruncate(fd, (off_t)size));
+    return code_of(rc);
+}
+
+static void fill_stat(const struct stat *s, struct os_stat *out)
+{
+    *out = (struct os_stat){
+        .dev = (uint64_t)s->st_dev,
+        .ino = (uint64_t)s->st_ino,
+        .size = (uint64_t)s->st_size,
+        .nlink = (uint64_t)s->st_nlink,
+        .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec,
+        .mode = (uint32_t)(s->st_mode & 07777),
+        .is_link = S_ISLNK(s->st_mode),
+        .is_dir = S_ISDIR(s->st_mode),
+        .is_file = S_ISREG(s->st_mode),
+    };
+}
+
+static int sys_stat(const char *path, bool follow, struct os_stat *out)
+{
+    struct stat s;
+    int rc = fstatat(AT_FDCWD, path, &s, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    if (rc == -1) {
+        return -errno;
+    }
+    fill_stat(&s, out);
+    return 0;
+}
+
+static int sys_fstat(int fd, struct os_stat *out)
+{
+    struct stat s;
+    if (fstat(fd, &s) == -1) {
+        return -errno;
+    }
+    fill_stat(&s, out);
+    return 0;
+}
+
+static int sys_fadvise_drop(int fd)
+{
+    return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* ---- names ---- */
+
+static int sys_rename(const char *from, const char *to)
+{
+    return code_of(rename(from, to));
+}
+
+static int sys_link(const char *from, const char *to)
+{
+    return code_of(linkat(AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+static int sys_symlink(const char *target, const char *path)
+{
+    return code_of(symlink(target, path));
+}
+
+static int64_t sys_readlink(const char *path, char *out, size_t n)
+{
+    return count_of(readlink(path, out, n));
+}
+
+static int sys_unlink(const char *path)
+{
+    return code_of(unlink(path));
+}
+
+static int sys_touch(const char *path)
+{
+    return code_of(utimensat(AT_FDCWD, path, NULL, 0));
+}
+
+static int sys_dir_list(const char *path, int (*each)(const char *name, void *ctx), void *ctx)
+{
+    DIR *dir = opendir(path);
+    if (!dir) {
+        return -errno;
+    }
+    int rc = 0;
+    while (rc == 0) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            rc = -errno; /* 0 at the end */
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            rc = each(entry->d_name, ctx);
+        }
+    }
+    closedir(dir);
+    return rc;
+}
+
+static int64_t sys_realpath(const char *path, char *out, size_t n)
+{
+    char resolved[PATH_MAX];
+    if (!realpath(path, resolved)) {
+        return -errno;
+    }
+    size_t length = strlen(resolved);
+    if (length >= n) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(out, resolved, length + 1);
+    return (int64_t)length;
+}
+
+/* ---- locks and file systems ---- */
+
+/* The gate lies behind the largest offset that any file system gives to data, so that the journal's range ends before it. */
+#define GATE_AT (INT64_C(1) << 62)
+
+static int sys_lock(int fd, enum os_lock what, enum os_range range)
+{
+    struct flock lock = {
+        .l_type = what == OS_LOCK_TRY ? F_WRLCK : F_UNLCK,
+        .l_whence = SEEK_SET,
+        .l_start = range == OS_RANGE_GATE ? GATE_AT : 0,
+        .l_len = range == OS_RANGE_GATE ? 1 : range == OS_RANGE_JOURNAL ? GATE_AT : GATE_AT + 1,
+    };
+    int rc;
+    RETRY(rc, fcntl(fd, F_OFD_SETLK, &lock));
+    if (rc == 0) {
+        return 0;
+    }
+    switch (errno) {
+    case EACCES:
+    case EAGAIN: return -EAGAIN;
+    case EINVAL: /* a kernel without open-file-description locks */
+    case EOPNOTSUPP:
+    case ENOLCK:
+    case ENOSYS: return -ENOSYS;
+    default: return -errno;
+    }
+}
+
+/* Magic numbers of statfs(2) for what is not local; <linux/magic.h> has only some of them. */
+static const struct {
+    uint32_t magic;
+    enum os_fs kind;
+} network_systems[] = {
+    {0x6969, OS_FS_NFS},
+    {0x0bd00bd0, OS_FS_LUSTRE},
+    {0xff534d42, OS_FS_SMB},           /* cifs */
+    {0xfe534d42, OS_FS_SMB},           /* smb2 */
+    {0x517b, OS_FS_SMB},
+    {0x65735546, OS_FS_FUSE},
+    {0x01021997, OS_FS_OTHER_NETWORK}, /* 9p */
+    {0x00c36400, OS_FS_OTHER_NETWORK}, /* ceph */
+    {0x5346414f, OS_FS_OTHER_NETWORK}, /* afs */
+    {0x6b414653, OS_FS_OTHER_NETWORK}, /* kafs */
+    {0x47504653, OS_FS_OTHER_NETWORK}, /* gpfs */
+    {0x19830326, OS_FS_OTHER_NETWORK}, /* beegfs */
+    {0x01161970, OS_FS_OTHER_NETWORK}, /* gfs2 */
+    {0x7461636f, OS_FS_OTHER_NETWORK}, /* ocfs2 */
+    {0x73757245, OS_FS_OTHER_NETWORK}, /* coda */
+    {0x786f4256, OS_FS_OTHER_NETWORK}, /* vboxsf */
+};
+
+static bool option_is_set(const char *options, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = options; (p = strstr(p, name)) != NULL; p += n) {
+        if ((p == options || p[-1] == ',' || p[-1] == ' ') && (p[n] == 0 || p[n] == ',' || p[n] == ' ' || p[n] == '\n')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Options that keep locks on this host, per kind. */
+static bool options_share_locks(enum os_fs kind, const char *options)
+{
+    switch (kind) {
+    case OS_FS_NFS:
+        return !option_is_set(options, "nolock") && !option_is_set(options, "local_lock=all") &&
+               !option_is_set(options, "local_lock=posix");
+    case OS_FS_LUSTRE: return option_is_set(options, "flock");
+    case OS_FS_SMB: return !option_is_set(options, "nobrl") && !option_is_set(options, "forcemandatorylock");
+    default: return false;
+    }
+}
+
+/* Finds the mount by its device number in /proc/self/mountinfo: "36 35 98:0 /root /mount OPTIONS … - TYPE SOURCE OPTIONS". */
+static bool locks_are_shared(enum os_fs kind, dev_t dev)
+{
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    if (!mounts) {
+        return false;
+    }
+    char line[4096], device[32];
+    snprintf(device, sizeof device, " %u:%u ", major(dev), minor(dev));
+    bool shared = false;
+    while (fgets(line, sizeof line, mounts)) {
+        const char *super = strstr(line, device) ? strstr(line, " - ") : NULL;
+        if (super) {
+            shared = options_share_locks(kind, super);
+        }
+    }
+    fclose(mounts);
+    return shared;
+}
+
+static int sys_fs_info(const char *path, struct os_fs_info *out)
+{
+    struct statfs fs;
+    struct stat s;
+    int rc;
+    RETRY(rc, statfs(path, &fs));
+    if (rc == -1 || stat(path, &s) == -1) {
+        return -errno;
+    }
+    *out = (struct os_fs_info){OS_FS_LOCAL, true};
+    for (size_t i = 0; i < TL_COUNT(network_systems); i++) {
+        if ((uint32_t)fs.f_type == network_systems[i].magic) {
+            out->kind = network_systems[i].kind;
+            out->locks_shared = locks_are_shared(out->kind, s.st_dev);
+        }
+    }
+    return 0;
+}
+
+/* ---- clocks, chance, processes ---- */
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t sys_monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+static int64_t sys_boottime_ns(void)
+{
+    return clock_ns(CLOCK_BOOTTIME);
+}
+
+static int64_t sys_realtime_us(void)
+{
+    return clock_ns(CLOCK_REALTIME) / 1000;
+}
+
+static void sys_sleep_ns(int64_t ns)
+{
+    if (ns <= 0) {
+        sched_yield();
+        return;
+    }
+    struct timespec left = {ns / 1000000000, ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+    }
+}
+
+static int sys_random(void *bytes, size_t n)
+{
+    char *p = bytes;
+    while (n > 0) {
+        ssize_t got;
+        RETRY(got, getrandom(p, n, 0));
+        if (got == -1) {
+            return -errno;
+        }
+        p += got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+static int sys_hostname(char *out, size_t n)
+{
+    if (n == 0) {
+        return -EINVAL;
+    }
+    char name[HOST_NAME_MAX + 1];
+    if (gethostname(name, sizeof name) == -1) {
+        return -errno;
+    }
+    name[sizeof name - 1] = 0;
+    size_t length = strlen(name);
+    if (length >= n) {
+        length = n - 1;
+    }
+    memcpy(out, name, length);
+    out[length] = 0;
+    return 0;
+}
+
+/* Reads a small file whole; the text is terminated. */
+static int64_t read_small(const char *path, char *out, size_t n)
+{
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    int64_t got = sys_read(fd, out, n - 1);
+    sys_close(fd);
+    if (got >= 0) {
+        out[got] = 0;
+    }
+    return got;
+}
+
+static int sys_boot_id(char *out, size_t n)
+{
+    char boot[64], space[64];
+    int64_t got = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    if (got < 0) {
+        return (int)got;
+    }
+    boot[strcspn(boot, "\n")] = 0;
+    int64_t length = sys_readlink("/proc/self/ns/pid", space, sizeof space - 1);
+    space[length < 0 ? 0 : length] = 0;
+    if ((size_t)snprintf(out, n, "%s %s", boot, space) >= n) {
+        return -ENAMETOOLONG;
+    }
+    return 0;
+}
+
+static int64_t sys_pid(void)
+{
+    return getpid();
+}
+
+/* /proc/PID/stat: "PID (NAME) STATE …", NAME may hold anything; the start time is the 20th field after the state. */
+static int sys_process_start(int64_t pid, uint64_t *ticks)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    if (read_small(path, text, sizeof text) <= 0) {
+        int rc = pid > 0 && pid <= INT_MAX ? kill((pid_t)pid, 0) : -1;
+        return rc == -1 && (pid <= 0 || pid > INT_MAX || errno == ESRCH) ? -ESRCH : -ENOSYS;
+    }
+    const char *p = strrchr(text, ')');
+    if (!p || p[1] != ' ') {
+        return -ENOSYS;
+    }
+    p += 2;
+    if (*p == 'Z' || *p == 'X') {
+        return -ESRCH;
+    }
+    for (int field = 0; field < 19; field++) {
+        p = strchr(p, ' ');
+        if (!p) {
+            return -ENOSYS;
+        }
+        p++;
+    }
+    uint64_t value = 0;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        value = value * 10 + (uint64_t)(*p - '0');
+    }
+    *ticks = value;
+    return 0;
+}
+
+static const char *sys_env(const char *name)
+{
+    return getenv(name);
+}
+
+const struct os_table os_system = {
+    .open = sys_open,
+    .close = sys_close,
+    .read = sys_read,
+    .pread = sys_pread,
+    .write = sys_write,
+    .sync = sys_sync,
+    .truncate = sys_truncate,
+    .stat = sys_stat,
+    .fstat = sys_fstat,
+    .rename = sys_rename,
+    .link = sys_link,
+    .symlink = sys_symlink,
+    .readlink = sys_readlink,
+    .unlink = sys_unlink,
+    .touch = sys_touch,
+    .dir_list = sys_dir_list,
+    .lock = sys_lock,
+    .fs_info = sys_fs_info,
+    .realpath = sys_realpath,
+    .fadvise_drop = sys_fadvise_drop,
+    .monotonic_ns = sys_monotonic_ns,
+    .boottime_ns = sys_boottime_ns,
+    .realtime_us = sys_realtime_us,
+    .sleep_ns = sys_sleep_ns,
+    .random = sys_random,
+    .hostname = sys_hostname,
+    .boot_id = sys_boot_id,
+    .pid = sys_pid,
+    .process_start = sys_process_start,
+    .env = sys_env,
+};
+
+const struct os_table *os = &os_system;
+
+void os_use(const struct os_table *table)
+{
+    os = table ? table : &os_system;
+}
