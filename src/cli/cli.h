@@ -105,10 +105,12 @@ struct cli {
     const struct command *command;
     tl_storage *storage; /* opened by cli_open, closed by main.c */
     const char *url;     /* what was opened */
+    struct arena memory; /* lives as long as the command */
     struct tl_log_sink sink;
     void *log_file;      /* FILE *, NULL for none */
     bool out_closed;     /* standard output went away (closed pipe): finish quietly */
     bool catching;       /* cli_catch_stop was called */
+    int stops_endured;   /* waiting for a lock ends once cli_stops is above it; optimize raises it to record its trials */
 };
 
 /* ---- storage ---- */
@@ -119,7 +121,10 @@ struct cli {
 int cli_open(struct cli *c, unsigned flags);
 /* Opens another one the same way, for the caller to close. */
 int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **out);
-/* Loads a study; the error names studies that exist. `options` may be NULL. */
+/* Id and name (which live as long as the command) of a study of c->storage. `name` NULL: the only study there is. The error
+ * names studies that exist. */
+int cli_find_study(struct cli *c, const char *name, int64_t *id, const char **found);
+/* Loads a study, found in the same way. `options` may be NULL. */
 int cli_load_study(struct cli *c, const char *name, const struct tl_study_options *options, tl_study **out);
 /* A fresh view of a study of c->storage; free with tl_view_close. */
 int cli_view(struct cli *c, const char *name, tl_view **out);
@@ -146,6 +151,8 @@ int cli_nomem(struct cli *c);
 /* Writes to standard output at once. A closed pipe sets out_closed and is no error message, but the status that ends the
  * command (128 + SIGPIPE). */
 int cli_write(struct cli *c, const char *bytes, size_t n);
+/* The same to a descriptor of a file that messages call `name`. */
+int cli_write_file(struct cli *c, int fd, const char *name, const char *bytes, size_t n);
 
 /* ---- signals ---- */
 

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Commands about whole studies: create-study, delete-study, study set-user-attr, study-names, studies, copy.
+ */
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "cli/when.h"
+
+#define STUDY_HELP "the study's name; may be left out when the journal has a single study"
+
+/* ---- create-study ---- */
+
+struct create_values {
+    const char *name, *direction;
+    struct opt_list directions;
+    bool skip;
+};
+static const struct opt create_opts[] = {
+    {OPT_TEXT, "study-name", 0, 0, offsetof(struct create_values, name), "NAME", NULL, NULL,
+     "the new study's name; a random one when left out"},
+    {OPT_CHOICE, "direction", 0, 0, offsetof(struct create_values, direction), "DIRECTION", "minimize|maximize", NULL,
+     "what to do with the objective value (default: minimize)"},
+    {OPT_LIST, "directions", 0, 0, offsetof(struct create_values, directions), "DIRECTION", "minimize|maximize", NULL,
+     "the same for several objectives, one word each"},
+    {OPT_FLAG, "skip-if-exists", 0, 0, offsetof(struct create_values, skip), NULL, NULL, NULL,
+     "a study of this name that exists already is no error; it stays as it is"},
+    OPT_TABLE_END,
+};
+
+static enum tl_direction direction_of(const char *word)
+{
+    return strcmp(word, "maximize") == 0 ? TL_MAXIMIZE : TL_MINIMIZE;
+}
+
+/* --skip-if-exists, and the study is there: says so when its directions are not those asked for. */
+static int use_existing(struct cli *c, int64_t id, const enum tl_direction *wanted, size_t n_wanted)
+{
+    struct tl_err err = TL_ERR_INIT;
+    tl_view *view;
+    size_t n;
+    if (n_wanted == 0)
+        return 0;
+    if (tl_view_open(c->storage, id, false, &view, &err))
+        return cli_fail(c, &err);
+    const enum tl_direction *have = tl_view_directions(view, &n);
+    bool same = n == n_wanted;
+    for (size_t i = 0; i < n && same; i++)
+        same = have[i] == wanted[i];
+    if (!same)
+        cli_say(c, CLI_WARNING, "the study '%s' exists with other directions, and keeps them", tl_view_study_name(view));
+    tl_view_close(view);
+    return 0;
+}
+
+static int print_line(struct cli *c, const char *text)
+{
+    struct out o;
+    out_begin(&o, c, NULL);
+    buf_add_text(&o.b, text);
+    buf_add_char(&o.b, '\n');
+    return out_end(&o, 0);
+}
+
+static int run_create(struct cli *c, void *values)
+{
+    const struct create_values *v = values;
+    struct tl_study_options options = TL_STUDY_OPTIONS_INIT;
+    struct tl_err err = TL_ERR_INIT;
+    tl_study *study = NULL;
+    int64_t id;
+    size_t n = v->direction ? 1 : v->directions.n;
+    if (v->direction && v->directions.set)
+        return cli_usage(c, "give either --direction or --directions");
+    int status = cli_open(c, CLI_CREATE);
+    enum tl_direction *directions = status ? NULL : arena_alloc(&c->memory, (n + 1) * sizeof *directions);
+    if (!directions)
+        return status ? status : cli_nomem(c);
+    for (size_t i = 0; i < n; i++)
+        directions[i] = direction_of(v->direction ? v->direction : v->directions.items[i]);
+    if (v->skip && v->name) {
+        int rc = tl_storage_find_study(c->storage, v->name, &id, &err);
+        if (rc != TL_ENOTFOUND) {
+            status = rc ? cli_fail(c, &err) : use_existing(c, id, directions, n);
+            return status ? status : print_line(c, v->name);
+        }
+    }
+    options.directions = n ? directions : NULL;
+    options.n_directions = n;
+    options.load_if_exists = v->skip && v->name;
+    int rc = tl_study_create(c->storage, v->name, &options, &study, &err);
+    if (rc == TL_EEXISTS)
+        return cli_error(c, rc, "there is a study '%s' already: take another name, or --skip-if-exists to use it", v->name);
+    if (rc)
+        return cli_fail(c, &err);
+    status = print_line(c, tl_study_name(study));
+    tl_study_free(study);
+    return status;
+}
+
+const struct command cmd_create_study = {
+    "create-study", "Studies", "Create a new study and print its name.",
+    "The journal is created when it does not exist.", create_opts, sizeof(struct create_values), run_create, false,
+};
+
+/* ---- delete-study ---- */
+
+struct name_values {
+    const char *name;
+};
+static const struct opt delete_opts[] = {
+    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct name_values, name), "STUDY", NULL, NULL, "the study to delete"},
+    OPT_TABLE_END,
+};
+
+static int run_delete(struct cli *c, void *values)
+{
+    const struct name_values *v = values;
+    struct tl_err err = TL_ERR_INIT;
+    const char *name;
+    int64_t id;
+    int status = cli_open(c, 0);
+    status = status ? status : cli_find_study(c, v->name, &id, &name);
+    if (status == 0 && tl_storage_delete_study(c->storage, id, &err))
+        status = cli_fail(c, &err);
+    return status;
+}
+
+const struct command cmd_delete_study = {
+    "delete-study", "Studies", "Delete a study with all its trials.", NULL, delete_opts, sizeof(struct name_values), run_delete, false,
+};
+
+/* ---- study set-user-attr ---- */
+
+struct attr_values {
+    const char *name, *key, *text, *json;
+};
+static const struct opt attr_opts[] = {
+    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct attr_values, name), "STUDY", NULL, NULL, "the study to change"},
+    {OPT_TEXT, "key", 'k', OPT_REQUIRED, offsetof(struct attr_values, key), "KEY", NULL, NULL, "name of the attribute"},
+    {OPT_TEXT, "value", 0, 0, offsetof(struct attr_values, text), "TEXT", NULL, NULL, "its value, a string"},
+    {OPT_TEXT, "json", 0, 0, offsetof(struct attr_values, json), "JSON", NULL, NULL,
+     "its value as JSON, such as 3, true or [1, 2]; instead of --value"},
+    OPT_TABLE_END,
+};
+
+static int run_set_attr(struct cli *c, void *values)
+{
+    const struct attr_values *v = values;
+    struct tl_err err = TL_ERR_INIT;
+    struct buf json = BUF_INIT(SIZE_MAX / 2);
+    const char *name;
+    int64_t id;
+    if (!v->text == !v->json)
+        return cli_usage(c, "give either --value or --json");
+    int status = cli_open(c, 0);
+    status = status ? status : cli_find_study(c, v->name, &id, &name);
+    if (status == 0 && v->text)
+        json_put_string(&json, str_of(v->text));
+    else if (status == 0 && json_compact(str_of(v->json), &json, &err))
+        status = cli_error(c, err.code, "--json: %s", err.message);
+    const char *text = status ? NULL : buf_cstr(&json);
+    if (status == 0 && !text)
+        status = cli_nomem(c);
+    if (status == 0 && tl_storage_set_study_attr(c->storage, id, TL_ATTR_USER, v->key, text, &err))
+        status = cli_fail(c, &err);
+    if (status == 0)
+        cli_say(c, CLI_INFO, "attribute '%s' written", v->key);
+    buf_release(&json);
+    return status;
+}
+
+const struct command cmd_set_attr = {
+    "study set-user-attr", "Studies", "Set a user attribute of a study.", NULL, attr_opts, sizeof(struct attr_values), run_set_attr, false,
+};
+
+/* ---- study-names, studies ---- */
+
+struct list_values {
+    const char *format;
+    bool json, flatten;
+};
+static const struct opt names_opts[] = {
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "value", "how to print"},
+    {OPT_FLAG, "json", 0, 0, offsetof(struct list_values, json), NULL, NULL, NULL, "short for --format json"},
+    OPT_TABLE_END,
+};
+static const struct opt studies_opts[] = {
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "table", "how to print"},
+    {OPT_FLAG, "json", 0, 0, offsetof(struct list_values, json), NULL, NULL, NULL, "short for --format json"},
+    {OPT_FLAG, "flatten", 0, 0, offsetof(struct list_values, flatten), NULL, NULL, NULL, "one column for each direction"},
+    OPT_TABLE_END,
+};
+
+struct study_list {
+    struct cli *c;
+    int64_t *ids;
+    struct str *names; /* copies in c->memory */
+    size_t n, cap_ids, cap_names;
+};
+
+static int note_study(void *ctx, int64_t id, const char *name)
+{
+    struct study_list *l = ctx;
+    void *ids = l->ids, *names = l->names;
+    size_t len = strlen(name);
+    char *copy = arena_dup(&l->c->memory, name, len);
+    bool room = copy && mem_grow(&ids, &l->cap_ids, l->n + 1, sizeof *l->ids);
+    l->ids = ids;
+    room = room && mem_grow(&names, &l->cap_names, l->n + 1, sizeof *l->names);
+    l->names = names;
+    if (!room)
+        return TL_ENOMEM;
+    l->ids[l->n] = id;
+    l->names[l->n++] = (struct str){copy, len};
+    return 0;
+}
+
+static int list_studies(struct cli *c, struct study_list *l)
+{
+    struct tl_err err = TL_ERR_INIT;
+    int status = cli_open(c, CLI_READ);
+    if (status)
+        return status;
+    int rc = tl_storage_each_study(c->storage, note_study, l, &err);
+    return rc == TL_ENOMEM ? cli_nomem(c) : rc ? cli_fail(c, &err) : 0;
+}
+
+static void forget_studies(struct study_list *l)
+{
+    mem_free(l->ids);
+    mem_free(l->names);
+}
+
+static int read_name(void *ctx, size_t record, struct nodes *ns, struct node **cells)
+{
+    const struct study_list *l = ctx;
+    cells[0] = node_string(ns, l->names[record]);
+    return 0;
+}
+
+static int run_names(struct cli *c, void *values)
+{
+    static const struct out_column column = {.group = "name", .place = -1};
+    const struct list_values *v = values;
+    struct study_list list = {.c = c};
+    int status = list_studies(c, &list);
+    if (status == 0) {
+        struct out_records records = {&column, 1, list.n, false, read_name, &list};
+        status = out_records(c, &records, v->json ? "json" : v->format, false);
+    }
+    forget_studies(&list);
+    return status;
+}
+
+const struct command cmd_study_names = {
+    "study-names", "Studies", "Print the names of all studies.", NULL, names_opts, sizeof(struct list_values), run_names, false,
+};
+
+enum { STUDY_NAME, STUDY_DIRECTION, STUDY_N_TRIALS, STUDY_START, STUDY_ATTRS, STUDY_COLUMNS };
+
+/* A copy of text that lives as long as the record. */
+static struct str kept(struct nodes *ns, const char *text, size_t n)
+{
+    char *copy = arena_dup(&ns->arena, text, n);
+    ns->failed = ns->failed || !copy;
+    return (struct str){copy, copy ? n : 0};
+}
+
+static struct node *attrs_node(struct nodes *ns, const tl_view *view)
+{
+    struct node *dict = node_new(ns, NODE_DICT);
+    size_t n;
+    const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct str key = kept(ns, attrs[i].key.s, attrs[i].key.len), json = kept(ns, attrs[i].json.s, attrs[i].json.len);
+        if (attrs[i].kind == TL_ATTR_USER && !ns->failed)
+            node_add(ns, dict, key, node_parse(ns, json, NULL));
+    }
+    return dict;
+}
+
+static int read_study(void *ctx, size_t record, struct nodes *ns, struct node **cells)
+{
+    const struct study_list *l = ctx;
+    struct tl_err err = TL_ERR_INIT;
+    char text[WHEN_MAX];
+    tl_view *view;
+    size_t n;
+    if (tl_view_open(l->c->storage, l->ids[record], false, &view, &err))
+        return cli_fail(l->c, &err);
+    const enum tl_direction *directions = tl_view_directions(view, &n);
+    cells[STUDY_NAME] = node_string(ns, l->names[record]);
+    cells[STUDY_DIRECTION] = node_new(ns, NODE_TUPLE);
+    for (size_t i = 0; i < n; i++)
+        node_add(ns, cells[STUDY_DIRECTION], (struct str){NULL, 0}, node_copied(ns, tl_direction_name((int)directions[i])));
+    cells[STUDY_N_TRIALS] = node_int(ns, (int64_t)tl_view_n_trials(view));
+    struct tl_time start = tl_view_start(view);
+    if (start.set)
+        when_text(start, text);
+    cells[STUDY_START] = start.set ? node_copied(ns, text) : node_new(ns, NODE_NONE);
+    cells[STUDY_ATTRS] = attrs_node(ns, view);
+    tl_view_close(view);
+    return 0;
+}
+
+/* Does any study have a user attribute? Only then there is a column for them. */
+static int any_attrs(struct cli *c, const struct study_list *l, bool *any)
+{
+    struct tl_err err = TL_ERR_INIT;
+    *any = false;
+    for (size_t i = 0; i < l->n && !*any; i++) {
+        tl_view *view;
+        size_t n;
+        if (tl_view_open(c->storage, l->ids[i], false, &view, &err))
+            return cli_fail(c, &err);
+        const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
+        for (size_t k = 0; k < n; k++)
+            *any = *any || attrs[k].kind == TL_ATTR_USER;
+        tl_view_close(view);
+    }
+    return 0;
+}
+
+static int run_studies(struct cli *c, void *values)
+{
+    static const struct out_column columns[STUDY_COLUMNS] = {
+        {.group = "name", .place = -1},     {.group = "direction", .place = -1, .may_list = true},
+        {.group = "n_trials", .place = -1}, {.group = "datetime_start", .place = -1},
+        {.group = "user_attrs", .place = -1},
+    };
+    const struct list_values *v = values;
+    struct study_list list = {.c = c};
+    bool attrs = false;
+    int status = list_studies(c, &list);
+    status = status ? status : any_attrs(c, &list, &attrs);
+    if (status == 0) {
+        struct out_records records = {columns, attrs ? STUDY_COLUMNS : STUDY_ATTRS, list.n, false, read_study, &list};
+        status = out_records(c, &records, v->json ? "json" : v->format, v->flatten);
+    }
+    forget_studies(&list);
+    return status;
+}
+
+const struct command cmd_studies = {
+    "studies", "Studies", "List studies with their directions, sizes and user attributes.", NULL, studies_opts,
+    sizeof(struct list_values), run_studies, false,
+};
+
+/* ---- copy ---- */
+
+struct copy_values {
+    const char *name, *to, *to_name;
+};
+static const struct opt copy_opts[] = {
+    {OPT_TEXT, "study-name", 0, 0, offsetof(struct copy_values, name), "STUDY", NULL, NULL, STUDY_HELP},
+    {OPT_TEXT, "to", 0, 0, offsetof(struct copy_values, to), "FILE", NULL, NULL,
+     "the journal to copy to; created when it does not exist. Default: the same journal"},
+    {OPT_TEXT, "to-study-name", 0, 0, offsetof(struct copy_values, to_name), "NAME", NULL, NULL,
+     "name of the copy. Default: the same name"},
+    OPT_TABLE_END,
+};
+
+static int run_copy(struct cli *c, void *values)
+{
+    const struct copy_values *v = values;
+    struct tl_err err = TL_ERR_INIT;
+    tl_storage *to = NULL;
+    const char *name;
+    int64_t id;
+    if (!v->to && !v->to_name)
+        return cli_usage(c, "copy where? Give --to FILE or --to-study-name NAME");
+    int status = cli_open(c, v->to ? CLI_READ : 0);
+    status = status ? status : cli_find_study(c, v->name, &id, &name);
+    if (status == 0 && v->to)
+        status = cli_open_url(c, v->to, CLI_CREATE, &to);
+    if (status == 0) {
+        int rc = tl_study_copy(c->storage, name, to ? to : c->storage, v->to_name, &err);
+        if (rc == TL_EEXISTS)
+            status = cli_error(c, rc, "there is a study '%s' in '%s' already: give another --to-study-name",
+                               v->to_name ? v->to_name : name, v->to ? v->to : c->url);
+        else if (rc)
+            status = cli_fail(c, &err);
+    }
+    tl_storage_close(to);
+    return status ? status : print_line(c, v->to_name ? v->to_name : name);
+}
+
+const struct command cmd_copy = {
+    "copy", "Studies", "Copy a study with its trials, attributes and times.",
+    "Prints the name of the copy. Unfinished trials are copied as they are.", copy_opts, sizeof(struct copy_values), run_copy, false,
+};
