@@ -23,7 +23,12 @@ enum json_kind {
 struct json {
     const char *start, *p, *end; /* p: next byte to read */
 };
-#define JSON_OF(text, n) ((struct json){(text), (text), (text) + (n)})
+static inline struct json json_of(const char *text, size_t n)
+{
+    const char *p = text ? text : ""; /* NULL with 0 bytes is fine */
+    return (struct json){p, p, p + n};
+}
+#define JSON_OF(text, n) json_of((text), (n))
 
 /* Skips blanks: space, tab, CR, LF. */
 static inline void json_space(struct json *j)

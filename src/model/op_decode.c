@@ -23,7 +23,7 @@ struct line {
 
 static struct json cursor(const struct line *l, enum op_member m)
 {
-    return (struct json)JSON_OF(l->found[m].p, l->found[m].n);
+    return JSON_OF(l->found[m].p, l->found[m].n);
 }
 
 /* False when the member is missing, which is noted as odd. */
