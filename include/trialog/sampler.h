@@ -35,7 +35,7 @@ struct tl_grid_options {
     uint64_t seed; /* order of the cells: must be the same for every worker, and is when left at 0; below 2^32 */
     int retries;   /* how often a cell whose trial failed is issued again; 0: 6 times, negative: never */
 };
-#define TL_GRID_OPTIONS_INIT {sizeof(struct tl_grid_options)}
+#define TL_GRID_OPTIONS_INIT {sizeof(struct tl_grid_options), 0, 0}
 /* `options` may be NULL. Errors: TL_EINVAL (no axis, an axis twice, an axis without values), TL_ELIMIT (over 2^62 cells). */
 int tl_sampler_grid(const struct tl_grid_axis *axes, size_t n_axes, const struct tl_grid_options *options, tl_sampler **out,
                     struct tl_err *err);

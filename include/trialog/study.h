@@ -22,7 +22,7 @@ struct tl_study_options {
     tl_sampler *sampler; /* borrowed until tl_study_free; NULL: random with a seed of its own */
     tl_pruner *pruner;   /* borrowed until tl_study_free; NULL: never prunes */
 };
-#define TL_STUDY_OPTIONS_INIT {sizeof(struct tl_study_options)}
+#define TL_STUDY_OPTIONS_INIT {sizeof(struct tl_study_options), NULL, 0, false, false, NULL, NULL}
 
 /* `name` NULL: "no-name-" and a UUID. `options` may be NULL. `*out`: owned by the caller, free with tl_study_free; the storage must
  * outlive it. Errors: TL_EEXISTS, TL_EINVAL (other directions than the study that is loaded). */
@@ -41,6 +41,7 @@ int tl_study_copy(tl_storage *from, const char *name, tl_storage *to, const char
 int64_t tl_study_id(const tl_study *study);
 const char *tl_study_name(const tl_study *study);
 tl_storage *tl_study_storage(const tl_study *study);
+size_t tl_study_n_directions(const tl_study *study); /* number of objectives */
 int tl_study_set_attr(tl_study *study, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err);
 /* A fresh view; free with tl_view_close. */
 int tl_study_view(tl_study *study, tl_view **out, struct tl_err *err);
@@ -59,7 +60,7 @@ struct tl_ask_options {
     uint64_t budget;
     bool refund_failed;
 };
-#define TL_ASK_OPTIONS_INIT {sizeof(struct tl_ask_options)}
+#define TL_ASK_OPTIONS_INIT {sizeof(struct tl_ask_options), NULL, 0, 0, false}
 
 /* The next trial: the oldest WAITING one if there is any, else a new one. `options` may be NULL. `*out`: owned by the caller, end
  * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append; a second one follows when a trial of
@@ -106,7 +107,7 @@ struct tl_optimize_options {
     int (*callback)(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values, void *ctx);
     void *callback_ctx;
 };
-#define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options)}
+#define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options), 0, 0, false, 0, 0, NULL, NULL}
 /* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. `options` may be NULL. A storage
  * error ends it and is returned after the running trials ended; failed objectives are no error. */
 int tl_study_optimize(tl_study *study, tl_objective *objective, void *ctx, const struct tl_optimize_options *options,

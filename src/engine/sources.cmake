@@ -1,5 +1,13 @@
 set(engine_sources
+  ask.c
+  copy.c
+  ops.c
+  optimize.c
+  queue.c
   snapshot.c
   storage.c
   store.c
+  study.c
+  tell.c
+  trial.c
   view.c)

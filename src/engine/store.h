@@ -59,5 +59,7 @@ struct tl_time store_now(void);
 const struct tl_log_sink *store_log(tl_storage *storage);
 /* The worker id of this handle in this process. Copied into `out`. */
 void store_worker(tl_storage *storage, char out[64]);
+/* A UUID of version 4 as text, NUL-terminated: 37 bytes. */
+int storage_uuid(char out[64], struct tl_err *err);
 
 #endif

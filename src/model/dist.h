@@ -35,8 +35,12 @@ int dist_settle(struct tl_dist *d, bool *adjusted, struct tl_err *err);
 int dist_parse(struct str text, struct arena *a, struct tl_dist *out, enum dist_class *class_, struct tl_err *err);
 /* Writes Optuna's exact text of a distribution: {"name": "FloatDistribution", "attributes": {"step": null, "low": … */
 int dist_format(const struct tl_dist *d, struct buf *out);
-/* A choice as Python's json.dumps writes it. */
+/* Reads one choice at the cursor; texts are copied to the arena. What is no scalar becomes TL_VALUE_JSON. */
+struct json;
+int dist_value_read(struct json *j, struct arena *a, struct tl_value *out, struct tl_err *err);
+/* A choice as Python's json.dumps writes it; TL_EINVAL in out->failed when a TL_VALUE_JSON is no JSON. */
 void dist_value_write(struct buf *out, const struct tl_value *v);
+bool dist_json_valid(struct str text);
 
 /* Optuna's rules, for two distributions of one table. Equal: same class and attributes (choices as in Python: 1 == 1.0 ==
  * true, NaN equals NaN). Compatible: same class, same log flag, equal choices; ranges and steps may differ. */

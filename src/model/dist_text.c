@@ -202,7 +202,7 @@ static int keep_text(struct arena *a, struct str s, enum tl_value_kind kind, str
     return TL_OK;
 }
 
-static int read_choice(struct json *j, struct arena *a, struct tl_value *out, struct tl_err *err)
+int dist_value_read(struct json *j, struct arena *a, struct tl_value *out, struct tl_err *err)
 {
     struct str raw, text;
     double v = 0;
@@ -258,7 +258,7 @@ static int read_choices(struct str raw, struct arena *a, struct tl_dist *out, st
     for (size_t i = 0; rc == TL_OK && i < n; i++) {
         rc = json_next_item(&j, &first, err);
         if (rc >= 0)
-            rc = read_choice(&j, a, &choices[i], err);
+            rc = dist_value_read(&j, a, &choices[i], err);
     }
     if (rc != TL_OK)
         return rc;
@@ -357,6 +357,59 @@ static void put_whole(struct buf *out, double v)
     }
 }
 
+/* One token at the cursor of valid JSON, as Python would write it after reading it: its blanks, its forms of numbers and
+ * its escapes. */
+static void put_token(struct buf *out, struct json *j, struct arena *scratch)
+{
+    struct str s;
+    double v = 0;
+    int64_t i;
+    bool integer = false;
+    switch (json_peek(j)) {
+    case JSON_STRING:
+        if (json_string(j, scratch, &s, NULL) == TL_OK)
+            json_put_string(out, s);
+        else
+            out->failed = TL_ENOMEM;
+        break;
+    case JSON_NUMBER: {
+        const char *first = j->p;
+        j->p = num_parse(first, j->end, &v, &integer);
+        if (!integer)
+            json_put_double(out, v);
+        else if (num_parse_int(first, j->p, &i))
+            json_put_int(out, i);
+        else
+            buf_add(out, first, (size_t)(j->p - first));
+        break;
+    }
+    case JSON_TRUE:
+    case JSON_FALSE:
+    case JSON_NULL:
+        (void)json_skip(j, &s, NULL);
+        buf_add_str(out, s);
+        break;
+    default: /* brackets, commas and colons */
+        buf_add_char(out, *j->p);
+        if (*j->p == ',' || *j->p == ':')
+            buf_add_char(out, ' ');
+        j->p++;
+    }
+}
+
+static void put_json(struct buf *out, struct str text)
+{
+    if (!dist_json_valid(text)) {
+        out->failed = TL_EINVAL;
+        return;
+    }
+    struct arena scratch = {0};
+    struct json j = JSON_OF(text.p, text.n);
+    while (!out->failed && json_peek(&j) != JSON_END)
+        put_token(out, &j, &scratch);
+    arena_release(&scratch);
+}
+
 void dist_value_write(struct buf *out, const struct tl_value *v)
 {
     struct str text = {NULL, 0};
@@ -371,7 +424,7 @@ void dist_value_write(struct buf *out, const struct tl_value *v)
         break;
     case TL_VALUE_JSON:
         text = (struct str){v->as.text.s, v->as.text.len};
-        buf_add_str(out, text);
+        put_json(out, text);
         break;
     }
 }

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ask: how a trial begins, in one append.
+ *
+ * Under the journal's lock, on the state at its head: is the budget used up? Else the oldest WAITING trial becomes RUNNING. Else
+ * a new trial is created: a sampler that claims (grid) says what it will be, and the parameters of the caller's space travel in the
+ * same operation, in the template form that Optuna reads. So nothing is claimed twice, the budget is met exactly, and what a
+ * counter-based sampler draws belongs to the number that the trial gets.
+ *
+ * Where values come from, for a parameter of the space: fixed by the claim; the only value there is; drawn under the lock by a
+ * stateless sampler; else proposed outside the lock beforehand, from a view. What could not be decided so (a trial from the queue,
+ * a name that the claim left open) is suggested afterwards and written in a second append; if that fails, the trial ends as
+ * FAIL, because nobody would know of it.
+ *
+ * Another writer that takes our lock away (Optuna does, after its grace period) can be first with a claim: the verdict on our
+ * operation tells, and we ask again.
+ */
+#include "engine/study.h"
+
+#include "base/err.h"
+
+struct wanted { /* a parameter of the caller's space */
+    struct param param;
+    bool proposed; /* outside the lock */
+    double proposal;
+    bool decided; /* under the lock */
+};
+
+struct ask {
+    tl_study *study;
+    struct tl_ask_options options;
+    struct arena *memory;  /* of the space and the proposals: the trial's own */
+    struct wanted *wanted; /* options.n_space */
+
+    /* what decide() chose; its memory lasts until the commit is released */
+    bool popped;
+    int64_t trial_id; /* popped */
+    struct fixed_list fixed;
+    struct attr_list attrs;
+    struct commit *commit;
+    struct tl_err *err;
+    int rc; /* of the callbacks */
+};
+
+/* ---- before the lock ---- */
+
+static int read_space(struct ask *a, struct tl_err *err)
+{
+    size_t n = a->options.n_space;
+    if (n && !a->options.space) {
+        return err_set(err, TL_EINVAL, "ask options: n_space is %zu but space is NULL", n);
+    }
+    a->wanted = n < SIZE_MAX / sizeof *a->wanted ? arena_alloc(a->memory, (n + 1) * sizeof *a->wanted) : NULL;
+    if (!a->wanted) {
+        return err_nomem(err);
+    }
+    memset(a->wanted, 0, n * sizeof *a->wanted);
+    struct intern names = INTERN_INIT;
+    int rc = TL_OK;
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        struct param *p = &a->wanted[i].param;
+        rc = param_make(p, a->options.space[i].name, a->options.space[i].dist, a->memory, NULL, err);
+        if (rc == TL_OK) {
+            uint32_t number = intern_add(&names, p->name);
+            rc = number == INTERN_NONE ? err_nomem(err)
+                 : number != i         ? err_set(err, TL_EINVAL, "the space has parameter '%s' twice", p->name.p)
+                                       : TL_OK;
+        }
+    }
+    intern_release(&names);
+    return rc;
+}
+
+/* Asks a sampler that looks at the study for the whole space, for the number that the trial will probably get. */
+static int propose(struct ask *a, const tl_view *view, struct tl_err *err)
+{
+    const tl_sampler *sampler = a->study->sampler;
+    struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle};
+    struct param *relative = NULL;
+    size_t n = 0, cap = 0;
+    int rc = sample_relative(sampler, &c, a->memory, &relative, &n, &cap, err);
+    for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
+        struct wanted *w = &a->wanted[i];
+        if (!tl_dist_single(&w->param.dist)) {
+            rc = sample_param(sampler, &c, &w->param, find_param(relative, n, w->param.name), &w->proposal, err);
+            w->proposed = rc == TL_OK;
+        }
+    }
+    mem_free(relative);
+    return rc;
+}
+
+static int prepare(struct ask *a, struct tl_err *err)
+{
+    const tl_sampler *sampler = a->study->sampler;
+    bool claims = sampler->ops.claim != NULL;
+    bool proposes = !claims && !(sampler->ops.flags & TL_SAMPLER_STATELESS) && a->options.n_space;
+    tl_view *view;
+    if (!(claims && sampler->ops.prepare) && !proposes) {
+        return TL_OK;
+    }
+    int rc = tl_view_open(a->study->storage, a->study->id, true, &view, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    if (tl_view_count(view, TL_WAITING) > 0) {
+        rc = TL_OK; /* the queue comes first */
+    } else if (proposes) {
+        rc = propose(a, view, err);
+    } else {
+        struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle};
+        rc = sampler->ops.prepare(sampler->self, &c, err);
+    }
+    tl_view_close(view);
+    return rc;
+}
+
+/* ---- under the lock ---- */
+
+static int check_budget(const struct ask *a, const struct study *st, struct tl_err *err)
+{
+    const size_t *n = st->counts;
+    uint64_t used = n[TL_RUNNING] + n[TL_COMPLETE] + n[TL_PRUNED] + (a->options.refund_failed ? 0 : n[TL_FAIL]);
+    if (a->options.budget == 0 || used < a->options.budget) {
+        return TL_OK;
+    }
+    return err_set(err, TL_EEXHAUSTED, "the budget of %llu trials is used up", (unsigned long long)a->options.budget);
+}
+
+static int pop(struct ask *a, struct commit *c, const struct study *st, uint32_t number, struct tl_err *err)
+{
+    const struct row *row;
+    const struct live_trial *live;
+    struct op *op = commit_ops(c, 1);
+    if (!op) {
+        return err_nomem(err);
+    }
+    study_trial(st, number, &row, &live);
+    a->popped = true;
+    a->trial_id = live->id;
+    *op = (struct op){.code = OP_TRIAL_STATE, .target = live->id, .state = TL_RUNNING, .start = store_now()};
+    return TL_OK;
+}
+
+static int take_fixed(void *ctx, const char *name, const struct tl_value *value)
+{
+    struct ask *a = ctx;
+    a->rc = check_name("name of a parameter", name, a->err);
+    if (a->rc == TL_OK) {
+        a->rc = fixed_add(&a->fixed, str_of(name), value, &a->commit->arena, a->err);
+    }
+    return a->rc;
+}
+
+static int take_attr(void *ctx, const char *key, const char *json)
+{
+    struct ask *a = ctx;
+    a->rc = attr_add(&a->attrs, key, json, &a->commit->arena, a->err);
+    return a->rc;
+}
+
+static int claim(struct ask *a, const struct state *s, int64_t number, struct tl_err *err)
+{
+    const tl_sampler *sampler = a->study->sampler;
+    tl_view *view;
+    if (!sampler->ops.claim) {
+        return TL_OK;
+    }
+    int rc = store_view(a->study->storage, s, a->study->id, &view, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    struct tl_sample_context c = {view, a->study->id, number, a->study->handle};
+    a->err = err;
+    rc = sampler->ops.claim(sampler->self, &c, take_fixed, take_attr, a, err);
+    tl_view_close(view);
+    return a->rc != TL_OK ? a->rc : rc;
+}
+
+/* The value of one parameter, if it can be told now. */
+static int decide_param(struct ask *a, struct wanted *w, int64_t number, struct tl_err *err)
+{
+    const tl_sampler *sampler = a->study->sampler;
+    const struct fixed *f = fixed_find(&a->fixed, w->param.name);
+    double internal;
+    int rc = TL_OK;
+    w->decided = true;
+    if (f) {
+        rc = tl_dist_internal(&w->param.dist, &f->value, &internal, err);
+        rc = rc == TL_OK ? rc : err_wrap(err, rc, "sampler '%s', parameter '%s'", sampler->ops.name, w->param.name.p);
+    } else if (tl_dist_single(&w->param.dist)) {
+        internal = w->param.dist.kind == TL_DIST_CATEGORICAL ? 0 : w->param.dist.low;
+    } else if (w->proposed) {
+        internal = w->proposal;
+    } else if (sampler->ops.flags & TL_SAMPLER_STATELESS) {
+        struct tl_sample_context c = {NULL, a->study->id, number, a->study->handle};
+        rc = sampler->ops.independent(sampler->self, &c, w->param.name.p, &w->param.dist, &internal, err);
+    } else {
+        w->decided = false;
+        return TL_OK;
+    }
+    return rc == TL_OK ? param_set(&w->param, internal, err) : rc;
+}
+
+static int create(struct ask *a, struct commit *c, const struct state *s, const struct study *st, struct tl_err *err)
+{
+    struct op *op = commit_ops(c, 1);
+    struct op_param *params = arena_alloc(&c->arena, (a->options.n_space + 1) * sizeof *params);
+    size_t n = 0;
+    if (!op || !params) {
+        return err_nomem(err);
+    }
+    int rc = claim(a, s, (int64_t)st->n_trials, err);
+    for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
+        struct wanted *w = &a->wanted[i];
+        rc = param_fits(s, st, &w->param, err);
+        if (rc == TL_OK) {
+            rc = decide_param(a, w, (int64_t)st->n_trials, err);
+        }
+        if (rc == TL_OK && w->decided) {
+            params[n++] = (struct op_param){.name = w->param.name, .internal = w->param.internal, .has_value = true,
+                                            .dist = w->param.text};
+        }
+    }
+    *op = (struct op){.code = OP_CREATE_TRIAL, .target = a->study->id, .state = TL_RUNNING, .start = store_now(),
+                      .is_template = n > 0 || a->attrs.n > 0, .params = params, .n_params = n,
+                      .system_attrs = a->attrs.items, .n_system_attrs = a->attrs.n};
+    return rc;
+}
+
+static int decide_ask(struct commit *c, const struct state *s, struct tl_err *err)
+{
+    struct ask *a = c->ctx;
+    struct study *st;
+    a->popped = false;
+    a->fixed.n = a->attrs.n = 0;
+    a->rc = TL_OK;
+    for (size_t i = 0; i < a->options.n_space; i++) {
+        a->wanted[i].decided = false;
+    }
+    int rc = find_study(s, a->study->id, &st, err);
+    if (rc == TL_OK) {
+        rc = check_budget(a, st, err);
+    }
+    if (rc != TL_OK) {
+        return rc;
+    }
+    int64_t waiting = study_first_waiting(st);
+    return waiting >= 0 ? pop(a, c, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
+}
+
+/* ---- after it ---- */
+
+/* The handle of a trial that was just created: what travelled with it is known here. */
+static int new_handle(struct ask *a, tl_trial *t, struct tl_err *err)
+{
+    int rc = TL_OK;
+    t->number = trial_number(a->study->storage, t->id);
+    for (size_t i = 0; rc == TL_OK && i < a->fixed.n; i++) {
+        rc = fixed_add(&t->fixed, a->fixed.items[i].name, &a->fixed.items[i].value, &t->memory, err);
+    }
+    for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
+        if (a->wanted[i].decided) {
+            rc = trial_add_param(t, &a->wanted[i].param, false, err);
+        }
+    }
+    return rc;
+}
+
+/* Suggests what is left of the space. */
+static int complete_space(struct ask *a, tl_trial *t, struct tl_err *err)
+{
+    double internal;
+    int rc = TL_OK;
+    for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
+        if (!a->wanted[i].decided) {
+            rc = tl_trial_suggest(t, a->wanted[i].param.name.p, &a->wanted[i].param.dist, &internal, err);
+        }
+    }
+    return rc == TL_OK ? tl_trial_flush(t, err) : rc;
+}
+
+/* One round: 0 with a trial, 1 when another writer was first, or an error. */
+static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
+{
+    struct commit c = {.decide = decide_ask, .ctx = a};
+    bool created = false;
+    a->commit = &c;
+    int rc = store_commit(a->study->storage, &c, err);
+    if (a->popped && (rc == TL_EFINISHED || (rc == TL_OK && c.applied[0].verdict == V_NOT_YOURS))) {
+        rc = 1;
+    } else if (rc == TL_OK) {
+        created = true;
+        t->id = c.applied[0].id;
+        rc = a->popped ? trial_load(t, err) : new_handle(a, t, err);
+        if (a->popped && rc == TL_ENOTFOUND) {
+            created = false;
+            rc = 1; /* ended by somebody else already */
+        }
+    }
+    if (created && rc == TL_OK && a->options.n_space) {
+        rc = complete_space(a, t, err);
+    }
+    if (created && rc != TL_OK) {
+        tl_storage_set_state(a->study->storage, t->id, TL_FAIL, NULL, 0, NULL, NULL);
+    }
+    commit_release(&c);
+    return rc;
+}
+
+TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err)
+{
+    struct ask a = {.study = study, .options = TL_ASK_OPTIONS_INIT};
+    int rc = read_options(&a.options, sizeof a.options, options, "ask options", err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    tl_trial *t = trial_new(study);
+    if (!t) {
+        return err_nomem(err);
+    }
+    a.memory = &t->memory;
+    rc = read_space(&a, err);
+    if (rc == TL_OK) {
+        rc = prepare(&a, err);
+    }
+    if (rc == TL_OK) {
+        do {
+            rc = ask_once(&a, t, err);
+        } while (rc == 1);
+    }
+    if (rc == TL_OK) {
+        *out = t;
+    } else {
+        tl_trial_free(t);
+    }
+    mem_free(a.fixed.items);
+    mem_free(a.attrs.items);
+    return rc;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of studies and trials, for study.c, ask.c, queue.c, trial.c, optimize.c and copy.c.
+ */
+#ifndef TL_ENGINE_STUDY_H
+#define TL_ENGINE_STUDY_H
+
+#include <stdatomic.h>
+
+#include "engine/ops.h"
+#include "pruner/pruner.h"
+#include "sampler/sampler.h"
+#include <trialog/trial.h>
+
+struct tl_study {
+    tl_storage *storage;
+    int64_t id;
+    char *name;
+    enum tl_direction *directions;
+    size_t n_directions;
+    tl_sampler *sampler;
+    bool own_sampler; /* made by us: freed with the study */
+    tl_pruner *pruner; /* NULL: never prunes */
+    uint64_t handle;   /* unique in the process */
+    atomic_int stop;
+    atomic_uint loops; /* tl_study_optimize calls under way */
+};
+
+/* A parameter fixed in advance. */
+struct fixed {
+    struct str name;
+    struct tl_value value;
+};
+struct fixed_list {
+    struct fixed *items; /* on the heap; texts in the arena that was given */
+    size_t n, cap;
+};
+int fixed_add(struct fixed_list *list, struct str name, const struct tl_value *value, struct arena *a, struct tl_err *err);
+/* Reads the attribute `fixed_params`, an object of external values. */
+int fixed_read(struct fixed_list *list, struct str json, struct arena *a, struct tl_err *err);
+const struct fixed *fixed_find(const struct fixed_list *list, struct str name);
+
+struct tl_trial {
+    tl_study *study;
+    int64_t id, number;
+    struct arena memory; /* of names, distributions, fixed values */
+
+    /* suggested so far; those from n_written on wait for the next append */
+    struct param *params;
+    size_t n_params, n_written, cap_params;
+    struct intern names; /* every name ever suggested … */
+    uint32_t *slots;     /* … and its index in params, INTERN_NONE when it was forgotten again */
+    size_t cap_slots;
+
+    struct fixed_list fixed;
+    bool asked_relative;
+    struct param *relative; /* what the sampler proposed jointly */
+    size_t n_relative, cap_relative;
+    tl_view *view; /* for a sampler that looks at the study; taken at the first need */
+
+    struct tl_report *reports;
+    size_t n_reports, cap_reports;
+    struct map64 steps; /* step -> index in reports */
+
+    struct commit commit; /* reused, so that a report allocates nothing */
+};
+
+tl_trial *trial_new(tl_study *study); /* NULL: out of memory */
+/* Takes in what the journal has of the trial already: fixed parameters, parameters, reports. TL_ENOTFOUND: it has finished. */
+int trial_load(tl_trial *t, struct tl_err *err);
+/* Adds a parameter that stands in the journal already or, when `waits`, will be written with the next append. */
+int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_err *err);
+/* What waits, as the front of an append. */
+struct trial_write trial_waiting(const tl_trial *t);
+/* After an append that carried it: done, or, after TL_EINCOMPATIBLE, the parameter that does not fit is forgotten. */
+void trial_wrote(tl_trial *t, const struct trial_write *w, int rc);
+/* What samplers get to see; takes the view when the sampler wants one. */
+int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err);
+
+/* The sampler's proposal for one parameter at a given context, or a single value. `relative` may be NULL. */
+int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, const struct param *p,
+                 const struct param *relative, double *internal, struct tl_err *err);
+/* Collects what the sampler proposes jointly; memory from the arena, list on the heap. */
+int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
+                    size_t *n, size_t *cap, struct tl_err *err);
+const struct param *find_param(const struct param *list, size_t n, struct str name);
+
+#endif

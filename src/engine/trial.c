@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A trial being run: what it was suggested, what it reported.
+ *
+ * The suggest state machine, the same for every sampler: a name asked for before gives its value again; else a value fixed in
+ * advance; else the only value of the distribution; else the sampler's joint proposal, if it lies inside; else the sampler's
+ * independent one. The sampler is asked for its joint proposal once, at the first suggestion that gets that far.
+ *
+ * Suggestions wait in `params` behind n_written and travel at the front of the next append. They are checked against the study
+ * as it is known here when they are made, and against the state at the head when they are written. A suggestion that turns out
+ * not to fit is forgotten, so that the trial can still be ended.
+ */
+#include "engine/study.h"
+
+#include <math.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+
+/* ---- fixed parameters ---- */
+
+int fixed_add(struct fixed_list *list, struct str name, const struct tl_value *value, struct arena *a, struct tl_err *err)
+{
+    struct fixed f;
+    if (!mem_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items)) {
+        return err_nomem(err);
+    }
+    f.name = (struct str){arena_dup(a, name.p, name.n), name.n};
+    int rc = f.name.p ? value_copy(value, &f.value, a, err) : err_nomem(err);
+    if (rc == TL_OK) {
+        list->items[list->n++] = f;
+    }
+    return rc;
+}
+
+int fixed_read(struct fixed_list *list, struct str text, struct arena *a, struct tl_err *err)
+{
+    struct json j = JSON_OF(text.p, text.n);
+    struct str name;
+    bool first = true;
+    int rc = json_open(&j, '{', err);
+    while (rc == TL_OK && (rc = json_next_key(&j, &first, a, &name, err)) > 0) {
+        struct tl_value value;
+        rc = dist_value_read(&j, a, &value, err);
+        if (rc == TL_OK) {
+            rc = fixed_add(list, name, &value, a, err);
+        }
+    }
+    return rc;
+}
+
+/* The last one of a name counts, as in Python. */
+const struct fixed *fixed_find(const struct fixed_list *list, struct str name)
+{
+    for (size_t i = list->n; i > 0; i--) {
+        if (str_eq(list->items[i - 1].name, name)) {
+            return &list->items[i - 1];
+        }
+    }
+    return NULL;
+}
+
+/* ---- the handle ---- */
+
+tl_trial *trial_new(tl_study *study)
+{
+    tl_trial *t = mem_zalloc(1, sizeof *t);
+    if (t) {
+        t->study = study;
+        t->id = t->number = -1;
+        t->names = (struct intern)INTERN_INIT;
+    }
+    return t;
+}
+
+TL_API void tl_trial_free(tl_trial *t)
+{
+    if (t) {
+        tl_view_close(t->view);
+        commit_release(&t->commit);
+        intern_release(&t->names);
+        map64_release(&t->steps);
+        mem_free(t->reports);
+        mem_free(t->relative);
+        mem_free(t->fixed.items);
+        mem_free(t->slots);
+        mem_free(t->params);
+        arena_release(&t->memory);
+        mem_free(t);
+    }
+}
+
+TL_API int64_t tl_trial_number(const tl_trial *t)
+{
+    return t->number;
+}
+
+TL_API int64_t tl_trial_id(const tl_trial *t)
+{
+    return t->id;
+}
+
+static struct param *known_param(const tl_trial *t, struct str name)
+{
+    uint32_t number = intern_find(&t->names, name);
+    return number == INTERN_NONE || t->slots[number] == INTERN_NONE ? NULL : &t->params[t->slots[number]];
+}
+
+TL_API bool tl_trial_param(const tl_trial *t, const char *name, double *internal)
+{
+    const struct param *p = name ? known_param(t, str_of(name)) : NULL;
+    if (p) {
+        *internal = p->internal;
+    }
+    return p != NULL;
+}
+
+int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_err *err)
+{
+    if (t->n_params >= INTERN_NONE - 1 ||
+        !mem_grow((void **)&t->params, &t->cap_params, t->n_params + 1, sizeof *t->params) ||
+        !mem_grow((void **)&t->slots, &t->cap_slots, t->names.strings.len + 1, sizeof *t->slots)) {
+        return err_nomem(err);
+    }
+    uint32_t number = intern_add(&t->names, p->name);
+    if (number == INTERN_NONE) {
+        return err_nomem(err);
+    }
+    t->slots[number] = (uint32_t)t->n_params;
+    t->params[t->n_params++] = *p;
+    if (!waits) {
+        t->n_written = t->n_params;
+    }
+    return TL_OK;
+}
+
+static void forget_param(tl_trial *t, size_t index)
+{
+    t->slots[intern_find(&t->names, t->params[index].name)] = INTERN_NONE;
+    for (size_t i = index + 1; i < t->n_params; i++) {
+        t->slots[intern_find(&t->names, t->params[i].name)] = (uint32_t)(i - 1);
+        t->params[i - 1] = t->params[i];
+    }
+    t->n_params--;
+}
+
+static int add_report(tl_trial *t, int64_t step, double value, struct tl_err *err)
+{
+    if (!mem_grow((void **)&t->reports, &t->cap_reports, t->n_reports + 1, sizeof *t->reports) ||
+        (step >= 0 && !map64_set(&t->steps, (uint64_t)step, t->n_reports))) {
+        return err_nomem(err);
+    }
+    t->reports[t->n_reports++] = (struct tl_report){step, value};
+    return TL_OK;
+}
+
+/* ---- what the journal has already ---- */
+
+static int load_params(tl_trial *t, const struct state *s, const struct live_trial *live, const void **entries,
+                       struct tl_err *err)
+{
+    if (!list_collect(&live->params, entries)) {
+        return err_nomem(err);
+    }
+    for (size_t i = 0; i < live->params.distinct; i++) {
+        const struct param_entry *e = entries[i];
+        const struct dist *d = dist_table_get(&s->dists, e->dist);
+        struct str name = intern_str(&s->names, e->name);
+        struct param p = {.internal = e->internal};
+        if (!e->has_value) {
+            continue;
+        }
+        p.name = (struct str){arena_dup(&t->memory, name.p, name.n), name.n};
+        p.text = (struct str){arena_dup(&t->memory, d->text.p, d->text.n), d->text.n};
+        int rc = p.name.p && p.text.p ? dist_copy(&d->d, &p.dist, &t->memory, err) : err_nomem(err);
+        if (rc == TL_OK) {
+            rc = trial_add_param(t, &p, false, err);
+        }
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+    return TL_OK;
+}
+
+static int load_live(tl_trial *t, const struct state *s, const struct live_trial *live, struct tl_err *err)
+{
+    size_t most = live->params.distinct > live->reports.distinct ? live->params.distinct : live->reports.distinct;
+    const void **entries = mem_alloc((most + 1) * sizeof *entries);
+    uint32_t key = intern_find(&s->names, STR("fixed_params"));
+    const struct attr_entry *attr = key == INTERN_NONE ? NULL : list_find(&live->attrs, list_key_attr(key, TL_ATTR_SYSTEM));
+    int rc = entries ? load_params(t, s, live, entries, err) : err_nomem(err);
+    if (rc == TL_OK && !list_collect(&live->reports, entries)) {
+        rc = err_nomem(err);
+    }
+    for (size_t i = 0; rc == TL_OK && i < live->reports.distinct; i++) {
+        const struct report_entry *e = entries[i];
+        rc = add_report(t, e->step, e->value, err);
+    }
+    if (rc == TL_OK && attr) {
+        rc = fixed_read(&t->fixed, attr->json, &t->memory, err);
+        rc = rc == TL_OK ? rc : err_wrap(err, rc, "attribute fixed_params of trial %lld", (long long)t->number);
+    }
+    mem_free(entries);
+    return rc;
+}
+
+int trial_load(tl_trial *t, struct tl_err *err)
+{
+    const struct state *s = store_lock_state(t->study->storage);
+    const struct live_trial *live = NULL;
+    const struct row *row;
+    struct study *st;
+    uint32_t number;
+    if (state_trial_place(s, t->id, &st, &number)) {
+        study_trial(st, number, &row, &live);
+    }
+    int rc = TL_ENOTFOUND;
+    if (live) {
+        t->number = number;
+        rc = load_live(t, s, live, err);
+    } else {
+        err_set(err, rc, "trial %lld is gone", (long long)t->id);
+    }
+    store_unlock_state(t->study->storage);
+    return rc;
+}
+
+/* ---- asking the sampler ---- */
+
+int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err)
+{
+    tl_study *study = t->study;
+    if (!(study->sampler->ops.flags & TL_SAMPLER_STATELESS) && !t->view) {
+        int rc = tl_view_open(study->storage, study->id, true, &t->view, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+    *out = (struct tl_sample_context){t->view, study->id, t->number, study->handle};
+    return TL_OK;
+}
+
+struct proposal {
+    struct arena *arena;
+    struct param **list;
+    size_t *n, *cap;
+    struct tl_err *err;
+    int rc;
+};
+
+static int take_assignment(void *ctx, const struct tl_assignment *a)
+{
+    struct proposal *to = ctx;
+    struct param p;
+    int rc = param_make(&p, a->name, a->dist, to->arena, NULL, to->err);
+    if (rc == TL_OK && !mem_grow((void **)to->list, to->cap, *to->n + 1, sizeof **to->list)) {
+        rc = err_nomem(to->err);
+    }
+    if (rc == TL_OK) {
+        p.internal = a->internal;
+        (*to->list)[(*to->n)++] = p;
+    }
+    to->rc = rc;
+    return rc;
+}
+
+int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
+                    size_t *n, size_t *cap, struct tl_err *err)
+{
+    struct proposal to = {a, list, n, cap, err, TL_OK};
+    if (!sampler->ops.relative) {
+        return TL_OK;
+    }
+    int rc = sampler->ops.relative(sampler->self, c, take_assignment, &to, err);
+    return to.rc != TL_OK ? to.rc : rc;
+}
+
+const struct param *find_param(const struct param *list, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(list[i].name, name)) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+/* Same kind, log and choices. */
+static bool same_kind(const struct tl_dist *a, const struct tl_dist *b)
+{
+    struct dist known = {.class_ = a->kind == TL_DIST_FLOAT ? DIST_FLOAT
+                                   : a->kind == TL_DIST_INT ? DIST_INT
+                                                            : DIST_CATEGORICAL,
+                         .d = *a};
+    return dist_fits(&known, b);
+}
+
+int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, const struct param *p,
+                 const struct param *relative, double *internal, struct tl_err *err)
+{
+    if (relative) {
+        if (!same_kind(&relative->dist, &p->dist)) {
+            return err_set(err, TL_EINCOMPATIBLE, "sampler '%s' proposes another kind of distribution for parameter '%s'",
+                           sampler->ops.name, p->name.p);
+        }
+        if (tl_dist_contains(&p->dist, relative->internal)) {
+            *internal = relative->internal;
+            return TL_OK;
+        }
+    }
+    return sampler->ops.independent(sampler->self, c, p->name.p, &p->dist, internal, err);
+}
+
+/* ---- suggesting ---- */
+
+static int fixed_value(tl_trial *t, const struct fixed *f, const struct param *p, double *internal, struct tl_err *err)
+{
+    int rc = tl_dist_internal(&p->dist, &f->value, internal, err);
+    if (rc != TL_OK) {
+        return err_wrap(err, rc, "parameter '%s' of trial %lld is fixed", p->name.p, (long long)t->number);
+    }
+    if (!tl_dist_contains(&p->dist, *internal)) {
+        log_emit(store_log(t->study->storage), LOG_TRIAL,
+                 "trial %lld: the fixed value of parameter '%s' lies outside its range and is used all the same",
+                 (long long)t->number, p->name.p);
+    }
+    return TL_OK;
+}
+
+static int sampled_value(tl_trial *t, const struct param *p, double *internal, struct tl_err *err)
+{
+    const tl_sampler *sampler = t->study->sampler;
+    struct tl_sample_context c;
+    int rc = trial_context(t, &c, err);
+    if (rc == TL_OK && !t->asked_relative) {
+        rc = sample_relative(sampler, &c, &t->memory, &t->relative, &t->n_relative, &t->cap_relative, err);
+        t->asked_relative = rc == TL_OK;
+        if (rc != TL_OK) {
+            t->n_relative = 0;
+        }
+    }
+    return rc == TL_OK ? sample_param(sampler, &c, p, find_param(t->relative, t->n_relative, p->name), internal, err) : rc;
+}
+
+static int new_value(tl_trial *t, struct param *p, struct tl_err *err)
+{
+    const struct fixed *f = fixed_find(&t->fixed, p->name);
+    double internal = NAN;
+    int rc = TL_OK;
+    if (f) {
+        rc = fixed_value(t, f, p, &internal, err);
+    } else if (tl_dist_single(&p->dist)) {
+        internal = p->dist.kind == TL_DIST_CATEGORICAL ? 0 : p->dist.low;
+    } else {
+        rc = sampled_value(t, p, &internal, err);
+    }
+    return rc == TL_OK ? param_set(p, internal, err) : rc;
+}
+
+/* Against the study as this process knows it; what others wrote meanwhile comes to light when the suggestion is written. */
+static int check_known(tl_trial *t, const struct param *p, struct tl_err *err)
+{
+    const struct state *s = store_lock_state(t->study->storage);
+    const struct study *st = state_study_any(s, t->study->id);
+    int rc = st ? param_fits(s, st, p, err) : TL_OK;
+    store_unlock_state(t->study->storage);
+    return rc;
+}
+
+static int again(tl_trial *t, const struct param *known, const struct tl_dist *dist, double *internal, struct tl_err *err)
+{
+    struct tl_dist d = *dist;
+    int rc = tl_dist_normalise(&d, NULL, err);
+    if (rc != TL_OK) {
+        return err_wrap(err, rc, "parameter '%s'", known->name.p);
+    }
+    if (!same_kind(&known->dist, &d)) {
+        return err_set(err, TL_EINCOMPATIBLE, "parameter '%s' was suggested with another kind of distribution before",
+                       known->name.p);
+    }
+    if (d.low != known->dist.low || d.high != known->dist.high || d.step != known->dist.step) {
+        log_emit(store_log(t->study->storage), LOG_TRIAL,
+                 "trial %lld: parameter '%s' was suggested from another range before; its value stays",
+                 (long long)t->number, known->name.p);
+    }
+    *internal = known->internal;
+    return TL_OK;
+}
+
+TL_API int tl_trial_suggest(tl_trial *t, const char *name, const struct tl_dist *dist, double *internal, struct tl_err *err)
+{
+    struct param p;
+    bool adjusted = false;
+    int rc = check_name("name of a parameter", name, err);
+    if (rc == TL_OK && !dist) {
+        rc = err_set(err, TL_EINVAL, "parameter '%s' has no distribution", name);
+    }
+    if (rc != TL_OK) {
+        return rc;
+    }
+    const struct param *known = known_param(t, str_of(name));
+    if (known) {
+        return again(t, known, dist, internal, err);
+    }
+    rc = param_make(&p, name, dist, &t->memory, &adjusted, err);
+    if (rc == TL_OK && adjusted) {
+        log_emit(store_log(t->study->storage), LOG_TRIAL,
+                 "trial %lld: the upper end of parameter '%s' is no step from the lower one and was moved",
+                 (long long)t->number, name);
+    }
+    if (rc == TL_OK) {
+        rc = check_known(t, &p, err);
+    }
+    if (rc == TL_OK) {
+        rc = new_value(t, &p, err);
+    }
+    if (rc == TL_OK) {
+        rc = trial_add_param(t, &p, true, err);
+    }
+    if (rc == TL_OK) {
+        *internal = p.internal;
+    }
+    return rc;
+}
+
+TL_API int tl_trial_suggest_float(tl_trial *t, const char *name, double low, double high, double step, bool log,
+                                  double *out, struct tl_err *err)
+{
+    struct tl_dist d = {TL_DIST_FLOAT, log, low, high, step, NULL, 0};
+    return tl_trial_suggest(t, name, &d, out, err);
+}
+
+TL_API int tl_trial_suggest_int(tl_trial *t, const char *name, int64_t low, int64_t high, int64_t step, bool log,
+                                int64_t *out, struct tl_err *err)
+{
+    static const int64_t limit = INT64_C(1) << 53;
+    double v;
+    if (low < -limit || high > limit || high < -limit || low > limit || step < 0 || step > 2 * limit) {
+        return err_set(err, TL_EINVAL, "parameter '%s': bounds must be within +-2^53 and step positive", name ? name : "");
+    }
+    struct tl_dist d = {TL_DIST_INT, log, (double)low, (double)high, (double)step, NULL, 0};
+    int rc = tl_trial_suggest(t, name, &d, &v, err);
+    if (rc == TL_OK && !(fabs(v) <= 0x1p62)) {
+        rc = err_set(err, TL_EINVAL, "the fixed value of parameter '%s' does not fit an integer", name);
+    }
+    if (rc == TL_OK) {
+        *out = (int64_t)v;
+    }
+    return rc;
+}
+
+TL_API int tl_trial_suggest_choice(tl_trial *t, const char *name, const struct tl_value *choices, size_t n_choices,
+                                   size_t *index, struct tl_err *err)
+{
+    struct tl_dist d = {TL_DIST_CATEGORICAL, false, 0, 0, 0, choices, n_choices};
+    double v;
+    int rc = tl_trial_suggest(t, name, &d, &v, err);
+    if (rc == TL_OK) {
+        *index = (size_t)v;
+    }
+    return rc;
+}
+
+TL_API int tl_trial_suggest_string(tl_trial *t, const char *name, const char *const *choices, size_t n_choices,
+                                   size_t *index, struct tl_err *err)
+{
+    struct tl_value *values = mem_zalloc(n_choices + 1, sizeof *values);
+    int rc = values ? TL_OK : err_nomem(err);
+    for (size_t i = 0; rc == TL_OK && i < n_choices; i++) {
+        if (!choices || !choices[i]) {
+            rc = err_set(err, TL_EINVAL, "choice %zu of parameter '%s' is missing", i, name ? name : "");
+            break;
+        }
+        values[i].kind = TL_VALUE_STRING;
+        values[i].as.text.s = choices[i];
+        values[i].as.text.len = strlen(choices[i]);
+    }
+    if (rc == TL_OK) {
+        rc = tl_trial_suggest_choice(t, name, values, n_choices, index, err);
+    }
+    mem_free(values);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+struct trial_write trial_waiting(const tl_trial *t)
+{
+    return (struct trial_write){.trial_id = t->id,
+                                .params = t->params ? t->params + t->n_written : NULL,
+                                .n_params = t->n_params - t->n_written};
+}
+
+void trial_wrote(tl_trial *t, const struct trial_write *w, int rc)
+{
+    if (rc == TL_OK) {
+        t->n_written += w->n_params;
+    } else if (rc == TL_EINCOMPATIBLE && w->misfit < w->n_params) {
+        forget_param(t, t->n_written + w->misfit);
+    }
+}
+
+/* What waits and `n` operations more, in one append. */
+static int write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err *err)
+{
+    struct trial_write w = trial_waiting(t);
+    w.ops = ops;
+    w.n_ops = n;
+    w.misfit = w.n_params;
+    t->commit = (struct commit){.decide = trial_write_decide, .ctx = &w, .arena = t->commit.arena};
+    int rc = store_commit(t->study->storage, &t->commit, err);
+    trial_wrote(t, &w, rc);
+    return rc;
+}
+
+TL_API int tl_trial_flush(tl_trial *t, struct tl_err *err)
+{
+    return t->n_written == t->n_params ? TL_OK : write_with(t, NULL, 0, err);
+}
+
+TL_API int tl_trial_report(tl_trial *t, int64_t step, double value, struct tl_err *err)
+{
+    uint64_t index;
+    if (t->study->n_directions > 1) {
+        return err_set(err, TL_EINVAL, "a trial of a study with several objectives has no intermediate values");
+    }
+    if (step < 0) {
+        return err_set(err, TL_EINVAL, "step %lld is below 0", (long long)step);
+    }
+    if (map64_get(&t->steps, (uint64_t)step, &index)) {
+        log_emit(store_log(t->study->storage), LOG_TRIAL, "trial %lld: step %lld was reported before; the new value is dropped",
+                 (long long)t->number, (long long)step);
+        return TL_OK;
+    }
+    struct op op = {.code = OP_TRIAL_REPORT, .step = step, .number = value};
+    int rc = write_with(t, &op, 1, err);
+    return rc == TL_OK ? add_report(t, step, value, err) : rc;
+}
+
+TL_API int tl_trial_set_attr(tl_trial *t, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err)
+{
+    struct arena memory = {0};
+    struct op op = {.code = kind == TL_ATTR_USER ? OP_TRIAL_USER_ATTR : OP_TRIAL_SYSTEM_ATTR, .name = str_of(key)};
+    int rc = check_name("key of an attribute", key, err);
+    if (rc == TL_OK) {
+        rc = check_json(key, json, &memory, &op.text, err);
+    }
+    if (rc == TL_OK) {
+        rc = write_with(t, &op, 1, err);
+    }
+    arena_release(&memory);
+    return rc;
+}
+
+TL_API int tl_trial_should_prune(tl_trial *t, bool *prune, struct tl_err *err)
+{
+    tl_study *study = t->study;
+    tl_view *view;
+    bool answer = false;
+    if (!study->pruner || t->n_reports == 0) {
+        *prune = false;
+        return TL_OK;
+    }
+    int rc = tl_view_open(study->storage, study->id, true, &view, err);
+    if (rc == TL_OK) {
+        rc = study->pruner->ops.prune(study->pruner->self, view, t->number, t->reports, t->n_reports, &answer, err);
+        tl_view_close(view);
+    }
+    if (rc == TL_OK) {
+        *prune = answer;
+    }
+    return rc;
+}

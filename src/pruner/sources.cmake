@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+set(pruner_sources pruner.c)
