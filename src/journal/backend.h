@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/stream.h"
 
 struct backend;
 struct tl_storage_options;
@@ -60,15 +61,6 @@ struct backend_mark {
     uint64_t seq;    /* lines before it */
     uint64_t offset; /* bytes before it */
     uint8_t id[48];  /* what else the backend checks (hashes of the head and of the tail before `offset`) */
-};
-
-/* A snapshot's bytes, in order. read gives exactly n bytes or fails; `left` counts what is still to come. */
-struct image_source {
-    int (*read)(struct image_source *s, void *out, size_t n, struct tl_err *err);
-    uint64_t left;
-};
-struct image_sink {
-    int (*write)(struct image_sink *s, const void *bytes, size_t n, struct tl_err *err);
 };
 
 struct backend_ops {

@@ -18,7 +18,7 @@
 #define TL_IMAGE_H
 
 #include "base/buf.h"
-#include "journal/backend.h"
+#include "base/stream.h"
 #include "model/state.h"
 
 #define IMAGE_MAGIC "TLIMAGE1"
