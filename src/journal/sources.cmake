@@ -1,0 +1,3 @@
+set(journal_sources
+  backend.c
+  memory.c)
