@@ -21,6 +21,20 @@ static double modulo(double a, double b)
     return r < 0 ? r + b : r;
 }
 
+/* (high - low) modulo step for whole numbers, exact within 64 bits; beyond them as good as doubles are. `*steps`: how many
+ * whole steps fit, UINT64_MAX when that is no 64-bit number. */
+static double int_rest(double low, double high, double step, uint64_t *steps)
+{
+    double n = floor((high - low) / step);
+    if (low >= -0x1p62 && high <= 0x1p62 && step <= 0x1p62) {
+        uint64_t range = (uint64_t)((int64_t)high - (int64_t)low);
+        *steps = range / (uint64_t)step;
+        return (double)(range % (uint64_t)step);
+    }
+    *steps = n >= 0 && n < 0x1p63 ? (uint64_t)n : UINT64_MAX;
+    return modulo(high - low, step);
+}
+
 static int bad_range(struct tl_err *err, const char *what, double low, double high)
 {
     char l[NUM_MAX], h[NUM_MAX];
@@ -58,9 +72,10 @@ static int settle_int(struct tl_dist *d, bool *adjusted, struct tl_err *err)
         return bad_range(err, "low is above high", d->low, d->high);
     if (d->log && d->low < 1)
         return bad_range(err, "log needs low of at least 1", d->low, d->high);
-    if (!(d->step > 0))
+    if (!(d->step >= 1))
         return err_set(err, TL_EINVAL, "step is not above 0");
-    double rest = modulo(d->high - d->low, d->step);
+    uint64_t steps;
+    double rest = int_rest(d->low, d->high, d->step, &steps);
     if (rest == 0)
         return TL_OK;
     *adjusted = true;
@@ -108,6 +123,10 @@ TL_API int tl_dist_normalise(struct tl_dist *dist, bool *adjusted, struct tl_err
     case TL_DIST_CATEGORICAL:
         if (!d.choices)
             d.n_choices = 0;
+        for (size_t i = 0; i < d.n_choices; i++)
+            if (d.choices[i].kind == TL_VALUE_JSON &&
+                !dist_json_valid((struct str){d.choices[i].as.text.s, d.choices[i].as.text.len}))
+                return err_set(err, TL_EINVAL, "choice %zu is no JSON", i);
         break;
     default:
         return err_set(err, TL_EINVAL, "no such kind of distribution: %d", (int)d.kind);
@@ -166,10 +185,7 @@ TL_API uint64_t tl_dist_cardinality(const struct tl_dist *dist)
         if (dist->low == dist->high)
             return 1;
         return dist->step != 0 && decimal_steps(dist->low, dist->high, dist->step, &steps) ? steps + 1 : 0;
-    case TL_DIST_INT: {
-        double n = floor((dist->high - dist->low) / dist->step);
-        return n >= 0 && n < 0x1p63 ? (uint64_t)n + 1 : 0;
-    }
+    case TL_DIST_INT: (void)int_rest(dist->low, dist->high, dist->step, &steps); return steps + 1;
     case TL_DIST_CATEGORICAL:
         return dist->n_choices;
     }

@@ -151,16 +151,21 @@ static void add_token(struct buf *out, struct json *j, struct arena *scratch)
     }
 }
 
+bool dist_json_valid(struct str text)
+{
+    struct json j = JSON_OF(text.p, text.n);
+    return text.n > 0 && json_skip(&j, NULL, NULL) == TL_OK && json_finish(&j, NULL) == TL_OK;
+}
+
 static void add_json(struct buf *out, struct str text)
 {
     struct json j = JSON_OF(text.p, text.n);
-    if (json_skip(&j, NULL, NULL) != TL_OK || json_finish(&j, NULL) != TL_OK) { /* a caller's mistake: equal to itself */
+    if (!dist_json_valid(text)) { /* a caller's mistake: equal to itself */
         buf_add_char(out, 'x');
         add_text(out, text.p, text.n);
         return;
     }
     struct arena scratch = {0};
-    j.p = j.start;
     while (!out->failed && json_peek(&j) != JSON_END)
         add_token(out, &j, &scratch);
     arena_release(&scratch);
