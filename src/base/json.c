@@ -295,7 +295,8 @@ int json_number(struct json *j, double *out, struct tl_err *err)
     double v;
     bool integer = false;
     json_space(j);
-    int rc = accept_number(j, num_parse(j->p, j->end, &v, &integer), integer, err);
+    const char *behind = num_parse(j->p, j->end, &v, &integer);
+    int rc = accept_number(j, behind, integer, err);
     if (rc == 0) {
         *out = v;
     }
@@ -454,7 +455,8 @@ static int walk_atom(struct json *j, struct buf *out, struct tl_err *err)
     bool integer = false, known;
     switch (json_peek(j)) {
     case JSON_NUMBER: {
-        int rc = accept_number(j, num_skip(j->p, j->end, &integer), integer, err);
+        const char *behind = num_skip(j->p, j->end, &integer);
+        int rc = accept_number(j, behind, integer, err);
         if (rc != 0) {
             return rc;
         }
@@ -576,8 +578,7 @@ int json_skip(struct json *j, struct str *raw, struct tl_err *err)
 
 int json_compact(struct str text, struct buf *out, struct tl_err *err)
 {
-    const char *first = text.n ? text.p : "";
-    struct json j = JSON_OF(first, text.n);
+    struct json j = JSON_OF(text.p, text.n);
     size_t before = out->len;
     int rc = walk(&j, out, err);
     if (rc == 0) {

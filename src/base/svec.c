@@ -45,6 +45,8 @@ bool svec_reserve(struct svec *v, size_t len)
     if (len == 0)
         return true;
     unsigned last = svec_segment_of(len - 1);
+    if (last >= SVEC_SEGMENTS)
+        return false;
     for (unsigned k = 0; k <= last; k++) {
         if (!has_segment(v, k) && !add_segment(v, k))
             return false;
