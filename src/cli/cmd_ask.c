@@ -5,14 +5,14 @@
  * ask creates a trial (or takes the oldest queued one) and prints its parameters; report and tell write intermediate and
  * final values by the trial's number. None of them reads more of the study than the one trial.
  */
-#include <stdio.h>
-
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/commands.h"
 #include "cli/dist_json.h"
 #include "cli/out.h"
+
+#include <stdio.h>
 
 #define STUDY_HELP "the study's name; may be left out when the journal has a single study"
 
@@ -30,9 +30,12 @@ static const struct opt ask_opts[] = {
      "the sampler's options as a JSON object, such as {\"seed\": 1}"},
     {OPT_TEXT, "search-space", 0, 0, offsetof(struct ask_values, space), "JSON", NULL, NULL,
      "the parameters: a JSON object of names and distributions"},
-    {OPT_CHOICE, "format", 'f', 0, offsetof(struct ask_values, format), "FORMAT", OUT_FORMATS, "json", "how to print"},
-    {OPT_FLAG, "json", 0, OPT_HIDDEN, offsetof(struct ask_values, json), NULL, NULL, NULL, "short for --format json"},
-    {OPT_FLAG, "flatten", 0, 0, offsetof(struct ask_values, flatten), NULL, NULL, NULL, "a column for each parameter"},
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct ask_values, format), "FORMAT", OUT_FORMATS, "json",
+     "how to print"},
+    {OPT_FLAG, "json", 0, OPT_HIDDEN, offsetof(struct ask_values, json), NULL, NULL, NULL,
+     "short for --format json"},
+    {OPT_FLAG, "flatten", 0, 0, offsetof(struct ask_values, flatten), NULL, NULL, NULL,
+     "a column for each parameter"},
     OPT_TABLE_END,
 };
 
@@ -97,7 +100,8 @@ static int show_asked(struct cli *c, const struct ask_values *v, tl_study *study
     return status;
 }
 
-static int ask(struct cli *c, const struct ask_values *v, tl_study *study, const struct tl_param_spec *space, size_t n_space)
+static int ask(struct cli *c, const struct ask_values *v, tl_study *study, const struct tl_param_spec *space,
+               size_t n_space)
 {
     struct tl_ask_options options = TL_ASK_OPTIONS_INIT;
     struct tl_err err = TL_ERR_INIT;
@@ -136,12 +140,17 @@ static int run_ask(struct cli *c, void *values)
 }
 
 const struct command cmd_ask = {
-    "ask", "Trials", "Begin a trial and print its number and parameters.",
-    "The oldest queued trial (see enqueue) comes first; otherwise a new one is created.\n"
-    "End it with tell.\n\n"
-    "Example:\n"
-    "  trialog ask --study-name s --search-space '{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}'",
-    ask_opts, sizeof(struct ask_values), run_ask, false,
+    .name = "ask",
+    .group = "Trials",
+    .help = "Begin a trial and print its number and parameters.",
+    .about =
+        "The oldest queued trial (see enqueue) comes first; otherwise a new one is created.\n"
+        "End it with tell.\n\n"
+        "Example:\n"
+        "  trialog ask --study-name s --search-space '{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}'",
+    .opts = ask_opts,
+    .values_size = sizeof(struct ask_values),
+    .run = run_ask,
 };
 
 /* ---- tell ---- */
@@ -154,7 +163,8 @@ struct tell_values {
 };
 static const struct opt tell_opts[] = {
     {OPT_TEXT, "study-name", 0, 0, offsetof(struct tell_values, name), "STUDY", NULL, NULL, STUDY_HELP},
-    {OPT_INT, "trial-number", 0, OPT_REQUIRED, offsetof(struct tell_values, number), "NUMBER", NULL, NULL, "the trial to end"},
+    {OPT_INT, "trial-number", 0, OPT_REQUIRED, offsetof(struct tell_values, number), "NUMBER", NULL, NULL,
+     "the trial to end"},
     {OPT_NUMBERS, "values", 0, 0, offsetof(struct tell_values, values), "VALUE", NULL, NULL,
      "the objective values, one for each objective"},
     {OPT_CHOICE, "state", 0, 0, offsetof(struct tell_values, state), "STATE", "complete|pruned|fail", NULL,
@@ -179,12 +189,14 @@ static int check_tell(struct cli *c, const struct tell_values *v, size_t n_direc
     if (v->state && nan)
         return cli_error(c, TL_EINVAL, "--values: nan is no value of a complete trial");
     if (v->state && v->values.n != n_directions)
-        return cli_error(c, TL_EINVAL, "--values: %zu given, but the study has %zu objective%s", v->values.n, n_directions,
-                         n_directions == 1 ? "" : "s");
+        return cli_error(c, TL_EINVAL, "--values: %zu given, but the study has %zu objective%s", v->values.n,
+                         n_directions, n_directions == 1 ? "" : "s");
     if (!v->state && (!v->values.set || nan || v->values.n != n_directions)) {
         *state = TL_FAIL;
         cli_say(c, CLI_WARNING, "%s: the trial counts as failed",
-                !v->values.set ? "no values" : nan ? "nan is no value" : "the number of values is not that of the objectives");
+                !v->values.set ? "no values"
+                : nan          ? "nan is no value"
+                               : "the number of values is not that of the objectives");
     }
     return 0;
 }
@@ -205,7 +217,8 @@ static int tell(struct cli *c, const struct tell_values *v, tl_study *study, con
         return 0;
     }
     if (TL_STATE_IS_FINISHED(now))
-        return cli_error(c, TL_EFINISHED, "trial %lld has finished already (%s); --skip-if-finished makes that no error", number,
+        return cli_error(c, TL_EFINISHED,
+                         "trial %lld has finished already (%s); --skip-if-finished makes that no error", number,
                          tl_state_name(now));
     tl_view_directions(view, &n_directions);
     int status = check_tell(c, v, n_directions, &state);
@@ -236,7 +249,12 @@ static int run_tell(struct cli *c, void *values)
 }
 
 const struct command cmd_tell = {
-    "tell", "Trials", "End a trial that ask began.", NULL, tell_opts, sizeof(struct tell_values), run_tell, false,
+    .name = "tell",
+    .group = "Trials",
+    .help = "End a trial that ask began.",
+    .opts = tell_opts,
+    .values_size = sizeof(struct tell_values),
+    .run = run_tell,
 };
 
 /* ---- report ---- */
@@ -248,8 +266,10 @@ struct report_values {
 };
 static const struct opt report_opts[] = {
     {OPT_TEXT, "study-name", 0, 0, offsetof(struct report_values, name), "STUDY", NULL, NULL, STUDY_HELP},
-    {OPT_INT, "trial-number", 0, OPT_REQUIRED, offsetof(struct report_values, number), "NUMBER", NULL, NULL, "the running trial"},
-    {OPT_INT, "step", 0, OPT_REQUIRED, offsetof(struct report_values, step), "STEP", NULL, NULL, "a whole number from 0"},
+    {OPT_INT, "trial-number", 0, OPT_REQUIRED, offsetof(struct report_values, number), "NUMBER", NULL, NULL,
+     "the running trial"},
+    {OPT_INT, "step", 0, OPT_REQUIRED, offsetof(struct report_values, step), "STEP", NULL, NULL,
+     "a whole number from 0"},
     {OPT_NUMBER, "value", 0, OPT_REQUIRED, offsetof(struct report_values, value), "VALUE", NULL, NULL,
      "the objective value at that step"},
     OPT_TABLE_END,
@@ -264,10 +284,12 @@ static int report(struct cli *c, const struct report_values *v, const tl_view *v
     int status = 0;
     tl_view_directions(view, &n_directions);
     if (n_directions != 1)
-        return cli_error(c, TL_EINVAL, "reports are for studies with one objective; this one has %zu", n_directions);
+        return cli_error(c, TL_EINVAL, "reports are for studies with one objective; this one has %zu",
+                         n_directions);
     int rc = tl_view_trial(view, v->number.value, &trial, &err);
     if (rc == TL_ENOTFOUND)
-        return cli_error(c, rc, "there is no trial %lld in '%s'", (long long)v->number.value, tl_view_study_name(view));
+        return cli_error(c, rc, "there is no trial %lld in '%s'", (long long)v->number.value,
+                         tl_view_study_name(view));
     if (rc)
         return cli_fail(c, &err);
     for (size_t i = 0; i < trial.n_reports; i++)
@@ -276,8 +298,8 @@ static int report(struct cli *c, const struct report_values *v, const tl_view *v
         status = cli_error(c, TL_EFINISHED, "trial %lld has finished already (%s)", (long long)trial.number,
                            tl_state_name((int)trial.state));
     else if (again)
-        cli_say(c, CLI_WARNING, "trial %lld has a value for step %lld already, which stays", (long long)trial.number,
-                (long long)v->step.value);
+        cli_say(c, CLI_WARNING, "trial %lld has a value for step %lld already, which stays",
+                (long long)trial.number, (long long)v->step.value);
     else if (tl_storage_report(c->storage, trial.id, v->step.value, v->value.value, &err))
         status = cli_fail(c, &err);
     tl_frozen_release(&trial);
@@ -299,8 +321,13 @@ static int run_report(struct cli *c, void *values)
 }
 
 const struct command cmd_report = {
-    "report", "Trials", "Write an intermediate value of a running trial.",
-    "The first value of a step counts, as in Optuna.", report_opts, sizeof(struct report_values), run_report, false,
+    .name = "report",
+    .group = "Trials",
+    .help = "Write an intermediate value of a running trial.",
+    .about = "The first value of a step counts, as in Optuna.",
+    .opts = report_opts,
+    .values_size = sizeof(struct report_values),
+    .run = run_report,
 };
 
 /* ---- enqueue ---- */
@@ -411,9 +438,13 @@ static int run_enqueue(struct cli *c, void *values)
 }
 
 const struct command cmd_enqueue = {
-    "enqueue", "Trials", "Put a trial with fixed parameters into the queue and print its number.",
-    "Parameters that are not fixed are chosen when the trial is begun.\n\n"
-    "Example:\n"
-    "  trialog enqueue --study-name s lr=0.01 optimizer=adam",
-    enqueue_opts, sizeof(struct enqueue_values), run_enqueue, false,
+    .name = "enqueue",
+    .group = "Trials",
+    .help = "Put a trial with fixed parameters into the queue and print its number.",
+    .about = "Parameters that are not fixed are chosen when the trial is begun.\n\n"
+             "Example:\n"
+             "  trialog enqueue --study-name s lr=0.01 optimizer=adam",
+    .opts = enqueue_opts,
+    .values_size = sizeof(struct enqueue_values),
+    .run = run_enqueue,
 };

@@ -4,13 +4,13 @@
  *
  * A file that exists is never overwritten, and one that could not be finished is removed.
  */
-#include <errno.h>
-#include <unistd.h>
-
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/commands.h"
 #include "cli/trials.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 struct export_values {
     const char *name, *format, *path;
@@ -42,7 +42,8 @@ static int export_csv(struct cli *c, const struct export_values *v, const tl_vie
 #define TEXT_OF(s_) ((struct str){(s_).s, (s_).len})
 
 /* Values are written as they stand in the journal, so nothing is lost on the way. */
-static void put_attrs(struct buf *b, const char *name, const struct tl_attr *attrs, size_t n, enum tl_attr_kind kind)
+static void put_attrs(struct buf *b, const char *name, const struct tl_attr *attrs, size_t n,
+                      enum tl_attr_kind kind)
 {
     bool first = true;
     buf_printf(b, "\"%s\": {", name);
@@ -174,7 +175,8 @@ static int export_journal(struct cli *c, const struct export_values *v, const ch
     if (!v->path)
         return cli_usage(c, "--format journal needs --output FILE");
     if (access(v->path, F_OK) == 0 || errno != ENOENT)
-        return cli_error(c, TL_EEXISTS, "'%s' exists already: 'trialog copy --to' adds a study to a journal", v->path);
+        return cli_error(c, TL_EEXISTS, "'%s' exists already: 'trialog copy --to' adds a study to a journal",
+                         v->path);
     int status = cli_open_url(c, v->path, CLI_CREATE, &to);
     if (status == 0 && tl_study_copy(c->storage, study, to, NULL, &err))
         status = cli_fail(c, &err);
@@ -203,8 +205,12 @@ static int run_export(struct cli *c, void *values)
 }
 
 const struct command cmd_export = {
-    "export", "Results", "Write a study as csv, JSON or a journal of its own.",
-    "Instants are in ISO 8601 with their offset, spans in seconds. Numbers that JSON\n"
-    "does not know are written NaN, Infinity and -Infinity, as Python does.",
-    export_opts, sizeof(struct export_values), run_export, false,
+    .name = "export",
+    .group = "Results",
+    .help = "Write a study as csv, JSON or a journal of its own.",
+    .about = "Instants are in ISO 8601 with their offset, spans in seconds. Numbers that JSON\n"
+             "does not know are written NaN, Infinity and -Infinity, as Python does.",
+    .opts = export_opts,
+    .values_size = sizeof(struct export_values),
+    .run = run_export,
 };

@@ -2,19 +2,21 @@
  *
  * Care of journal files: check, repair, compact, unlock. The work is done by trialog/journal.h; here it is told.
  */
-#include <stdlib.h>
-
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/out.h"
+
+#include <stdlib.h>
 
 struct journal_values {
     const char *path, *to;
     bool json, force;
 };
-#define JOURNAL_OPERAND                                                                                      \
-    {OPT_OPERAND, "JOURNAL", 0, 0, offsetof(struct journal_values, path), "FILE", NULL, NULL,                  \
-     "the journal file; --storage or the environment name it otherwise"}
+#define JOURNAL_OPERAND                                                                          \
+    {                                                                                            \
+        OPT_OPERAND, "JOURNAL", 0, 0, offsetof(struct journal_values, path), "FILE", NULL, NULL, \
+            "the journal file; --storage or the environment name it otherwise"                   \
+    }
 
 /* The file that the command is about. */
 static int journal_path(struct cli *c, const struct journal_values *v, const char **path)
@@ -29,7 +31,8 @@ static int journal_path(struct cli *c, const struct journal_values *v, const cha
 }
 
 /* PATH with a suffix, when the user gave no other name. */
-static int target_path(struct cli *c, const struct journal_values *v, const char *path, const char *suffix, const char **to)
+static int target_path(struct cli *c, const struct journal_values *v, const char *path, const char *suffix,
+                       const char **to)
 {
     size_t n = strlen(path), m = strlen(suffix);
     if (v->to) {
@@ -69,8 +72,9 @@ static int each_finding(void *ctx, const struct tl_finding *f)
     if (harmless && !all->json && all->c->g.verbose == 0)
         return 0;
     if (all->json) {
-        buf_printf(b, "%s{\"kind\": \"%s\", \"line\": %lld, \"offset\": %lld, \"message\": ", all->n ? ", " : "", f->kind,
-                   (long long)f->line, (long long)f->offset);
+        buf_printf(b,
+                   "%s{\"kind\": \"%s\", \"line\": %lld, \"offset\": %lld, \"message\": ", all->n ? ", " : "",
+                   f->kind, (long long)f->line, (long long)f->offset);
         json_put_string(b, str_of(f->message));
         buf_add_char(b, '}');
     } else {
@@ -87,14 +91,16 @@ static void put_counts(struct findings *all, const struct tl_check_result *r)
     const struct {
         const char *name;
         uint64_t n;
-    } counts[] = {{"bytes", r->bytes}, {"lines", r->lines}, {"checked_lines", r->checked_lines}, {"studies", r->studies},
-                  {"trials", r->trials}, {"broken", r->broken}, {"odd", r->odd}, {"torn", r->torn}, {"rejected", r->rejected}};
+    } counts[] = {{"bytes", r->bytes},     {"lines", r->lines},   {"checked_lines", r->checked_lines},
+                  {"studies", r->studies}, {"trials", r->trials}, {"broken", r->broken},
+                  {"odd", r->odd},         {"torn", r->torn},     {"rejected", r->rejected}};
     if (!all->json) {
-        buf_printf(b, "%s: %llu lines (%llu with a checksum), %llu studies, %llu trials; "
-                      "%llu broken, %llu odd, %llu torn, %llu rejected\n",
-                   all->path, (unsigned long long)r->lines, (unsigned long long)r->checked_lines, (unsigned long long)r->studies,
-                   (unsigned long long)r->trials, (unsigned long long)r->broken, (unsigned long long)r->odd,
-                   (unsigned long long)r->torn, (unsigned long long)r->rejected);
+        buf_printf(b,
+                   "%s: %llu lines (%llu with a checksum), %llu studies, %llu trials; "
+                   "%llu broken, %llu odd, %llu torn, %llu rejected\n",
+                   all->path, (unsigned long long)r->lines, (unsigned long long)r->checked_lines,
+                   (unsigned long long)r->studies, (unsigned long long)r->trials, (unsigned long long)r->broken,
+                   (unsigned long long)r->odd, (unsigned long long)r->torn, (unsigned long long)r->rejected);
         return;
     }
     for (size_t i = 0; i < TL_COUNT(counts); i++)
@@ -130,12 +136,16 @@ static int run_check(struct cli *c, void *values)
 }
 
 const struct command cmd_check = {
-    "check", "Journals", "Read a whole journal and list what is wrong with it.",
-    "A finding is \"broken\" (no JSON, or a wrong checksum), \"odd\" (no Optuna could\n"
-    "apply it), \"torn\" (an unfinished last line, which the next writer heals) or, with\n"
-    "-v, \"rejected\" (valid, but it changed nothing). The exit status is 20 when a line\n"
-    "is broken or odd.",
-    check_opts, sizeof(struct journal_values), run_check, false,
+    .name = "check",
+    .group = "Journals",
+    .help = "Read a whole journal and list what is wrong with it.",
+    .about = "A finding is \"broken\" (no JSON, or a wrong checksum), \"odd\" (no Optuna could\n"
+             "apply it), \"torn\" (an unfinished last line, which the next writer heals) or, with\n"
+             "-v, \"rejected\" (valid, but it changed nothing). The exit status is 20 when a line\n"
+             "is broken or odd.",
+    .opts = check_opts,
+    .values_size = sizeof(struct journal_values),
+    .run = run_check,
 };
 
 /* ---- repair, compact ---- */
@@ -162,18 +172,22 @@ static int run_repair(struct cli *c, void *values)
     int rc = tl_journal_repair(all.path, to, each_finding, &all, &r, &err);
     if (rc)
         return out_end(&all.out, rc < 0 ? cli_fail(c, &err) : 0);
-    buf_printf(&all.out.b, "%s: %llu of %llu lines written\n", to, (unsigned long long)(r.lines - r.broken - r.torn),
-               (unsigned long long)r.lines);
+    buf_printf(&all.out.b, "%s: %llu of %llu lines written\n", to,
+               (unsigned long long)(r.lines - r.broken - r.torn), (unsigned long long)r.lines);
     return out_end(&all.out, 0);
 }
 
 const struct command cmd_repair = {
-    "repair", "Journals", "Write a clean copy of a damaged journal.",
-    "Good lines are kept as they are. A broken line that began a trial becomes a failed\n"
-    "trial, so that later trials keep their numbers; other broken lines are left out.\n"
-    "The journal itself is not changed: when no process writes to it any more, put the\n"
-    "copy in its place.",
-    repair_opts, sizeof(struct journal_values), run_repair, false,
+    .name = "repair",
+    .group = "Journals",
+    .help = "Write a clean copy of a damaged journal.",
+    .about = "Good lines are kept as they are. A broken line that began a trial becomes a failed\n"
+             "trial, so that later trials keep their numbers; other broken lines are left out.\n"
+             "The journal itself is not changed: when no process writes to it any more, put the\n"
+             "copy in its place.",
+    .opts = repair_opts,
+    .values_size = sizeof(struct journal_values),
+    .run = run_repair,
 };
 
 static const struct opt compact_opts[] = {
@@ -197,16 +211,21 @@ static int run_compact(struct cli *c, void *values)
     if (tl_journal_compact(path, to, &before, &after, &err))
         return cli_fail(c, &err);
     out_begin(&o, c, NULL);
-    buf_printf(&o.b, "%s: %llu lines instead of %llu\n", to, (unsigned long long)after, (unsigned long long)before);
+    buf_printf(&o.b, "%s: %llu lines instead of %llu\n", to, (unsigned long long)after,
+               (unsigned long long)before);
     return out_end(&o, 0);
 }
 
 const struct command cmd_compact = {
-    "compact", "Journals", "Write the shortest journal with the same studies and trials.",
-    "Ids, numbers and times stay. The journal itself is not changed, because processes\n"
-    "that read it would lose their place: when none uses it any more, put the copy in\n"
-    "its place.",
-    compact_opts, sizeof(struct journal_values), run_compact, false,
+    .name = "compact",
+    .group = "Journals",
+    .help = "Write the shortest journal with the same studies and trials.",
+    .about = "Ids, numbers and times stay. The journal itself is not changed, because processes\n"
+             "that read it would lose their place: when none uses it any more, put the copy in\n"
+             "its place.",
+    .opts = compact_opts,
+    .values_size = sizeof(struct journal_values),
+    .run = run_compact,
 };
 
 /* ---- unlock ---- */
@@ -239,6 +258,11 @@ static int run_unlock(struct cli *c, void *values)
 }
 
 const struct command cmd_unlock = {
-    "unlock", "Journals", "Take away the lock that a dead process left behind.",
-    "Writers do that by themselves after a while; this is for the impatient.", unlock_opts, sizeof(struct journal_values), run_unlock, false,
+    .name = "unlock",
+    .group = "Journals",
+    .help = "Take away the lock that a dead process left behind.",
+    .about = "Writers do that by themselves after a while; this is for the impatient.",
+    .opts = unlock_opts,
+    .values_size = sizeof(struct journal_values),
+    .run = run_unlock,
 };

@@ -2,12 +2,12 @@
  *
  * Commands about whole studies: create-study, delete-study, study set-user-attr, study-names, studies, copy.
  */
-#include <stdlib.h>
-
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/when.h"
+
+#include <stdlib.h>
 
 #define STUDY_HELP "the study's name; may be left out when the journal has a single study"
 
@@ -21,10 +21,10 @@ struct create_values {
 static const struct opt create_opts[] = {
     {OPT_TEXT, "study-name", 0, 0, offsetof(struct create_values, name), "NAME", NULL, NULL,
      "the new study's name; a random one when left out"},
-    {OPT_CHOICE, "direction", 0, 0, offsetof(struct create_values, direction), "DIRECTION", "minimize|maximize", NULL,
-     "what to do with the objective value (default: minimize)"},
-    {OPT_LIST, "directions", 0, 0, offsetof(struct create_values, directions), "DIRECTION", "minimize|maximize", NULL,
-     "the same for several objectives, one word each"},
+    {OPT_CHOICE, "direction", 0, 0, offsetof(struct create_values, direction), "DIRECTION", "minimize|maximize",
+     NULL, "what to do with the objective value (default: minimize)"},
+    {OPT_LIST, "directions", 0, 0, offsetof(struct create_values, directions), "DIRECTION", "minimize|maximize",
+     NULL, "the same for several objectives, one word each"},
     {OPT_FLAG, "skip-if-exists", 0, 0, offsetof(struct create_values, skip), NULL, NULL, NULL,
      "a study of this name that exists already is no error; it stays as it is"},
     OPT_TABLE_END,
@@ -50,7 +50,8 @@ static int use_existing(struct cli *c, int64_t id, const enum tl_direction *want
     for (size_t i = 0; i < n && same; i++)
         same = have[i] == wanted[i];
     if (!same)
-        cli_say(c, CLI_WARNING, "the study '%s' exists with other directions, and keeps them", tl_view_study_name(view));
+        cli_say(c, CLI_WARNING, "the study '%s' exists with other directions, and keeps them",
+                tl_view_study_name(view));
     tl_view_close(view);
     return 0;
 }
@@ -92,7 +93,8 @@ static int run_create(struct cli *c, void *values)
     options.load_if_exists = v->skip && v->name;
     int rc = tl_study_create(c->storage, v->name, &options, &study, &err);
     if (rc == TL_EEXISTS)
-        return cli_error(c, rc, "there is a study '%s' already: take another name, or --skip-if-exists to use it", v->name);
+        return cli_error(
+            c, rc, "there is a study '%s' already: take another name, or --skip-if-exists to use it", v->name);
     if (rc)
         return cli_fail(c, &err);
     status = print_line(c, tl_study_name(study));
@@ -101,8 +103,13 @@ static int run_create(struct cli *c, void *values)
 }
 
 const struct command cmd_create_study = {
-    "create-study", "Studies", "Create a new study and print its name.",
-    "The journal is created when it does not exist.", create_opts, sizeof(struct create_values), run_create, false,
+    .name = "create-study",
+    .group = "Studies",
+    .help = "Create a new study and print its name.",
+    .about = "The journal is created when it does not exist.",
+    .opts = create_opts,
+    .values_size = sizeof(struct create_values),
+    .run = run_create,
 };
 
 /* ---- delete-study ---- */
@@ -111,7 +118,8 @@ struct name_values {
     const char *name;
 };
 static const struct opt delete_opts[] = {
-    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct name_values, name), "STUDY", NULL, NULL, "the study to delete"},
+    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct name_values, name), "STUDY", NULL, NULL,
+     "the study to delete"},
     OPT_TABLE_END,
 };
 
@@ -129,7 +137,12 @@ static int run_delete(struct cli *c, void *values)
 }
 
 const struct command cmd_delete_study = {
-    "delete-study", "Studies", "Delete a study with all its trials.", NULL, delete_opts, sizeof(struct name_values), run_delete, false,
+    .name = "delete-study",
+    .group = "Studies",
+    .help = "Delete a study with all its trials.",
+    .opts = delete_opts,
+    .values_size = sizeof(struct name_values),
+    .run = run_delete,
 };
 
 /* ---- study set-user-attr ---- */
@@ -138,10 +151,12 @@ struct attr_values {
     const char *name, *key, *text, *json;
 };
 static const struct opt attr_opts[] = {
-    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct attr_values, name), "STUDY", NULL, NULL, "the study to change"},
-    {OPT_TEXT, "key", 'k', OPT_REQUIRED, offsetof(struct attr_values, key), "KEY", NULL, NULL, "name of the attribute"},
+    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct attr_values, name), "STUDY", NULL, NULL,
+     "the study to change"},
+    {OPT_TEXT, "key", 'k', OPT_REQUIRED, offsetof(struct attr_values, key), "KEY", NULL, NULL,
+     "name of the attribute"},
     {OPT_TEXT, "value", 0, 0, offsetof(struct attr_values, text), "TEXT", NULL, NULL, "its value, a string"},
-    {OPT_TEXT, "json", 0, 0, offsetof(struct attr_values, json), "JSON", NULL, NULL,
+    {OPT_TEXT, "json-value", 0, 0, offsetof(struct attr_values, json), "JSON", NULL, NULL,
      "its value as JSON, such as 3, true or [1, 2]; instead of --value"},
     OPT_TABLE_END,
 };
@@ -154,13 +169,13 @@ static int run_set_attr(struct cli *c, void *values)
     const char *name;
     int64_t id;
     if (!v->text == !v->json)
-        return cli_usage(c, "give either --value or --json");
+        return cli_usage(c, "give either --value or --json-value");
     int status = cli_open(c, 0);
     status = status ? status : cli_find_study(c, v->name, &id, &name);
     if (status == 0 && v->text)
         json_put_string(&json, str_of(v->text));
     else if (status == 0 && json_compact(str_of(v->json), &json, &err))
-        status = cli_error(c, err.code, "--json: %s", err.message);
+        status = cli_error(c, err.code, "--json-value: %s", err.message);
     const char *text = status ? NULL : buf_cstr(&json);
     if (status == 0 && !text)
         status = cli_nomem(c);
@@ -173,7 +188,12 @@ static int run_set_attr(struct cli *c, void *values)
 }
 
 const struct command cmd_set_attr = {
-    "study set-user-attr", "Studies", "Set a user attribute of a study.", NULL, attr_opts, sizeof(struct attr_values), run_set_attr, false,
+    .name = "study set-user-attr",
+    .group = "Studies",
+    .help = "Set a user attribute of a study.",
+    .opts = attr_opts,
+    .values_size = sizeof(struct attr_values),
+    .run = run_set_attr,
 };
 
 /* ---- study-names, studies ---- */
@@ -183,14 +203,17 @@ struct list_values {
     bool json, flatten;
 };
 static const struct opt names_opts[] = {
-    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "value", "how to print"},
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "value",
+     "how to print"},
     {OPT_FLAG, "json", 0, 0, offsetof(struct list_values, json), NULL, NULL, NULL, "short for --format json"},
     OPT_TABLE_END,
 };
 static const struct opt studies_opts[] = {
-    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "table", "how to print"},
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct list_values, format), "FORMAT", OUT_FORMATS, "table",
+     "how to print"},
     {OPT_FLAG, "json", 0, 0, offsetof(struct list_values, json), NULL, NULL, NULL, "short for --format json"},
-    {OPT_FLAG, "flatten", 0, 0, offsetof(struct list_values, flatten), NULL, NULL, NULL, "one column for each direction"},
+    {OPT_FLAG, "flatten", 0, 0, offsetof(struct list_values, flatten), NULL, NULL, NULL,
+     "one column for each direction"},
     OPT_TABLE_END,
 };
 
@@ -256,7 +279,12 @@ static int run_names(struct cli *c, void *values)
 }
 
 const struct command cmd_study_names = {
-    "study-names", "Studies", "Print the names of all studies.", NULL, names_opts, sizeof(struct list_values), run_names, false,
+    .name = "study-names",
+    .group = "Studies",
+    .help = "Print the names of all studies.",
+    .opts = names_opts,
+    .values_size = sizeof(struct list_values),
+    .run = run_names,
 };
 
 enum { STUDY_NAME, STUDY_DIRECTION, STUDY_N_TRIALS, STUDY_START, STUDY_ATTRS, STUDY_COLUMNS };
@@ -275,7 +303,8 @@ static struct node *attrs_node(struct nodes *ns, const tl_view *view)
     size_t n;
     const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
     for (size_t i = 0; i < n; i++) {
-        struct str key = kept(ns, attrs[i].key.s, attrs[i].key.len), json = kept(ns, attrs[i].json.s, attrs[i].json.len);
+        struct str key = kept(ns, attrs[i].key.s, attrs[i].key.len),
+                   json = kept(ns, attrs[i].json.s, attrs[i].json.len);
         if (attrs[i].kind == TL_ATTR_USER && !ns->failed)
             node_add(ns, dict, key, node_parse(ns, json, NULL));
     }
@@ -295,7 +324,8 @@ static int read_study(void *ctx, size_t record, struct nodes *ns, struct node **
     cells[STUDY_NAME] = node_string(ns, l->names[record]);
     cells[STUDY_DIRECTION] = node_new(ns, NODE_TUPLE);
     for (size_t i = 0; i < n; i++)
-        node_add(ns, cells[STUDY_DIRECTION], (struct str){NULL, 0}, node_copied(ns, tl_direction_name((int)directions[i])));
+        node_add(ns, cells[STUDY_DIRECTION], (struct str){NULL, 0},
+                 node_copied(ns, tl_direction_name((int)directions[i])));
     cells[STUDY_N_TRIALS] = node_int(ns, (int64_t)tl_view_n_trials(view));
     struct tl_time start = tl_view_start(view);
     if (start.set)
@@ -327,8 +357,8 @@ static int any_attrs(struct cli *c, const struct study_list *l, bool *any)
 static int run_studies(struct cli *c, void *values)
 {
     static const struct out_column columns[STUDY_COLUMNS] = {
-        {.group = "name", .place = -1},     {.group = "direction", .place = -1, .may_list = true},
-        {.group = "n_trials", .place = -1}, {.group = "datetime_start", .place = -1},
+        {.group = "name", .place = -1},       {.group = "direction", .place = -1, .may_list = true},
+        {.group = "n_trials", .place = -1},   {.group = "datetime_start", .place = -1},
         {.group = "user_attrs", .place = -1},
     };
     const struct list_values *v = values;
@@ -337,7 +367,8 @@ static int run_studies(struct cli *c, void *values)
     int status = list_studies(c, &list);
     status = status ? status : any_attrs(c, &list, &attrs);
     if (status == 0) {
-        struct out_records records = {columns, attrs ? STUDY_COLUMNS : STUDY_ATTRS, list.n, false, read_study, &list};
+        struct out_records records = {columns, attrs ? STUDY_COLUMNS : STUDY_ATTRS, list.n, false, read_study,
+                                      &list};
         status = out_records(c, &records, v->json ? "json" : v->format, v->flatten);
     }
     forget_studies(&list);
@@ -345,8 +376,12 @@ static int run_studies(struct cli *c, void *values)
 }
 
 const struct command cmd_studies = {
-    "studies", "Studies", "List studies with their directions, sizes and user attributes.", NULL, studies_opts,
-    sizeof(struct list_values), run_studies, false,
+    .name = "studies",
+    .group = "Studies",
+    .help = "List studies with their directions, sizes and user attributes.",
+    .opts = studies_opts,
+    .values_size = sizeof(struct list_values),
+    .run = run_studies,
 };
 
 /* ---- copy ---- */
@@ -389,6 +424,11 @@ static int run_copy(struct cli *c, void *values)
 }
 
 const struct command cmd_copy = {
-    "copy", "Studies", "Copy a study with its trials, attributes and times.",
-    "Prints the name of the copy. Unfinished trials are copied as they are.", copy_opts, sizeof(struct copy_values), run_copy, false,
+    .name = "copy",
+    .group = "Studies",
+    .help = "Copy a study with its trials, attributes and times.",
+    .about = "Prints the name of the copy. Unfinished trials are copied as they are.",
+    .opts = copy_opts,
+    .values_size = sizeof(struct copy_values),
+    .run = run_copy,
 };

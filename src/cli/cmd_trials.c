@@ -10,8 +10,10 @@ struct show_values {
     bool json, flatten;
 };
 static const struct opt show_opts[] = {
-    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct show_values, name), "STUDY", NULL, NULL, "the study to show"},
-    {OPT_CHOICE, "format", 'f', 0, offsetof(struct show_values, format), "FORMAT", OUT_FORMATS, "table", "how to print"},
+    {OPT_TEXT, "study-name", 0, OPT_REQUIRED, offsetof(struct show_values, name), "STUDY", NULL, NULL,
+     "the study to show"},
+    {OPT_CHOICE, "format", 'f', 0, offsetof(struct show_values, format), "FORMAT", OUT_FORMATS, "table",
+     "how to print"},
     {OPT_FLAG, "json", 0, 0, offsetof(struct show_values, json), NULL, NULL, NULL, "short for --format json"},
     {OPT_FLAG, "flatten", 0, 0, offsetof(struct show_values, flatten), NULL, NULL, NULL,
      "a column for each parameter, attribute and value"},
@@ -25,7 +27,8 @@ static int open_view(struct cli *c, const struct show_values *v, tl_view **view)
     return status ? status : cli_view(c, v->name, view);
 }
 
-static int show(struct cli *c, const struct show_values *v, const tl_view *view, const int64_t *numbers, size_t n, bool single)
+static int show(struct cli *c, const struct show_values *v, const tl_view *view, const int64_t *numbers,
+                size_t n, bool single)
 {
     struct trial_records r = {.c = c, .view = view, .numbers = numbers, .n_numbers = n};
     int status = trial_records_open(&r, !v->flatten);
@@ -57,7 +60,9 @@ static int run_best_trial(struct cli *c, void *values)
     tl_view_directions(view, &n_directions);
     int64_t number = tl_view_best(view);
     if (n_directions != 1)
-        status = cli_error(c, TL_EINVAL, "the study has %zu objectives and so no single best trial: see best-trials", n_directions);
+        status =
+            cli_error(c, TL_EINVAL, "the study has %zu objectives and so no single best trial: see best-trials",
+                      n_directions);
     else if (number < 0 && tl_view_count(view, TL_COMPLETE) == 0)
         status = cli_error(c, TL_ENOTFOUND, "no trial is complete yet");
     else if (number < 0)
@@ -85,13 +90,28 @@ static int run_best_trials(struct cli *c, void *values)
 }
 
 const struct command cmd_trials = {
-    "trials", "Results", "List the trials of a study.", NULL, show_opts, sizeof(struct show_values), run_trials, false,
+    .name = "trials",
+    .group = "Results",
+    .help = "List the trials of a study.",
+    .opts = show_opts,
+    .values_size = sizeof(struct show_values),
+    .run = run_trials,
 };
 const struct command cmd_best_trial = {
-    "best-trial", "Results", "Show the best trial of a study with one objective.",
-    "Trials that break a constraint do not count.", show_opts, sizeof(struct show_values), run_best_trial, false,
+    .name = "best-trial",
+    .group = "Results",
+    .help = "Show the best trial of a study with one objective.",
+    .about = "Trials that break a constraint do not count.",
+    .opts = show_opts,
+    .values_size = sizeof(struct show_values),
+    .run = run_best_trial,
 };
 const struct command cmd_best_trials = {
-    "best-trials", "Results", "List the trials on the Pareto front.", "Trials that break a constraint do not count.", show_opts,
-    sizeof(struct show_values), run_best_trials, false,
+    .name = "best-trials",
+    .group = "Results",
+    .help = "List the trials on the Pareto front.",
+    .about = "Trials that break a constraint do not count.",
+    .opts = show_opts,
+    .values_size = sizeof(struct show_values),
+    .run = run_best_trials,
 };

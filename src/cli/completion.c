@@ -7,17 +7,8 @@
  * line, SAMPLER, COMMAND, FILE), else nothing.
  */
 #include "cli/help.h"
-
 #include "cli/opt.h"
 #include "cli/out.h"
-
-static void add_lines(struct buf *b, const char *const *lines)
-{
-    for (; *lines; lines++) {
-        buf_add_text(b, *lines);
-        buf_add_char(b, '\n');
-    }
-}
 
 static bool is_shown(const struct opt *o)
 {
@@ -36,13 +27,18 @@ static void add_samplers(struct buf *b)
         buf_printf(b, "%s%s", d->name, d[1].name ? " " : "");
 }
 
-static void add_commands(struct buf *b)
+/* Names of all commands; of those with two words only the first one when `first_words`. */
+static void add_commands(struct buf *b, bool first_words)
 {
     bool first = true;
     for (size_t i = 0; cli_commands[i]; i++) {
+        const char *name = cli_commands[i]->name;
+        size_t n = first_words ? strcspn(name, " ") : strlen(name);
         if (cli_commands[i]->hidden)
             continue;
-        buf_printf(b, "%s%s", first ? "" : " ", cli_commands[i]->name);
+        if (!first)
+            buf_add_char(b, ' ');
+        buf_add(b, name, n);
         first = false;
     }
 }
@@ -110,11 +106,22 @@ static bool takes_files(const struct command *cmd)
     return false;
 }
 
+/* What the first word of a command may be, NULL when anything. */
+static const char *operand_choices(const struct command *cmd)
+{
+    for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++) {
+        if (opt_is_operand(o))
+            return o->choices;
+    }
+    return NULL;
+}
+
 static void bash_tables(struct buf *b)
 {
     buf_add_text(b, "    case \"$command $prev\" in\n");
     for (size_t i = 0; cli_commands[i]; i++) {
-        for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END && !cli_commands[i]->hidden; o++)
+        for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END && !cli_commands[i]->hidden;
+             o++)
             bash_value(b, cli_commands[i]->name, o);
     }
     for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++)
@@ -130,69 +137,75 @@ static void bash_tables(struct buf *b)
         if (cmd->hidden)
             continue;
         buf_printf(b, "    '%s') values='", cmd->name);
+        if (operand_choices(cmd))
+            add_choices(b, operand_choices(cmd));
         bash_options(b, cmd->opts);
         buf_printf(b, "'%s%s ;;\n", takes_files(cmd) ? "; files=1" : "",
                    strcmp(cmd->name, "help") == 0 ? "; values=\"$values $commands\"" : "");
     }
-    buf_add_text(b, "    '') values=\"$commands --version\" ;;\n    esac\n    values=\"$values");
+    for (size_t i = 0; cli_commands[i]; i++) {
+        const char *second = strchr(cli_commands[i]->name, ' ');
+        if (second)
+            buf_printf(b, "    '%.*s') values='%s' ;;\n", (int)(second - cli_commands[i]->name),
+                       cli_commands[i]->name, second + 1);
+    }
+    buf_add_text(b, "    '') values='");
+    add_commands(b, true);
+    buf_add_text(b, " --version' ;;\n    esac\n    values=\"$values");
     bash_options(b, cli_global_opts);
     buf_add_text(b, "\"\n");
 }
 
 static void put_bash(struct buf *b)
 {
-    static const char *const begin[] = {
-        "# bash completion for trialog; made by 'trialog completion bash'",
-        "",
-        "# Names of the studies in the journal that the line names.",
-        "_trialog_studies() {",
-        "    local i storage=() names",
-        "    for ((i = 1; i < COMP_CWORD; i++)); do",
-        "        [ \"${COMP_WORDS[i]}\" = --storage ] || continue",
-        "        i=$((i + 1))",
-        "        [ \"${COMP_WORDS[i]}\" = = ] && i=$((i + 1))",
-        "        storage=(--storage \"${COMP_WORDS[i]}\")",
-        "    done",
-        "    names=$(\"${COMP_WORDS[0]}\" study-names -q \"${storage[@]}\" 2>/dev/null) || return",
-        "    local IFS=$'\\n'",
-        "    COMPREPLY=($(compgen -W \"$names\" -- \"$cur\"))",
-        "}",
-        "",
-        "_trialog() {",
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}",
-        "    local command='' values='' files='' i",
-        "    COMPREPLY=()",
-        "    if [ \"$cur\" = = ]; then",
-        "        cur=''",
-        "    elif [ \"$prev\" = = ]; then",
-        "        prev=${COMP_WORDS[COMP_CWORD - 2]}",
-        "    fi",
-        NULL};
-    static const char *const find[] = {
-        "    for ((i = 1; i < COMP_CWORD; i++)); do",
-        "        case \" $commands \" in",
-        "        *\" ${COMP_WORDS[i]} ${COMP_WORDS[i + 1]} \"*) command=\"${COMP_WORDS[i]} ${COMP_WORDS[i + 1]}\" ;;",
-        "        *\" ${COMP_WORDS[i]} \"*) command=${COMP_WORDS[i]} ;;",
-        "        *) continue ;;",
-        "        esac",
-        "        break",
-        "    done",
-        NULL};
-    static const char *const end[] = {
-        "    COMPREPLY=($(compgen -W \"$values\" -- \"$cur\"))",
-        "    if [ -n \"$files\" ] && [ \"${cur#-}\" = \"$cur\" ]; then",
-        "        COMPREPLY=($(compgen -f -- \"$cur\"))",
-        "    fi",
-        "}",
-        "complete -o filenames -o bashdefault -F _trialog trialog",
-        NULL};
-    add_lines(b, begin);
+    static const char begin[] =
+        "# bash completion for trialog; made by 'trialog completion bash'\n"
+        "\n"
+        "# Names of the studies in the journal that the line names.\n"
+        "_trialog_studies() {\n"
+        "    local i storage=() names\n"
+        "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+        "        [ \"${COMP_WORDS[i]}\" = --storage ] || continue\n"
+        "        i=$((i + 1))\n"
+        "        [ \"${COMP_WORDS[i]}\" = = ] && i=$((i + 1))\n"
+        "        storage=(--storage \"${COMP_WORDS[i]}\")\n"
+        "    done\n"
+        "    names=$(\"${COMP_WORDS[0]}\" study-names -q \"${storage[@]}\" 2>/dev/null) || return\n"
+        "    local IFS=$'\\n'\n"
+        "    COMPREPLY=($(compgen -W \"$names\" -- \"$cur\"))\n"
+        "}\n"
+        "\n"
+        "_trialog() {\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+        "    local command='' values='' files='' i\n"
+        "    COMPREPLY=()\n"
+        "    if [ \"$cur\" = = ]; then\n"
+        "        cur=''\n"
+        "    elif [ \"$prev\" = = ]; then\n"
+        "        prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+        "    fi\n";
+    static const char find[] = "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                               "        case \" $commands \" in\n"
+                               "        *\" ${COMP_WORDS[i]} ${COMP_WORDS[i + 1]} \"*)\n"
+                               "            command=\"${COMP_WORDS[i]} ${COMP_WORDS[i + 1]}\" ;;\n"
+                               "        *\" ${COMP_WORDS[i]} \"*) command=${COMP_WORDS[i]} ;;\n"
+                               "        *) continue ;;\n"
+                               "        esac\n"
+                               "        break\n"
+                               "    done\n";
+    static const char end[] = "    COMPREPLY=($(compgen -W \"$values\" -- \"$cur\"))\n"
+                              "    if [ -n \"$files\" ] && [ \"${cur#-}\" = \"$cur\" ]; then\n"
+                              "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+                              "    fi\n"
+                              "}\n"
+                              "complete -o filenames -o bashdefault -F _trialog trialog\n";
+    buf_add_text(b, begin);
     buf_add_text(b, "    local commands='");
-    add_commands(b);
+    add_commands(b, false);
     buf_add_text(b, "'\n");
-    add_lines(b, find);
+    buf_add_text(b, find);
     bash_tables(b);
-    add_lines(b, end);
+    buf_add_text(b, end);
 }
 
 /* ---- zsh ---- */
@@ -231,39 +244,35 @@ static void zsh_option(struct buf *b, const struct opt *o)
 
 static void put_zsh(struct buf *b)
 {
-    static const char *const begin[] = {
-        "#compdef trialog",
-        "# zsh completion for trialog; made by 'trialog completion zsh'",
-        "",
-        "_trialog_studies() {",
-        "    local -a names storage",
-        "    local i=${words[(I)--storage]}",
-        "    (( i )) && storage=(--storage ${words[i+1]})",
-        "    names=(${(f)\"$(trialog study-names -q $storage 2>/dev/null)\"})",
-        "    compadd -a names",
-        "}",
-        "",
-        "_trialog() {",
-        "    local -a commands options",
-        "    local command=''",
-        "    commands=(",
-        NULL};
-    static const char *const middle[] = {
-        "    )",
-        "    local i word",
-        "    for ((i = 2; i < CURRENT; i++)); do",
-        "        for word in $words[i] \"$words[i] $words[i+1]\"; do",
-        "            (( ${commands[(I)$word:*]} )) && command=$word",
-        "        done",
-        "        [[ -n $command ]] && break",
-        "    done",
-        "    if [[ -z $command ]] && [[ $words[CURRENT] != -* ]]; then",
-        "        _describe -t commands command commands",
-        "        return",
-        "    fi",
-        "    case $command in",
-        NULL};
-    add_lines(b, begin);
+    static const char begin[] = "#compdef trialog\n"
+                                "# zsh completion for trialog; made by 'trialog completion zsh'\n"
+                                "\n"
+                                "_trialog_studies() {\n"
+                                "    local -a names storage\n"
+                                "    local i=${words[(I)--storage]}\n"
+                                "    (( i )) && storage=(--storage ${words[i+1]})\n"
+                                "    names=(${(f)\"$(trialog study-names -q $storage 2>/dev/null)\"})\n"
+                                "    compadd -a names\n"
+                                "}\n"
+                                "\n"
+                                "_trialog() {\n"
+                                "    local -a commands options\n"
+                                "    local command=''\n"
+                                "    commands=(\n";
+    static const char middle[] = "    )\n"
+                                 "    local i word\n"
+                                 "    for ((i = 2; i < CURRENT; i++)); do\n"
+                                 "        for word in $words[i] \"$words[i] $words[i+1]\"; do\n"
+                                 "            (( ${commands[(I)$word:*]} )) && command=$word\n"
+                                 "        done\n"
+                                 "        [[ -n $command ]] && break\n"
+                                 "    done\n"
+                                 "    if [[ -z $command ]] && [[ $words[CURRENT] != -* ]]; then\n"
+                                 "        _describe -t commands command commands\n"
+                                 "        return\n"
+                                 "    fi\n"
+                                 "    case $command in\n";
+    buf_add_text(b, begin);
     for (size_t i = 0; cli_commands[i]; i++) {
         if (cli_commands[i]->hidden)
             continue;
@@ -271,14 +280,17 @@ static void put_zsh(struct buf *b)
         add_quoted(b, cli_commands[i]->help, ":");
         buf_add_text(b, "'\n");
     }
-    add_lines(b, middle);
+    buf_add_text(b, middle);
     for (size_t i = 0; cli_commands[i]; i++) {
         if (cli_commands[i]->hidden)
             continue;
         buf_printf(b, "    '%s')\n        options=(\n", cli_commands[i]->name);
         for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END; o++)
             zsh_option(b, o);
-        buf_printf(b, "            '*: :%s'\n        ) ;;\n", takes_files(cli_commands[i]) ? "_files" : "( )");
+        buf_printf(b, "            '*: :%s", takes_files(cli_commands[i]) ? "_files" : "(");
+        if (operand_choices(cli_commands[i]))
+            add_choices(b, operand_choices(cli_commands[i]));
+        buf_printf(b, "%s'\n        ) ;;\n", takes_files(cli_commands[i]) ? "" : ")");
     }
     buf_add_text(b, "    esac\n    options+=(\n");
     for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++)
@@ -321,46 +333,57 @@ static void fish_option(struct buf *b, const char *command, const struct opt *o)
 
 static void put_fish(struct buf *b)
 {
-    static const char *const begin[] = {
-        "# fish completion for trialog; made by 'trialog completion fish'",
-        "",
-        "function __trialog_command",
-        "    string match -q -- \"* $argv[1] *\" \" \"(commandline -opc | string join ' ')\" \"",
-        "end",
-        "",
-        "function __trialog_no_command",
-        "    for c in $__trialog_commands",
-        "        __trialog_command $c; and return 1",
-        "    end",
-        "    return 0",
-        "end",
-        "",
-        "function __trialog_studies",
-        "    set -l words (commandline -opc)",
-        "    set -l i (contains -i -- --storage $words)",
-        "    if test -n \"$i\"",
-        "        trialog study-names -q --storage $words[(math $i + 1)] 2>/dev/null",
-        "    else",
-        "        trialog study-names -q 2>/dev/null",
-        "    end",
-        "end",
-        "",
-        "complete -c trialog -f",
-        NULL};
-    add_lines(b, begin);
+    static const char begin[] =
+        "# fish completion for trialog; made by 'trialog completion fish'\n"
+        "\n"
+        "function __trialog_command\n"
+        "    string match -q -- \"* $argv[1] *\" \" \"(commandline -opc | string join ' ')\" \"\n"
+        "end\n"
+        "\n"
+        "function __trialog_no_command\n"
+        "    for c in $__trialog_commands\n"
+        "        __trialog_command $c; and return 1\n"
+        "    end\n"
+        "    return 0\n"
+        "end\n"
+        "\n"
+        "function __trialog_studies\n"
+        "    set -l words (commandline -opc)\n"
+        "    set -l i (contains -i -- --storage $words)\n"
+        "    if test -n \"$i\"\n"
+        "        trialog study-names -q --storage $words[(math $i + 1)] 2>/dev/null\n"
+        "    else\n"
+        "        trialog study-names -q 2>/dev/null\n"
+        "    end\n"
+        "end\n"
+        "\n"
+        "complete -c trialog -f\n";
+    buf_add_text(b, begin);
     buf_add_text(b, "set -g __trialog_commands");
     for (size_t i = 0; cli_commands[i]; i++) {
+        const char *name = cli_commands[i]->name;
         if (!cli_commands[i]->hidden)
-            buf_printf(b, " '%s'", cli_commands[i]->name);
+            buf_printf(b, " %.*s", (int)strcspn(name, " "), name);
     }
     buf_add_char(b, '\n');
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct command *cmd = cli_commands[i];
         if (cmd->hidden)
             continue;
-        buf_printf(b, "complete -c trialog -n __trialog_no_command -a '%s' -d '", cmd->name);
+        const char *second = strchr(cmd->name, ' ');
+        int first = second ? (int)(second - cmd->name) : (int)strlen(cmd->name);
+        buf_printf(b, "complete -c trialog -n __trialog_no_command -a '%.*s' -d '", first, cmd->name);
         add_quoted(b, cmd->help, "");
         buf_add_text(b, "'\n");
+        if (second)
+            buf_printf(
+                b, "complete -c trialog -n '__trialog_command %.*s; and not __trialog_command \"%s\"' -a %s\n",
+                first, cmd->name, cmd->name, second + 1);
+        if (operand_choices(cmd)) {
+            buf_printf(b, "complete -c trialog -n '__trialog_command \"%s\"' -a '", cmd->name);
+            add_choices(b, operand_choices(cmd));
+            buf_add_text(b, "'\n");
+        }
         for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++)
             fish_option(b, cmd->name, o);
         if (takes_files(cmd))
@@ -376,8 +399,8 @@ struct completion_values {
     const char *shell;
 };
 static const struct opt completion_opts[] = {
-    {OPT_OPERAND, "SHELL", 0, OPT_REQUIRED, offsetof(struct completion_values, shell), NULL, "bash|zsh|fish", NULL,
-     "bash, zsh or fish"},
+    {OPT_OPERAND, "SHELL", 0, OPT_REQUIRED, offsetof(struct completion_values, shell), NULL, "bash|zsh|fish",
+     NULL, "bash, zsh or fish"},
     OPT_TABLE_END,
 };
 
@@ -396,6 +419,11 @@ static int run_completion(struct cli *c, void *values)
 }
 
 const struct command cmd_completion = {
-    "completion", "Help", "Print a script that completes commands and options in a shell.",
-    "For bash: source <(trialog completion bash)", completion_opts, sizeof(struct completion_values), run_completion, false,
+    .name = "completion",
+    .group = "Help",
+    .help = "Print a script that completes commands and options in a shell.",
+    .about = "For bash: source <(trialog completion bash)",
+    .opts = completion_opts,
+    .values_size = sizeof(struct completion_values),
+    .run = run_completion,
 };

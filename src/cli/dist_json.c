@@ -7,16 +7,16 @@
  */
 #include "cli/dist_json.h"
 
-#include <math.h>
-
 #include "base/err.h"
 #include "base/num.h"
+
+#include <math.h>
 
 /* What a form of distribution may have. */
 struct form {
     const char *name; /* class or type */
     enum tl_dist_kind kind;
-    bool log;         /* always */
+    bool log; /* always */
     bool takes_log;
     const char *step; /* name of the attribute for the step, NULL for none */
 };
@@ -59,7 +59,8 @@ static const struct form *find_form(const struct form *forms, size_t n, struct s
     return NULL;
 }
 
-static int read_number(const struct reading *r, const struct node *n, const char *attribute, bool whole, double *out)
+static int read_number(const struct reading *r, const struct node *n, const char *attribute, bool whole,
+                       double *out)
 {
     double v = NAN;
     if (n && n->kind == NODE_FLOAT)
@@ -103,10 +104,12 @@ static int check_names(const struct reading *r, const struct form *f, const stru
     return 0;
 }
 
-static int read_attributes(const struct reading *r, const struct form *f, const struct node *attributes, struct tl_dist *d)
+static int read_attributes(const struct reading *r, const struct form *f, const struct node *attributes,
+                           struct tl_dist *d)
 {
     bool whole = f->kind == TL_DIST_INT;
-    const struct node *log = node_get(attributes, "log"), *step = f->step ? node_get(attributes, f->step) : NULL;
+    const struct node *log = node_get(attributes, "log"),
+                      *step = f->step ? node_get(attributes, f->step) : NULL;
     *d = (struct tl_dist){.kind = f->kind, .log = f->log, .step = whole ? 1 : 0};
     if (f->kind == TL_DIST_CATEGORICAL)
         return read_choices(r, node_get(attributes, "choices"), d);
@@ -137,7 +140,8 @@ static int read_dist(const struct reading *r, const struct node *n, struct tl_di
     struct tl_err err = TL_ERR_INIT;
     bool adjusted = false;
     if (n->kind != NODE_DICT)
-        return bad(r, "a distribution is an object such as %s", "{\"type\": \"float\", \"low\": 0, \"high\": 1}");
+        return bad(r, "a distribution is an object such as %s",
+                   "{\"type\": \"float\", \"low\": 0, \"high\": 1}");
     if (name) {
         attributes = node_get(n, "attributes");
         f = name->kind == NODE_STRING ? find_form(classes, TL_COUNT(classes), name->u.text) : NULL;
@@ -159,14 +163,15 @@ static int read_dist(const struct reading *r, const struct node *n, struct tl_di
     if (adjusted) {
         char high[NUM_MAX];
         num_format(d->high, high);
-        cli_say(r->c, CLI_WARNING, "--%s: parameter '%s': the range is no multiple of the step; its upper end becomes %s", r->what,
+        cli_say(r->c, CLI_WARNING,
+                "--%s: parameter '%s': the range is no multiple of the step; its upper end becomes %s", r->what,
                 r->name, high);
     }
     return 0;
 }
 
-int dist_json_space(struct cli *c, struct nodes *ns, const char *what, const char *json, struct tl_param_spec **out,
-                    size_t *n_out)
+int dist_json_space(struct cli *c, struct nodes *ns, const char *what, const char *json,
+                    struct tl_param_spec **out, size_t *n_out)
 {
     struct tl_err err = TL_ERR_INIT;
     const struct node *tree = node_parse(ns, str_of(json), &err);

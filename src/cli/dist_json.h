@@ -9,7 +9,7 @@
 #include "cli/node.h"
 
 /* Reads the object. Specs, names and distributions live in `ns`. 0, or a status after printing; `what` is the option's name. */
-int dist_json_space(struct cli *c, struct nodes *ns, const char *what, const char *json, struct tl_param_spec **out,
-                    size_t *n_out);
+int dist_json_space(struct cli *c, struct nodes *ns, const char *what, const char *json,
+                    struct tl_param_spec **out, size_t *n_out);
 
 #endif

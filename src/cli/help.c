@@ -5,13 +5,13 @@
  */
 #include "cli/help.h"
 
-#include <stdio.h>
-
 #include "cli/opt.h"
 #include "cli/out.h"
 
+#include <stdio.h>
+
 #define TEXT_COLUMN 26
-#define LINE_MAX_ 79
+#define LINE_MAX_   79
 
 /* Appends words, broken into lines that begin at TEXT_COLUMN; `column` is where the cursor stands. */
 static void put_wrapped(struct buf *b, const char *text, size_t column)
@@ -129,7 +129,8 @@ int help_all(struct cli *c)
     struct out o;
     const char *group = "";
     out_begin(&o, c, NULL);
-    buf_add_text(&o.b, "usage: trialog COMMAND [OPTION]...\n\nHyperparameter optimisation on an operation log.\n");
+    buf_add_text(&o.b,
+                 "usage: trialog COMMAND [OPTION]...\n\nHyperparameter optimisation on an operation log.\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct command *cmd = cli_commands[i];
         if (cmd->hidden)
@@ -160,7 +161,8 @@ struct help_values {
     struct opt_list words;
 };
 static const struct opt help_opts[] = {
-    {OPT_OPERANDS, "COMMAND", 0, 0, offsetof(struct help_values, words), "COMMAND", NULL, NULL, "the command to explain"},
+    {OPT_OPERANDS, "COMMAND", 0, 0, offsetof(struct help_values, words), "COMMAND", NULL, NULL,
+     "the command to explain"},
     OPT_TABLE_END,
 };
 
@@ -170,7 +172,8 @@ static int run_help(struct cli *c, void *values)
     char name[160];
     if (v->words.n == 0)
         return help_all(c);
-    snprintf(name, sizeof name, "%s%s%s", v->words.items[0], v->words.n > 1 ? " " : "", v->words.n > 1 ? v->words.items[1] : "");
+    snprintf(name, sizeof name, "%s%s%s", v->words.items[0], v->words.n > 1 ? " " : "",
+             v->words.n > 1 ? v->words.items[1] : "");
     const struct command *cmd = opt_command(name);
     if (cmd)
         return help_command(c, cmd);
@@ -189,7 +192,12 @@ static int run_help(struct cli *c, void *values)
 }
 
 const struct command cmd_help = {
-    "help", "Help", "Show what a command does and its options.", NULL, help_opts, sizeof(struct help_values), run_help, false,
+    .name = "help",
+    .group = "Help",
+    .help = "Show what a command does and its options.",
+    .opts = help_opts,
+    .values_size = sizeof(struct help_values),
+    .run = run_help,
 };
 
 static int run_version(struct cli *c, void *values)
@@ -198,7 +206,12 @@ static int run_version(struct cli *c, void *values)
     return help_version(c);
 }
 
-const struct command cmd_version = {"version", "Help", "Show the version and what was compiled in.", NULL, NULL, 0, run_version, false};
+const struct command cmd_version = {
+    .name = "version",
+    .group = "Help",
+    .help = "Show the version and what was compiled in.",
+    .run = run_version,
+};
 
 static void dump(struct buf *b, const char *command, const struct opt *opts)
 {
@@ -206,8 +219,10 @@ static void dump(struct buf *b, const char *command, const struct opt *opts)
         if (o->flags & OPT_HIDDEN)
             continue;
         buf_printf(b, "%s\t%s\t%c\t%s\t%s\t%s\n", command, o->name, o->letter ? o->letter : '-',
-                   opt_is_operand(o) ? "operand" : opt_takes_value(o) ? "value" : "flag", o->arg ? o->arg : "-",
-                   o->choices ? o->choices : "-");
+                   opt_is_operand(o)    ? "operand"
+                   : opt_takes_value(o) ? "value"
+                                        : "flag",
+                   o->arg ? o->arg : "-", o->choices ? o->choices : "-");
     }
 }
 
@@ -227,4 +242,10 @@ static int run_dump(struct cli *c, void *values)
     return out_end(&o, 0);
 }
 
-const struct command cmd_dump_options = {"dump-options", "Help", "List all commands and options.", NULL, NULL, 0, run_dump, true};
+const struct command cmd_dump_options = {
+    .name = "dump-options",
+    .group = "Help",
+    .help = "List all commands and options.",
+    .run = run_dump,
+    .hidden = true,
+};

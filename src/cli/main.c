@@ -5,29 +5,32 @@
  * Failure modes: each command returns the exit status of the process (trialog(1), EXIT STATUS). A closed pipe behind standard
  * output ends the process the way SIGPIPE does, without a word, and after the storage has been closed.
  */
+#include "cli/cli.h"
+#include "cli/help.h"
+#include "cli/opt.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "cli/help.h"
-#include "cli/opt.h"
-
 const struct opt cli_global_opts[] = {
     {OPT_TEXT, "storage", 0, 0, offsetof(struct cli_globals, storage), "FILE", NULL, NULL,
-     "the journal: a path, or memory:// for one that ends with the command. Default: $TRIALOG_STORAGE, else $OPTUNA_STORAGE"},
+     "the journal: a path, or memory:// for one that ends with the command. Default: $TRIALOG_STORAGE, else "
+     "$OPTUNA_STORAGE"},
     {OPT_TEXT, "storage-class", 0, 0, offsetof(struct cli_globals, storage_class), "CLASS", NULL, NULL,
      "Optuna's name for the kind of storage; only JournalFileBackend is served"},
     {OPT_COUNT, "verbose", 'v', 0, offsetof(struct cli_globals, verbose), NULL, NULL, NULL,
      "say what is done on standard error; twice for more"},
-    {OPT_FLAG, "quiet", 'q', 0, offsetof(struct cli_globals, quiet), NULL, NULL, NULL, "no warnings, errors only"},
+    {OPT_FLAG, "quiet", 'q', 0, offsetof(struct cli_globals, quiet), NULL, NULL, NULL,
+     "no warnings, errors only"},
     {OPT_TEXT, "log-file", 0, 0, offsetof(struct cli_globals, log_file), "FILE", NULL, NULL,
      "append all messages, debugging ones too, to a file"},
-    {OPT_FLAG, "debug", 0, 0, offsetof(struct cli_globals, debug), NULL, NULL, NULL, "show error codes and positions with errors"},
-    {OPT_CHOICE, "durability", 0, 0, offsetof(struct cli_globals, durability), "LEVEL", "full|relaxed|off", "full",
-     "when writes reach the disk: before the command goes on, every second, or when the system likes"},
+    {OPT_FLAG, "debug", 0, 0, offsetof(struct cli_globals, debug), NULL, NULL, NULL,
+     "show error codes and positions with errors"},
+    {OPT_CHOICE, "durability", 0, 0, offsetof(struct cli_globals, durability), "LEVEL", "full|relaxed|off",
+     "full", "when writes reach the disk: before the command goes on, every second, or when the system likes"},
     {OPT_CHOICE, "lock", 0, 0, offsetof(struct cli_globals, lock), "HOW", "both|kernel", "both",
      "kernel is quicker, but only when no Optuna process writes to the journal"},
     {OPT_DURATION, "lock-timeout", 0, 0, offsetof(struct cli_globals, lock_timeout), "TIME", NULL, NULL,
@@ -42,8 +45,8 @@ static int open_log(struct cli *c)
         return 0;
     c->log_file = fopen(c->g.log_file, "ae");
     if (!c->log_file)
-        return cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot open the log file '%s': %s", c->g.log_file,
-                         strerror(errno));
+        return cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot open the log file '%s': %s",
+                         c->g.log_file, strerror(errno));
     return 0;
 }
 

@@ -5,13 +5,13 @@
  */
 #include "cli/node.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/pytext.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 struct node *node_new(struct nodes *ns, enum node_kind kind)
 {
@@ -273,7 +273,8 @@ struct node *node_parse(struct nodes *ns, struct str json, struct tl_err *err)
     while (up) {
         struct str key = {NULL, 0};
         bool first = up->u.kids.n == 0;
-        int more = up->kind == NODE_DICT ? json_next_key(&j, &first, &ns->arena, &key, err) : json_next_item(&j, &first, err);
+        int more = up->kind == NODE_DICT ? json_next_key(&j, &first, &ns->arena, &key, err)
+                                         : json_next_item(&j, &first, err);
         if (more < 0)
             return NULL;
         if (more == 0) {

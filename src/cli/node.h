@@ -12,13 +12,18 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/mem.h"
+
 #include <trialog/types.h>
 
 enum node_kind {
-    NODE_NONE, NODE_BOOL,
-    NODE_INT,    /* text: its digits, any length */
-    NODE_FLOAT, NODE_STRING,
-    NODE_LIST, NODE_TUPLE, NODE_DICT
+    NODE_NONE,
+    NODE_BOOL,
+    NODE_INT, /* text: its digits, any length */
+    NODE_FLOAT,
+    NODE_STRING,
+    NODE_LIST,
+    NODE_TUPLE,
+    NODE_DICT
 };
 
 struct node {
@@ -50,8 +55,8 @@ static inline bool node_is_container(const struct node *n)
 struct node *node_new(struct nodes *ns, enum node_kind kind); /* empty container, None, false, 0.0, "" */
 struct node *node_int(struct nodes *ns, int64_t v);
 struct node *node_float(struct nodes *ns, double v);
-struct node *node_string(struct nodes *ns, struct str text); /* borrowed */
-struct node *node_copied(struct nodes *ns, const char *text); /* a string of our own */
+struct node *node_string(struct nodes *ns, struct str text);         /* borrowed */
+struct node *node_copied(struct nodes *ns, const char *text);        /* a string of our own */
 struct node *node_value(struct nodes *ns, const struct tl_value *v); /* borrows strings */
 /* The other way round; lists, objects and huge integers become TL_VALUE_JSON. Text lives as long as the nodes. */
 void node_to_value(struct nodes *ns, const struct node *n, struct tl_value *out);

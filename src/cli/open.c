@@ -2,11 +2,11 @@
  *
  * Opening storages and finding studies, with errors that say what to do.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static bool cancelled(void *ctx)
 {
@@ -50,7 +50,8 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
         rc = tl_storage_open(url, &o, out, &err);
     }
     if (rc == TL_ENOTFOUND && o.must_exist)
-        return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", url, url);
+        return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", url,
+                         url);
     return rc ? cli_fail(c, &err) : 0;
 }
 
@@ -65,11 +66,13 @@ static int check_class(struct cli *c)
     }
     for (size_t i = 0; name && i < TL_COUNT(others); i++) {
         if (strcmp(name, others[i]) == 0)
-            return cli_error(c, TL_EUNSUPPORTED, "--storage-class %s: this build opens journal files only (%s)", name,
-                             tl_features());
+            return cli_error(c, TL_EUNSUPPORTED, "--storage-class %s: this build opens journal files only (%s)",
+                             name, tl_features());
     }
     if (name)
-        return cli_usage(c, "--storage-class: '%s' is not one of RDBStorage, JournalFileBackend or JournalRedisBackend", name);
+        return cli_usage(
+            c, "--storage-class: '%s' is not one of RDBStorage, JournalFileBackend or JournalRedisBackend",
+            name);
     return 0;
 }
 
@@ -95,12 +98,12 @@ int cli_open(struct cli *c, unsigned flags)
 
 struct search {
     struct cli *c;
-    size_t n;           /* studies seen */
-    const char *name;   /* of the first one */
+    size_t n;         /* studies seen */
+    const char *name; /* of the first one */
     int64_t id;
     const char **names; /* a few of them, for the error message */
     size_t n_names;
-    size_t at;          /* of next_study */
+    size_t at; /* of next_study */
 };
 #define NAMES_MAX 200
 
@@ -131,14 +134,17 @@ static int unknown_study(struct cli *c, const char *name, struct search *s)
 {
     const char *like = cli_nearest(name, next_study, s);
     if (s->n == 0)
-        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': it has no study at all", name, c->url);
+        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': it has no study at all", name,
+                         c->url);
     if (like)
-        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': did you mean '%s'?", name, c->url, like);
+        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': did you mean '%s'?", name, c->url,
+                         like);
     if (s->n <= 3)
-        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': there is '%s'%s%s%s%s%s", name, c->url, s->names[0],
-                         s->n > 1 ? ", '" : "", s->n > 1 ? s->names[1] : "", s->n > 1 ? "'" : "", s->n > 2 ? ", " : "",
-                         s->n > 2 ? s->names[2] : "");
-    return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s' (its studies: trialog study-names)", name, c->url);
+        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': there is '%s'%s%s%s%s%s", name,
+                         c->url, s->names[0], s->n > 1 ? ", '" : "", s->n > 1 ? s->names[1] : "",
+                         s->n > 1 ? "'" : "", s->n > 2 ? ", " : "", s->n > 2 ? s->names[2] : "");
+    return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s' (its studies: trialog study-names)", name,
+                     c->url);
 }
 
 int cli_find_study(struct cli *c, const char *name, int64_t *id, const char **found)

@@ -16,9 +16,9 @@ struct parse {
     struct cli *c;
     const struct opt *tables[2]; /* the command's, the global one */
     char *bases[2];
-    bool *seen;        /* of the command's options */
+    bool *seen; /* of the command's options */
     char **words;
-    int n, at;         /* at: next word */
+    int n, at; /* at: next word */
     bool only_operands;
 };
 
@@ -177,14 +177,13 @@ static int set_value(struct parse *p, const struct opt *o, char *base, const cha
     if (o->choices && !is_choice(o->choices, text)) {
         char list[200] = "";
         describe_choices(o->choices, list, sizeof list);
-        return cli_usage(p->c, "--%s: '%s' is not one of %s", o->name, text, list);
+        return cli_usage(p->c, "%s%s: '%s' is not one of %s", opt_is_operand(o) ? "" : "--", o->name, text,
+                         list);
     }
     switch (o->kind) {
     case OPT_TEXT:
     case OPT_CHOICE:
-    case OPT_OPERAND:
-        *(const char **)field = text;
-        return 0;
+    case OPT_OPERAND: *(const char **)field = text; return 0;
     case OPT_INT:
         if (!cli_parse_int(str_of(text), &integer->value))
             return bad_value(p, o, text, "a whole number");
@@ -246,12 +245,15 @@ static int take_option(struct parse *p, const struct found *f, const char *inlin
     if (inline_value)
         return set_value(p, o, f->base, inline_value);
     if (p->at >= p->n || !is_value(p->words[p->at])) {
-        const char *hint = p->at < p->n && strcmp(p->words[p->at], "--") != 0 ? " (write --NAME=VALUE for one that begins with a dash)" : "";
+        const char *hint = p->at < p->n && strcmp(p->words[p->at], "--") != 0
+                               ? " (write --NAME=VALUE for one that begins with a dash)"
+                               : "";
         return cli_usage(p->c, "--%s needs a value%s", o->name, hint);
     }
     do {
         status = set_value(p, o, f->base, p->words[p->at++]);
-    } while (status == 0 && (o->kind == OPT_LIST || o->kind == OPT_NUMBERS) && p->at < p->n && is_value(p->words[p->at]));
+    } while (status == 0 && (o->kind == OPT_LIST || o->kind == OPT_NUMBERS) && p->at < p->n &&
+             is_value(p->words[p->at]));
     return status;
 }
 
@@ -330,8 +332,11 @@ static int check_required(struct parse *p)
 
 int opt_parse(struct cli *c, const struct command *cmd, void *values, int argc, char **argv)
 {
-    struct parse p = {.c = c, .tables = {cmd ? cmd->opts : NULL, cli_global_opts}, .bases = {values, (char *)&c->g},
-                      .words = argv, .n = argc};
+    struct parse p = {.c = c,
+                      .tables = {cmd ? cmd->opts : NULL, cli_global_opts},
+                      .bases = {values, (char *)&c->g},
+                      .words = argv,
+                      .n = argc};
     size_t n_opts = 0;
     while (p.tables[0] && p.tables[0][n_opts].kind != OPT_END)
         n_opts++;
@@ -427,14 +432,16 @@ static int unknown_command(struct cli *c, char **words, int n)
     return cli_usage(c, "there is no command '%s'", words[0]);
 }
 
-const struct command *opt_find_command(struct cli *c, int argc, char **argv, char **rest, int *n_rest, int *status)
+const struct command *opt_find_command(struct cli *c, int argc, char **argv, char **rest, int *n_rest,
+                                       int *status)
 {
     *n_rest = 0;
     *status = 0;
     for (int i = 0; i < argc; i++) {
         int used = 0;
         if (argv[i][0] == '-' && argv[i][1]) {
-            enum opt_kind kind = strcmp(argv[i], "--") == 0 || strchr(argv[i], '=') ? OPT_FLAG : kind_of_word(argv[i]);
+            enum opt_kind kind =
+                strcmp(argv[i], "--") == 0 || strchr(argv[i], '=') ? OPT_FLAG : kind_of_word(argv[i]);
             rest[(*n_rest)++] = argv[i];
             bool many = kind == OPT_LIST || kind == OPT_NUMBERS;
             bool one = !many && kind != OPT_FLAG && kind != OPT_COUNT;

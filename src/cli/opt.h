@@ -10,7 +10,8 @@
 /* Finds the command among the words: returns it and puts the words without its name into `rest` (room for argc pointers), their
  * number into *n_rest. Options may stand before the command. NULL and a printed error (*status), or NULL and *status 0 when
  * there is no command at all. */
-const struct command *opt_find_command(struct cli *c, int argc, char **argv, char **rest, int *n_rest, int *status);
+const struct command *opt_find_command(struct cli *c, int argc, char **argv, char **rest, int *n_rest,
+                                       int *status);
 /* The command with this name, NULL for none. */
 const struct command *opt_command(const char *name);
 

@@ -9,12 +9,12 @@
  */
 #include "cli/out.h"
 
+#include "cli/pytext.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include "cli/pytext.h"
 
 #define SPILL_AT ((size_t)64 << 10)
 
@@ -30,7 +30,8 @@ void out_begin(struct out *o, struct cli *c, const char *path)
     if (errno == EEXIST)
         o->status = cli_error(c, TL_EEXISTS, "'%s' exists already and is not overwritten", path);
     else
-        o->status = cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot create '%s': %s", path, strerror(errno));
+        o->status = cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot create '%s': %s", path,
+                              strerror(errno));
 }
 
 static void out_flush(struct out *o)
@@ -38,7 +39,8 @@ static void out_flush(struct out *o)
     if (o->status == 0 && o->b.failed)
         o->status = cli_nomem(o->c);
     if (o->status == 0 && o->b.len > 0)
-        o->status = o->path ? cli_write_file(o->c, o->fd, o->path, o->b.data, o->b.len) : cli_write(o->c, o->b.data, o->b.len);
+        o->status = o->path ? cli_write_file(o->c, o->fd, o->path, o->b.data, o->b.len)
+                            : cli_write(o->c, o->b.data, o->b.len);
     buf_clear(&o->b);
 }
 
@@ -68,8 +70,8 @@ struct heading {
     size_t column; /* the first one that it shows */
     size_t n;      /* columns of the group without --flatten; 0: entry `place` of a list with it */
     size_t place;
-    size_t width;  /* of the table, in characters */
-    bool words;    /* the table's column holds something that is no number */
+    size_t width; /* of the table, in characters */
+    bool words;   /* the table's column holds something that is no number */
 };
 
 struct printer {
@@ -163,7 +165,8 @@ static int make_headings(struct printer *p)
         } else {
             while (i + n < p->r->n_columns && strcmp(p->r->columns[i + n].group, p->r->columns[i].group) == 0)
                 n++;
-            status = add_heading(p, (struct heading){.text = str_of(p->r->columns[i].group), .column = i, .n = n});
+            status =
+                add_heading(p, (struct heading){.text = str_of(p->r->columns[i].group), .column = i, .n = n});
         }
         i += n;
     }
@@ -409,7 +412,8 @@ static void put_field(struct printer *p, const struct node *n)
         node_str(text, n);
     bool quote = n->kind == NODE_STRING && text->len == 0; /* not the same as nothing */
     for (size_t i = 0; i < text->len && !quote; i++)
-        quote = strchr(",\"\r\n", text->data[i]) != NULL || ((i == 0 || i + 1 == text->len) && text->data[i] == ' ');
+        quote = strchr(",\"\r\n", text->data[i]) != NULL ||
+                ((i == 0 || i + 1 == text->len) && text->data[i] == ' ');
     if (quote)
         buf_add_char(b, '"');
     for (size_t i = 0; i < text->len; i++) {
@@ -445,12 +449,17 @@ static int write_csv(struct printer *p)
     return status;
 }
 
-int out_records_to(struct cli *c, const struct out_records *r, const char *format, bool flatten, const char *path)
+int out_records_to(struct cli *c, const struct out_records *r, const char *format, bool flatten,
+                   const char *path)
 {
     static const struct {
         const char *name;
         int (*write)(struct printer *p);
-    } formats[] = {{"json", write_json}, {"yaml", write_yaml}, {"value", write_value}, {"table", write_table}, {"csv", write_csv}};
+    } formats[] = {{"json", write_json},
+                   {"yaml", write_yaml},
+                   {"value", write_value},
+                   {"table", write_table},
+                   {"csv", write_csv}};
     struct printer p = {.c = c, .r = r, .flatten = flatten, .scratch = BUF_INIT(SIZE_MAX / 2)};
     out_begin(&p.out, c, path);
     int status = p.out.status;

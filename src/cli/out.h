@@ -34,7 +34,7 @@ struct out_records {
 struct out {
     struct cli *c;
     struct buf b;
-    int status;       /* of the first failure */
+    int status; /* of the first failure */
     int fd;
     const char *path; /* of a file; NULL: standard output */
 };
@@ -48,6 +48,7 @@ int out_end(struct out *o, int failed);
 #define OUT_FORMATS "value|json|table|yaml"
 int out_records(struct cli *c, const struct out_records *r, const char *format, bool flatten);
 /* The same into a new file; `path` NULL: standard output. */
-int out_records_to(struct cli *c, const struct out_records *r, const char *format, bool flatten, const char *path);
+int out_records_to(struct cli *c, const struct out_records *r, const char *format, bool flatten,
+                   const char *path);
 
 #endif

@@ -5,11 +5,11 @@
  * Scalars become options of the same name (null leaves the default). Only the grid sampler takes more: "search_space", an
  * object of lists; without it every value of the parameters' own distributions.
  */
-#include <stdio.h>
-
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/node.h"
+
+#include <stdio.h>
 
 #define GRID_MAX 1000000u /* values of one axis */
 
@@ -48,7 +48,8 @@ static int axes_from_json(struct making *m, const struct node *space, struct tl_
         if (!name)
             return cli_nomem(m->c);
         if (n->kind != NODE_LIST || n->u.kids.n == 0)
-            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: search_space: '%s' must be a list of values", name);
+            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: search_space: '%s' must be a list of values",
+                             name);
         struct tl_value *values = arena_alloc(&m->ns.arena, n->u.kids.n * sizeof *values);
         size_t k = 0;
         for (const struct node *v = n->u.kids.first; values && v; v = v->next, k++)
@@ -67,8 +68,10 @@ static int axes_from_space(struct making *m, struct tl_grid_axis *axes)
         const struct tl_dist *d = m->space[i].dist;
         uint64_t n = tl_dist_cardinality(d);
         if (n == 0 || n > GRID_MAX)
-            return cli_error(m->c, TL_EINVAL, "the grid sampler needs a parameter '%s' with few values: give it a step, or choices",
-                             m->space[i].name);
+            return cli_error(
+                m->c, TL_EINVAL,
+                "the grid sampler needs a parameter '%s' with few values: give it a step, or choices",
+                m->space[i].name);
         struct tl_value *values = arena_alloc(&m->ns.arena, n * sizeof *values);
         if (!values)
             return cli_nomem(m->c);
@@ -77,7 +80,8 @@ static int axes_from_space(struct making *m, struct tl_grid_axis *axes)
             if (d->kind == TL_DIST_CATEGORICAL)
                 values[k] = d->choices[k];
             else if (d->kind == TL_DIST_INT)
-                values[k] = (struct tl_value){.kind = TL_VALUE_INT, .as.i = (int64_t)(d->low + (double)k * step)};
+                values[k] =
+                    (struct tl_value){.kind = TL_VALUE_INT, .as.i = (int64_t)(d->low + (double)k * step)};
             else
                 values[k] = (struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = d->low + (double)k * step};
         }
@@ -97,9 +101,11 @@ static int make_grid(struct making *m, const struct node *kwargs, tl_sampler **o
         if (n == space || n->kind == NODE_NONE)
             continue;
         if (!seed && !retries)
-            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: the grid sampler has no option '%.*s'", (int)n->key.n, n->key.p);
+            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: the grid sampler has no option '%.*s'",
+                             (int)n->key.n, n->key.p);
         if (n->kind != NODE_INT || !cli_parse_int(n->u.text, &v) || v < -1 || v > UINT32_MAX || (seed && v < 0))
-            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: '%.*s' must be a whole number below 2^32", (int)n->key.n, n->key.p);
+            return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: '%.*s' must be a whole number below 2^32",
+                             (int)n->key.n, n->key.p);
         if (seed)
             options.seed = (uint64_t)v;
         else
@@ -109,7 +115,9 @@ static int make_grid(struct making *m, const struct node *kwargs, tl_sampler **o
         return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: search_space must be an object of lists");
     size_t n_axes = space ? space->u.kids.n : m->n_space;
     if (n_axes == 0)
-        return cli_error(m->c, TL_EINVAL, "the grid sampler needs parameters: --search-space, or search_space in --sampler-kwargs");
+        return cli_error(
+            m->c, TL_EINVAL,
+            "the grid sampler needs parameters: --search-space, or search_space in --sampler-kwargs");
     struct tl_grid_axis *axes = arena_alloc(&m->ns.arena, n_axes * sizeof *axes);
     if (!axes)
         return cli_nomem(m->c);
@@ -129,7 +137,8 @@ static int make_other(struct making *m, const char *name, const struct node *kwa
 {
     struct tl_err err = TL_ERR_INIT;
     size_t n_options = 0;
-    struct tl_option *options = arena_alloc(&m->ns.arena, ((kwargs ? kwargs->u.kids.n : 0) + 1) * sizeof *options);
+    struct tl_option *options =
+        arena_alloc(&m->ns.arena, ((kwargs ? kwargs->u.kids.n : 0) + 1) * sizeof *options);
     if (!options)
         return cli_nomem(m->c);
     for (const struct node *n = kwargs ? kwargs->u.kids.first : NULL; n; n = n->next) {
@@ -150,8 +159,8 @@ static int make_other(struct making *m, const char *name, const struct node *kwa
     return rc ? cli_fail(m->c, &err) : 0;
 }
 
-int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struct tl_param_spec *space, size_t n_space,
-                tl_sampler **out)
+int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struct tl_param_spec *space,
+                size_t n_space, tl_sampler **out)
 {
     struct making m = {.c = c, .space = space, .n_space = n_space};
     struct tl_err err = TL_ERR_INIT;

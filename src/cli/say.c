@@ -5,6 +5,7 @@
  *
  * A reader that went away is no error: the command ends with the status of a process that SIGPIPE ended, and says nothing.
  */
+#include "base/err.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -13,8 +14,6 @@
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/err.h"
 
 volatile sig_atomic_t cli_stops, cli_stop_signal;
 
@@ -89,11 +88,14 @@ int cli_fail(struct cli *c, const struct tl_err *err)
     snprintf(text, sizeof text, "%s%s", err->message[0] ? err->message : tl_code_text(err->code), place);
     show_error(c, text, NULL);
     if (err->code == TL_EUNKNOWN && err->seq >= 0)
-        fprintf(stderr, "trialog: the operation with number %lld may or may not be in the journal: look at the study "
-                        "before you repeat the command\n", (long long)err->seq);
+        fprintf(stderr,
+                "trialog: the operation with number %lld may or may not be in the journal: look at the study "
+                "before you repeat the command\n",
+                (long long)err->seq);
     if (c->g.debug)
-        fprintf(stderr, "trialog: debug: %s (%d), errno %d, line %lld, offset %lld, seq %lld\n", tl_code_name(err->code),
-                err->code, err->sys_errno, (long long)err->line, (long long)err->offset, (long long)err->seq);
+        fprintf(stderr, "trialog: debug: %s (%d), errno %d, line %lld, offset %lld, seq %lld\n",
+                tl_code_name(err->code), err->code, err->sys_errno, (long long)err->line,
+                (long long)err->offset, (long long)err->seq);
     return tl_code_exit_status(err->code);
 }
 
@@ -140,7 +142,8 @@ int cli_write_file(struct cli *c, int fd, const char *name, const char *bytes, s
         else if (errno == EAGAIN) /* somebody made our standard output non-blocking */
             poll(&(struct pollfd){fd, POLLOUT, 0}, 1, -1);
         else if (errno != EINTR)
-            return cli_error(c, errno == ENOSPC ? TL_ENOSPC : TL_EIO, "cannot write to %s: %s", name, strerror(errno));
+            return cli_error(c, errno == ENOSPC ? TL_ENOSPC : TL_EIO, "cannot write to %s: %s", name,
+                             strerror(errno));
         if (c->out_closed)
             return 128 + SIGPIPE;
     }

@@ -5,11 +5,11 @@
  */
 #include "cli/trials.h"
 
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "base/num.h"
 #include "cli/when.h"
+
+#include <stdlib.h>
 
 #define TEXT_OF(s_) ((struct str){(s_).s, (s_).len})
 
@@ -201,8 +201,9 @@ static struct node *span_cell(const struct trial_records *r, struct nodes *ns)
     char text[WHEN_MAX];
     if (!t->start.set || !t->complete.set)
         return node_new(ns, NODE_NONE);
-    int64_t us = t->start.naive != t->complete.naive || !r->exact_times ? when_local_us(t->complete) - when_local_us(t->start)
-                                                                         : t->complete.us - t->start.us;
+    int64_t us = t->start.naive != t->complete.naive || !r->exact_times
+                     ? when_local_us(t->complete) - when_local_us(t->start)
+                     : t->complete.us - t->start.us;
     if (r->exact_times)
         return node_float(ns, (double)us / 1e6);
     when_span(us, text);
@@ -220,7 +221,8 @@ static int param_cells(struct trial_records *r, struct nodes *ns, struct node **
             continue;
         int rc = tl_dist_external(p->dist, p->internal, &value, &err);
         if (rc) {
-            err_wrap(&err, rc, "trial %lld, parameter '%.*s'", (long long)r->trial.number, (int)p->name.len, p->name.s);
+            err_wrap(&err, rc, "trial %lld, parameter '%.*s'", (long long)r->trial.number, (int)p->name.len,
+                     p->name.s);
             return cli_fail(r->c, &err);
         }
         cells[r->params.column[number]] = node_value(ns, &value);
@@ -239,8 +241,8 @@ static int attr_cells(struct trial_records *r, struct nodes *ns, struct node **c
             continue;
         struct node *n = node_parse(ns, TEXT_OF(attr->json), &err);
         if (!n && !ns->failed) {
-            err_wrap(&err, err.code, "trial %lld, attribute '%.*s'", (long long)r->trial.number, (int)attr->key.len,
-                     attr->key.s);
+            err_wrap(&err, err.code, "trial %lld, attribute '%.*s'", (long long)r->trial.number,
+                     (int)attr->key.len, attr->key.s);
             return cli_fail(r->c, &err);
         }
         cells[set->column[number]] = n;

@@ -11,17 +11,17 @@
 struct trial_records {
     struct cli *c;
     const tl_view *view;
-    const int64_t *numbers;  /* trials to show; NULL: all */
+    const int64_t *numbers; /* trials to show; NULL: all */
     size_t n_numbers;
-    bool exact_times;        /* instants with offset and microseconds, spans in seconds (for export) */
-    bool with_system;        /* system attributes too */
+    bool exact_times; /* instants with offset and microseconds, spans in seconds (for export) */
+    bool with_system; /* system attributes too */
 
     /* private */
     struct out_column *columns;
     size_t n_columns, cap_columns;
-    struct nodes keep;       /* names of objectives */
+    struct nodes keep; /* names of objectives */
     struct tl_frozen_trial trial;
-    size_t n_directions, n_values; /* n_values: columns of values */
+    size_t n_directions, n_values;  /* n_values: columns of values */
     size_t first_value, first_time; /* places of columns */
     struct trial_names {
         struct intern names;

@@ -49,8 +49,8 @@ void when_span(int64_t us, char out[WHEN_MAX])
     int n = 0;
     if (days != 0)
         n = snprintf(out, WHEN_MAX, "%lld day%s, ", (long long)days, days == 1 || days == -1 ? "" : "s");
-    n += snprintf(out + n, WHEN_MAX - (size_t)n, "%d:%02d:%02d", (int)(seconds / 3600), (int)(seconds / 60 % 60),
-                  (int)(seconds % 60));
+    n += snprintf(out + n, WHEN_MAX - (size_t)n, "%d:%02d:%02d", (int)(seconds / 3600),
+                  (int)(seconds / 60 % 60), (int)(seconds % 60));
     if (part)
         snprintf(out + n, WHEN_MAX - (size_t)n, ".%06d", (int)part);
 }

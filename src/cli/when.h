@@ -6,6 +6,7 @@
 #define TL_CLI_WHEN_H
 
 #include "base/base.h"
+
 #include <trialog/types.h>
 
 #define WHEN_MAX 48

@@ -3,12 +3,11 @@
  * Reading what people type: numbers, durations, and what a mistyped word may have meant. Pure functions; false means that
  * the whole text is not what was asked for.
  */
+#include "base/num.h"
 #include "cli/cli.h"
+#include "cli/pytext.h"
 
 #include <math.h>
-
-#include "base/num.h"
-#include "cli/pytext.h"
 
 static struct str trimmed(struct str s)
 {
@@ -198,8 +197,8 @@ const char *cli_nearest(const char *word, const char *(*next)(void *ctx), void *
         if (strlen(candidate) > WORD_MAX)
             continue;
         unsigned d = distance(word, candidate);
-        if (d > 3 && n >= 4 && strncmp(candidate, word, n) == 0)
-            d = 3; /* the beginning of a longer word */
+        if (d > limit && n >= 3 && strncmp(candidate, word, n) == 0)
+            d = limit; /* the beginning of a longer word */
         if (d <= limit && d < strlen(candidate)) {
             best = candidate;
             limit = d > 0 ? d - 1 : 0;

@@ -5,15 +5,14 @@
  *
  * The rules were found by asking PyYAML; tests/cli/vs_optuna.py compares both on many values.
  */
+#include "base/json.h"
+#include "base/num.h"
 #include "cli/node.h"
+#include "cli/pytext.h"
 
 #include <math.h>
 
-#include "base/json.h"
-#include "base/num.h"
-#include "cli/pytext.h"
-
-#define FOLD_AT 80
+#define FOLD_AT     80
 #define LONGEST_KEY 122 /* code points of a key that still stands on one line as "key:" */
 
 struct yaml {
@@ -192,9 +191,9 @@ static bool is_timestamp(struct str text)
 
 static bool reads_as_other(struct str text)
 {
-    static const char *const words[] = {"",    "~",     "null",  "Null",  "NULL", "<<", "=",  "yes", "Yes",
-                                        "YES", "no",    "No",    "NO",    "true", "True", "TRUE", "false", "False",
-                                        "FALSE", "on",  "On",    "ON",    "off",  "Off",  "OFF"};
+    static const char *const words[] = {"",      "~",  "null", "Null", "NULL", "<<",   "=",    "yes",   "Yes",
+                                        "YES",   "no", "No",   "NO",   "true", "True", "TRUE", "false", "False",
+                                        "FALSE", "on", "On",   "ON",   "off",  "Off",  "OFF"};
     for (size_t i = 0; i < TL_COUNT(words); i++) {
         if (str_eq(text, str_of(words[i])))
             return true;
@@ -298,8 +297,9 @@ static void put_escape(struct yaml *y, uint32_t c)
     static const struct {
         uint32_t c;
         char letter;
-    } short_ones[] = {{0, '0'},    {7, 'a'},    {8, 'b'},   {9, 't'},    {10, 'n'},   {11, 'v'},     {12, 'f'},    {13, 'r'},
-                      {27, 'e'}, {'"', '"'}, {'\\', '\\'}, {0x85, 'N'}, {0xa0, '_'}, {0x2028, 'L'}, {0x2029, 'P'}};
+    } short_ones[] = {{0, '0'},     {7, 'a'},    {8, 'b'},    {9, 't'},      {10, 'n'},
+                      {11, 'v'},    {12, 'f'},   {13, 'r'},   {27, 'e'},     {'"', '"'},
+                      {'\\', '\\'}, {0x85, 'N'}, {0xa0, '_'}, {0x2028, 'L'}, {0x2029, 'P'}};
     static const char hex[] = "0123456789ABCDEF";
     put_char(y, '\\');
     for (size_t i = 0; i < TL_COUNT(short_ones); i++) {
@@ -328,7 +328,8 @@ static void put_twofold(struct yaml *y, struct str text, int fold)
             put_escape(y, c);
             fresh = true;
         }
-        if (inside && fold >= 0 && (c == ' ' || fresh) && y->column > FOLD_AT) {
+        /* PyYAML counts one less behind an escape */
+        if (inside && fold >= 0 && (c == ' ' || fresh) && y->column - (escape ? 1 : 0) > FOLD_AT) {
             put_char(y, '\\');
             new_line(y, fold);
             if (c == ' ' || (escape && *p == ' '))
