@@ -63,6 +63,15 @@ static void init_locks(tl_storage *st)
     st->snapshot_running = st->snapshot_joinable = false;
 }
 
+/* Was a lock free at the fork? (A thread that held it does not exist here.) */
+static bool was_free(pthread_mutex_t *lock)
+{
+    bool is_free = pthread_mutex_trylock(lock) == 0;
+    if (is_free)
+        pthread_mutex_unlock(lock);
+    return is_free;
+}
+
 /* First call in a forked child: locks, descriptors and identity are the parent's, so new ones are made. A state that another
  * thread was changing at the fork is given up (leaked: its parts cannot be trusted) and rebuilt. */
 static int after_fork(tl_storage *st, struct tl_err *err)
@@ -75,7 +84,7 @@ static int after_fork(tl_storage *st, struct tl_err *err)
         pthread_mutex_unlock(&repair_lock);
         return rc;
     }
-    bool whole = pthread_mutex_trylock(&st->state_lock) == 0 && pthread_mutex_trylock(&st->read_lock) == 0 && !st->leading;
+    bool whole = !st->leading && was_free(&st->state_lock) && was_free(&st->read_lock);
     init_locks(st);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;

@@ -427,6 +427,10 @@ static bool in_bytes(struct reader *r, struct study *st)
         if (head[0] <= last || head[0] > SVEC_SEGMENTS || head[1] <= skip || head[1] - skip > left(r) || head[1] % 8 != 0)
             return bad(r, "a segment is wrong");
         unsigned k = (unsigned)head[0] - 1;
+        /* a segment is begun when the one before could not take an object: together they are half full */
+        uint64_t before = k > 0 && st->bytes.segment ? st->bytes.segment[k - 1].used : 0;
+        if ((UINT64_C(1) << k) * SPACE_FIRST > 4 * (before + head[1]) + 4096)
+            return bad(r, "a segment is too large");
         last = head[0];
         if (!space_restore(&st->bytes, k, head[1]))
             return bad(r, "a segment is too large");

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of the commit queue and of views under load: decisions see what came before them, whoever wrote it; readers see whole
+ * operations; handles on one journal agree. Runs under the thread sanitizer too.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "engine/storage.h"
+#include "engine/store.h"
+#include "state_text.h"
+#include <trialog/study.h>
+
+enum { WRITERS = 8, READERS = 4, EACH = 150 };
+
+static const char *url;
+static char path[64];
+
+static tl_storage *open_storage(void)
+{
+    tl_storage *st;
+    struct tl_err err = TL_ERR_INIT;
+    ck_assert_msg(tl_storage_open(url, NULL, &st, &err) == TL_OK, "%s", err.message);
+    return st;
+}
+
+static void setup_memory(void)
+{
+    snprintf(path, sizeof path, "memory://store-%d", (int)getpid());
+    url = path;
+}
+
+static void create_study(tl_storage *st, const char *name)
+{
+    uint8_t direction = TL_MINIMIZE;
+    struct op op = {.code = OP_CREATE_STUDY, .name = str_of(name), .directions = &direction, .n_directions = 1};
+    struct commit c = {.ops = &op, .n_ops = 1};
+    ck_assert_int_eq(store_commit(st, &c, NULL), TL_OK);
+    commit_release(&c);
+}
+
+/* Creates a trial that carries the number it expects to get. */
+static int decide_number(struct commit *c, const struct state *s, struct tl_err *err)
+{
+    (void)err;
+    struct op_attr *attr = arena_alloc(&c->arena, sizeof *attr);
+    char *text = arena_alloc(&c->arena, 32);
+    c->ops = arena_alloc(&c->arena, sizeof *c->ops);
+    if (!attr || !text || !c->ops)
+        return TL_ENOMEM;
+    int n = snprintf(text, 32, "%zu", state_study(s, 0)->n_trials);
+    *attr = (struct op_attr){STR("expected"), {text, (size_t)n}};
+    *c->ops = (struct op){.code = OP_CREATE_TRIAL,
+                          .start = {1, true, false},
+                          .is_template = true,
+                          .user_attrs = attr,
+                          .n_user_attrs = 1};
+    c->n_ops = 1;
+    return TL_OK;
+}
+
+static void *write_trials(void *ctx)
+{
+    tl_storage *st = ctx;
+    for (int i = 0; i < EACH; i++) {
+        struct commit c = {.decide = decide_number};
+        if (store_commit(st, &c, NULL) != TL_OK || c.applied[0].verdict != V_APPLIED)
+            abort();
+        double value = i;
+        struct op op = {.code = OP_TRIAL_STATE,
+                        .target = c.applied[0].id,
+                        .state = TL_COMPLETE,
+                        .has_values = true,
+                        .values = &value,
+                        .n_values = 1,
+                        .complete = {2, true, false}};
+        struct commit end = {.ops = &op, .n_ops = 1};
+        if (store_commit(st, &end, NULL) != TL_OK)
+            abort();
+        commit_release(&c);
+        commit_release(&end);
+    }
+    return NULL;
+}
+
+static atomic_bool stop;
+
+static void *read_views(void *ctx)
+{
+    tl_storage *st = ctx;
+    struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
+    uint64_t seq = 0;
+    while (!atomic_load(&stop)) {
+        tl_view *v;
+        if (tl_view_open(st, 0, true, &v, NULL) != TL_OK || tl_view_seq(v) < seq)
+            abort();
+        seq = tl_view_seq(v);
+        size_t n = tl_view_n_trials(v), finished = 0;
+        for (size_t i = n > 50 ? n - 50 : 0; i < n; i++) {
+            if (tl_view_trial(v, (int64_t)i, &t, NULL) != TL_OK || t.n_attrs != 1)
+                abort();
+            if (t.state == TL_COMPLETE && t.n_values != 1)
+                abort();
+        }
+        for (int s = TL_COMPLETE; s <= TL_FAIL; s++)
+            finished += tl_view_count(v, (enum tl_state)s);
+        if (finished != tl_view_n_rows(v))
+            abort();
+        tl_view_close(v);
+    }
+    tl_frozen_release(&t);
+    return NULL;
+}
+
+static void check_numbers(tl_storage *st, size_t want)
+{
+    tl_view *v;
+    struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
+    char text[32];
+    ck_assert_int_eq(tl_view_open(st, 0, true, &v, NULL), TL_OK);
+    ck_assert_uint_eq(tl_view_n_trials(v), want);
+    ck_assert_uint_eq(tl_view_count(v, TL_COMPLETE), want);
+    for (size_t i = 0; i < want; i++) {
+        ck_assert_int_eq(tl_view_trial(v, (int64_t)i, &t, NULL), TL_OK);
+        snprintf(text, sizeof text, "%zu", i);
+        ck_assert_uint_eq(t.attrs[0].json.len, strlen(text));
+        ck_assert_mem_eq(t.attrs[0].json.s, text, strlen(text));
+    }
+    tl_frozen_release(&t);
+    tl_view_close(v);
+}
+
+/* Decisions are made on the state at the head, also inside a group: every trial gets the number that it expected. Half of the threads
+ * use a handle of their own when _i is 1. */
+START_TEST(decisions_see_what_came_before)
+{
+    setup_memory();
+    tl_storage *a = open_storage(), *b = _i ? open_storage() : a;
+    pthread_t writers[WRITERS], readers[READERS];
+    create_study(a, "s");
+    atomic_store(&stop, false);
+    for (int i = 0; i < READERS; i++)
+        ck_assert_int_eq(pthread_create(&readers[i], NULL, read_views, i % 2 ? a : b), 0);
+    for (int i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&writers[i], NULL, write_trials, i % 2 ? a : b), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(writers[i], NULL);
+    atomic_store(&stop, true);
+    for (int i = 0; i < READERS; i++)
+        pthread_join(readers[i], NULL);
+    check_numbers(a, WRITERS * EACH);
+    check_numbers(b, WRITERS * EACH);
+    if (b != a) {
+        struct buf x = BUF_INIT(1u << 28), y = BUF_INIT(1u << 28);
+        state_text(a->state, &x);
+        state_text(b->state, &y);
+        ck_assert_uint_eq(x.len, y.len);
+        ck_assert_mem_eq(x.data, y.data, x.len);
+        buf_release(&x);
+        buf_release(&y);
+        tl_storage_close(b);
+    }
+    tl_storage_close(a);
+}
+END_TEST
+
+static int decide_fail(struct commit *c, const struct state *s, struct tl_err *err)
+{
+    (void)c;
+    (void)s;
+    if (err)
+        err->code = TL_EEXHAUSTED;
+    return TL_EEXHAUSTED;
+}
+
+static int decide_nothing(struct commit *c, const struct state *s, struct tl_err *err)
+{
+    (void)c;
+    (void)s;
+    (void)err;
+    return TL_OK;
+}
+
+START_TEST(a_refused_decision_writes_nothing)
+{
+    setup_memory();
+    tl_storage *st = open_storage();
+    create_study(st, "s");
+    struct commit c = {.decide = decide_fail}, d = {.decide = decide_nothing};
+    ck_assert_int_eq(store_commit(st, &c, NULL), TL_EEXHAUSTED);
+    ck_assert_int_eq(store_commit(st, &d, NULL), TL_OK);
+    ck_assert_uint_eq(d.n_ops, 0);
+    ck_assert_uint_eq(st->state->seq, 1);
+    tl_storage_close(st);
+}
+END_TEST
+
+START_TEST(a_broken_rule_is_the_writers_error)
+{
+    setup_memory();
+    tl_storage *st = open_storage();
+    struct tl_err err = TL_ERR_INIT;
+    create_study(st, "s");
+    struct op ops[2] = {{.code = OP_TRIAL_REPORT, .target = 7, .step = 1, .number = 2.0},
+                        {.code = OP_CREATE_TRIAL, .start = {1, true, false}}};
+    struct commit c = {.ops = ops, .n_ops = 2};
+    ck_assert_int_eq(store_commit(st, &c, &err), TL_ENOTFOUND);
+    ck_assert_int_eq(c.applied[0].verdict, V_NOT_FOUND);
+    ck_assert_int_eq(c.applied[1].verdict, V_APPLIED); /* stands in the log like on every reader */
+    ck_assert_ptr_nonnull(strstr(err.message, "7"));
+    ck_assert_uint_eq(st->state->seq, 3);
+    commit_release(&c);
+    tl_storage_close(st);
+}
+END_TEST
+
+/* A child's handle is a worker of its own. */
+START_TEST(a_forked_child_is_another_worker)
+{
+    setup_memory();
+    tl_storage *st = open_storage();
+    char parent[64], child[64];
+    int pipes[2];
+    create_study(st, "s");
+    tl_storage_worker_id(st, parent);
+    ck_assert_int_eq(pipe(pipes), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        create_study(st, "t");
+        tl_storage_worker_id(st, child);
+        _exit(write(pipes[1], child, sizeof child) != sizeof child);
+    }
+    int status;
+    ck_assert_int_eq(read(pipes[0], child, sizeof child), sizeof child);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_str_ne(parent, child);
+    create_study(st, "t"); /* memory is the parent's own */
+    tl_storage_close(st);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store");
+    TCase *c = tcase_create("store");
+    tcase_set_timeout(c, 120);
+    tcase_add_loop_test(c, decisions_see_what_came_before, 0, 2);
+    tcase_add_test(c, a_refused_decision_writes_nothing);
+    tcase_add_test(c, a_broken_rule_is_the_writers_error);
+    tcase_add_test(c, a_forked_child_is_another_worker);
+    suite_add_tcase(suite, c);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
