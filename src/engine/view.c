@@ -537,3 +537,30 @@ TL_API uint64_t tl_view_block(const tl_view *v, int64_t column, size_t block, co
         *values = b->values;
     return present;
 }
+
+/* ---- all studies ---- */
+
+/* The list is copied first, so that `each` may use the storage. */
+TL_API int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
+                                 struct tl_err *err)
+{
+    int rc = store_refresh(storage, err);
+    if (rc != TL_OK)
+        return rc;
+    struct state *s = store_lock_state(storage);
+    size_t n = 0, room = s->n_studies;
+    const struct study **list = mem_alloc((room + 1) * sizeof *list);
+    for (size_t i = 0; list && i < s->studies.len && n < room; i++) {
+        const struct study *st = state_study(s, (int64_t)i);
+        if (st)
+            list[n++] = st;
+    }
+    state_ref(s); /* names live as long as the state */
+    store_unlock_state(storage);
+    rc = list ? TL_OK : err_nomem(err);
+    for (size_t i = 0; rc == TL_OK && i < n; i++)
+        rc = each(ctx, list[i]->id, list[i]->name.p);
+    mem_free(list);
+    state_unref(s);
+    return rc;
+}
