@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What fuzz targets share.
+ * What fuzz targets share: the entry point that libFuzzer and driver.c call, and an assertion that no build switches off.
  */
 #ifndef FUZZ_H
 #define FUZZ_H

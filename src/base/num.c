@@ -434,7 +434,8 @@ const char *num_parse(const char *p, const char *end, double *out, bool *integer
         } else {
             bits = round_long_decimal(&d);
         }
-        *out = double_of(bits | (negative ? SIGN_BIT : 0));
+        bool no_sign = whole && bits == 0; /* -0 is a whole number, and those have no negative zero */
+        *out = double_of(bits | (negative && !no_sign ? SIGN_BIT : 0));
     } else {
         p = read_word(p, end, negative, out);
     }

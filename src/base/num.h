@@ -13,8 +13,8 @@
 #define TIME_MAX 40
 
 /* Reads the longest number of JSON's grammar, plus NaN, Infinity, -Infinity, at p. Returns the first byte behind it, or NULL
- * when there is none. Overflow gives an infinity, underflow zero. `*integer`, if not NULL, says that there was neither
- * fraction nor exponent (and that it is no NaN or infinity). */
+ * when there is none. Overflow gives an infinity, underflow zero; "-0" is a whole number and so 0.0, as in Python, while "-0.0" is
+ * -0.0. `*integer`, if not NULL, says that there was neither fraction nor exponent (and that it is no NaN or infinity). */
 const char *num_parse(const char *p, const char *end, double *out, bool *integer);
 /* The same without the value. */
 const char *num_skip(const char *p, const char *end, bool *integer);

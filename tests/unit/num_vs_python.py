@@ -174,7 +174,8 @@ def expect_parse(text):
     if not match:
         return "-"
     integer = match.group(1) is None and match.group(2) is None
-    return f"{bits_of(float(match.group(0))):016x} {match.end()} {int(integer)}"
+    value = 0.0 if integer and int(match.group(0)) == 0 else float(match.group(0))  # json makes an int of "-0"
+    return f"{bits_of(value):016x} {match.end()} {int(integer)}"
 
 
 def expect_int(text):
