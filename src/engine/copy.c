@@ -102,7 +102,7 @@ static int copy_numbers(const struct tl_frozen_trial *t, struct op *op, struct a
     return TL_OK;
 }
 
-static int copy_trial(const struct tl_frozen_trial *t, struct op *op, struct arena *a, struct tl_err *err)
+int copy_trial(const struct tl_frozen_trial *t, struct op *op, struct arena *a, struct tl_err *err)
 {
     *op = (struct op){.code = OP_CREATE_TRIAL, .is_template = true, .state = (int)t->state, .start = t->start,
                       .complete = t->complete};

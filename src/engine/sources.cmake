@@ -1,6 +1,9 @@
 set(engine_sources
   ask.c
+  check.c
+  compact.c
   copy.c
+  journal_lines.c
   ops.c
   optimize.c
   queue.c
@@ -10,4 +13,5 @@ set(engine_sources
   study.c
   tell.c
   trial.c
+  version.c
   view.c)

@@ -102,8 +102,7 @@ static int after_fork(tl_storage *st, struct tl_err *err)
 
 /* ---- replay ---- */
 
-/* Study that a broken create-trial line names, -1 when it is no such line: its trial keeps its place in the count. */
-static int64_t broken_create_trial(struct str line)
+int64_t storage_broken_create_trial(struct str line)
 {
     static const char code[] = "{\"op_code\":4,", id[] = "\"study_id\":";
     if (line.n < sizeof code || memcmp(line.p, code, sizeof code - 1) != 0)
@@ -139,7 +138,7 @@ static int replay_line(tl_storage *st, struct str line, int64_t offset, struct t
     } else if (why.code == TL_ENOMEM) {
         rc = TL_ENOMEM;
     } else {
-        rc = state_skip(st->state, broken_create_trial(line));
+        rc = state_skip(st->state, storage_broken_create_trial(line));
         atomic_fetch_add_explicit(&st->bad_lines, 1, memory_order_relaxed);
         if (!st->damaged) {
             st->damaged = true;

@@ -52,6 +52,8 @@ int storage_enter(tl_storage *st, struct tl_err *err);
 /* Callbacks of the backend: replay. */
 int storage_lines(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err);
 int storage_rewind(void *ctx, const char *why, struct tl_err *err);
+/* Study that a broken create-trial line names, -1 when it is no such line: its trial keeps its place in the count. */
+int64_t storage_broken_create_trial(struct str line);
 /* Delivers what is new; storage_rebuild throws the state away first. Caller holds read_lock, or nobody else knows the handle. */
 int storage_read_news(tl_storage *st, struct tl_err *err);
 int storage_rebuild(tl_storage *st, struct tl_err *err);

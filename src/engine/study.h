@@ -83,6 +83,9 @@ int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, c
 /* Collects what the sampler proposes jointly; memory from the arena, list on the heap. */
 int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
                     size_t *n, size_t *cap, struct tl_err *err);
+/* A trial as one create-trial operation with everything it has; lists are allocated in the arena, texts borrowed from the trial
+ * (but attributes copied). The caller fills in study and worker. (copy.c) */
+int copy_trial(const struct tl_frozen_trial *t, struct op *op, struct arena *a, struct tl_err *err);
 const struct param *find_param(const struct param *list, size_t n, struct str name);
 
 #endif
