@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""Mutation test of the replay: every branch, flipped, must make the differential test fail.
+
+Negates one condition at a time (if, while, for, ?:) and takes away one `case` at a time, compiles the replay tool with it, and
+compares generated lists with what Optuna made of them (asked once). A mutant is killed by a difference, a crash or a hang. One that
+survives must stand in EQUIVALENT with the reason why nobody could see it; an entry that no longer survives is an error too.
+
+Mutants are named FILE:FUNCTION:CONDITION, so the list holds while lines move.
+"""
+import argparse
+import collections
+import fnmatch
+import multiprocessing
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import compare  # noqa: E402
+import gen  # noqa: E402
+
+FILES = ["state.c", "state_trial.c"]
+
+# Functions that give operations no meaning: what tests them instead.
+OUTSIDE = {
+    "verdict_code": "codes for callers: unit tests",
+    "explain": "messages for people: unit tests",
+    "study_free": "end of life: unit tests under the address sanitizer",
+    "state_unref": "end of life: unit tests under the address sanitizer",
+}
+
+# Patterns of mutant names: why no difference can be seen.
+EQUIVALENT = {
+}
+
+TOKEN = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[A-Za-z_]\w*|\d[\w.]*|->|\+\+|--|<<=|>>=|<<|>>|[<>=!+\-*/%&|^]=|&&|\|\||[^\s]""", re.S)
+
+
+def tokens(text):
+    """(start, end, text) of each token outside comments and preprocessor lines."""
+    skip = [m.span() for m in re.finditer(r"^[ \t]*#(?:.*\\\n)*.*$", text, re.M)]
+    out = []
+    for m in TOKEN.finditer(text):
+        if m.group().startswith(("/*", "//")) or any(a <= m.start() < b for a, b in skip):
+            continue
+        out.append((m.start(), m.end(), m.group()))
+    return out
+
+
+def closing(toks, i):
+    """Index of the bracket that closes the one at i."""
+    depth = 0
+    for k in range(i, len(toks)):
+        if toks[k][2] in "([{":
+            depth += 1
+        elif toks[k][2] in ")]}":
+            depth -= 1
+            if depth == 0:
+                return k
+    raise ValueError("unbalanced")
+
+
+def function_at(text, place):
+    """Name of the function that holds a place: definitions begin in the first column and their body's brace stands alone."""
+    name = "?"
+    for m in re.finditer(r"^[A-Za-z_][^\n;={}]*?\**(\w+)\([^;{}]*\)\n\{", text, re.M):
+        if m.start() > place:
+            break
+        name = m.group(1)
+    return name
+
+
+def condition_start(toks, i):
+    """Index of the first token of the condition whose `?` stands at i."""
+    k = i - 1
+    while k >= 0:
+        t = toks[k][2]
+        if t in (")", "]"):
+            depth = 0
+            while True:
+                depth += (toks[k][2] in ")]") - (toks[k][2] in "([")
+                if depth == 0:
+                    break
+                k -= 1
+        elif t in ("(", "[", "{", "}", ";", ",", "=", "return", "?", ":") or t in ("+=", "-=", "|=", "&="):
+            return k + 1
+        k -= 1
+    return 0
+
+
+def mutants_of(path):
+    """(name, mutated text) of each mutant of a file."""
+    text = open(path).read()
+    toks = tokens(text)
+    spans = []
+    cases = []
+    for i, (start, end, t) in enumerate(toks):
+        if t in ("if", "while") and toks[i + 1][2] == "(":
+            close = closing(toks, i + 1)
+            spans.append((t, toks[i + 1][1], toks[close][0]))
+        elif t == "for" and toks[i + 1][2] == "(":
+            close = closing(toks, i + 1)
+            semis = [k for k in range(i + 2, close) if toks[k][2] == ";"]
+            if toks[semis[0]][1] < toks[semis[1]][0]:
+                spans.append((t, toks[semis[0]][1], toks[semis[1]][0]))
+        elif t == "?":
+            first = condition_start(toks, i)
+            spans.append(("?", toks[first][0], start))
+        elif t == "case":
+            k = next(k for k in range(i, len(toks)) if toks[k][2] == ":")
+            cases.append((start, toks[k][1], text[toks[i + 1][0]:toks[k][0]]))
+    seen = collections.Counter()
+    for kind, a, b in spans:
+        cond = " ".join(text[a:b].split())
+        name = "%s:%s:%s %s" % (os.path.basename(path), function_at(text, a), kind, cond)
+        seen[name] += 1
+        if seen[name] > 1:
+            name += " #%d" % seen[name]
+        yield name, text[:a] + "!(" + text[a:b].strip() + ")" + text[b:]
+    for a, b, label in cases:
+        name = "%s:%s:case %s" % (os.path.basename(path), function_at(text, a), label)
+        # what follows becomes unreachable unless another label leads there
+        yield name, text[:a] + "case 0x7000 + __LINE__:" + text[b:]
+
+
+# ---- building ----
+
+class Builder:
+    def __init__(self, args):
+        self.args = args
+        self.flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-w", "-I", args.source + "/include", "-I", args.source + "/src"]
+        os.makedirs(args.scratch, exist_ok=True)
+
+    def sources(self):
+        src = self.args.source + "/src/"
+        for layer in ("base", "model"):
+            listed = re.sub(r"#.*", "", open(src + layer + "/sources.cmake").read())
+            for name in re.search(r"set\(\s*%s_sources\s+([^)]*)\)" % layer, listed).group(1).split():
+                yield src + layer + "/" + name
+        yield HERE + "/replay_tool.c"
+
+    def object(self, path):
+        return os.path.join(self.args.scratch, os.path.basename(path) + ".o")
+
+    def compile(self, path, out):
+        return subprocess.run([self.args.compiler] + self.flags + ["-c", path, "-o", out], stderr=subprocess.PIPE)
+
+    def all(self):
+        for path in self.sources():
+            done = self.compile(path, self.object(path))
+            if done.returncode:
+                raise SystemExit("cannot compile %s: %s" % (path, done.stderr.decode()))
+
+    def tool(self, number, changed, text):
+        """The tool with one file replaced; None when the mutant does not compile."""
+        stem = os.path.join(self.args.scratch, "mutant%d" % number)
+        with open(stem + ".c", "w") as f:
+            f.write(text)
+        self.flags.append("-I" + os.path.dirname(changed))
+        done = self.compile(stem + ".c", stem + ".o")
+        self.flags.pop()
+        if done.returncode:
+            return None
+        objects = [stem + ".o" if p == changed else self.object(p) for p in self.sources()]
+        subprocess.run([self.args.compiler, "-o", stem] + objects + ["-lm", "-lpthread"], check=True, stderr=subprocess.DEVNULL)
+        return stem
+
+
+# ---- running ----
+
+def limits():
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def difference(tool, corpus):
+    """Why a tool fails on the corpus, None when it does not."""
+    process = subprocess.Popen([tool], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=limits)
+    signal.alarm(60)
+    try:
+        process.stdout.readline()
+        for number, (own, lines, results) in enumerate(corpus):
+            process.stdin.write(gen.encode_list(number, own, lines))
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            if not answer.endswith(b"\n"):
+                return "the tool died"
+            try:
+                ours = compare.json.loads(answer)
+                found = compare.compare_list(lines, ours, results, collections.Counter())
+            except (ValueError, KeyError, IndexError, OverflowError) as e:
+                return "answer: %r" % e
+            if found:
+                return found
+    except BrokenPipeError:
+        return "the tool died"
+    except TimeoutError:
+        return "hangs"
+    finally:
+        signal.alarm(0)
+        process.kill()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+    return None
+
+
+def on_alarm(*_):
+    raise TimeoutError
+
+
+def build_corpus(count, seed):
+    os.environ["TZ"] = "UTC0"
+    compare.time.tzset()
+    _, oracles = compare.readers("", "53")
+    if not oracles:
+        return None
+    corpus = []
+    for s in range(seed, seed + count):
+        own, lines = gen.make_list(s)
+        blob = gen.encode_list(s, own, lines)
+        for r in oracles.values():
+            r.send(blob)
+        corpus.append((own, lines, {k: r.receive() for k, r in oracles.items()}))
+    for r in oracles.values():
+        r.stop()
+    return corpus
+
+
+def work(args, jobs, corpus, queue):
+    signal.signal(signal.SIGALRM, on_alarm)
+    builder = Builder(args)
+    while True:
+        job = jobs.get()
+        if job is None:
+            return
+        number, path, name, text = job
+        tool = builder.tool(number, path, text)
+        if tool is None:
+            queue.put((name, "does not compile"))
+            continue
+        queue.put((name, difference(tool, corpus)))
+        for suffix in ("", ".o", ".c"):
+            os.unlink(tool + suffix)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--source", required=True)
+    p.add_argument("--scratch", required=True)
+    p.add_argument("--compiler", default="cc")
+    p.add_argument("--lists", type=int, default=2500)
+    p.add_argument("--seed", type=int)
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--only", default="*", help="pattern of mutant names")
+    p.add_argument("--files", nargs="*", default=FILES)
+    p.add_argument("--verbose", action="store_true")
+    args = p.parse_args()
+    if args.seed is None:
+        args.seed = random.SystemRandom().randrange(10**12)
+    corpus = build_corpus(args.lists, args.seed)
+    if corpus is None:
+        print("skipped: neither TRIALOG_PYTHON_OPTUNA nor TRIALOG_PYTHON_OPTUNA31 names a Python with Optuna")
+        return 77
+    print("first seed %d, %d lists" % (args.seed, args.lists), flush=True)
+    builder = Builder(args)
+    builder.all()
+    signal.signal(signal.SIGALRM, on_alarm)
+    clean = builder.tool(0, HERE + "/replay_tool.c", open(HERE + "/replay_tool.c").read())
+    found = difference(clean, corpus)
+    if found:
+        print("the unchanged tool fails: " + found)
+        return 1
+    jobs, queue = multiprocessing.Queue(), multiprocessing.Queue()
+    total = 0
+    for f in args.files:
+        path = args.source + "/src/model/" + f
+        for name, text in mutants_of(path):
+            if name.split(":")[1] in OUTSIDE or not fnmatch.fnmatchcase(name, args.only):
+                continue
+            total += 1
+            jobs.put((total, path, name, text))
+    for _ in range(args.jobs):
+        jobs.put(None)
+    workers = [multiprocessing.Process(target=work, args=(args, jobs, corpus, queue)) for _ in range(args.jobs)]
+    for w in workers:
+        w.start()
+    survivors, unbuilt, excused = [], [], []
+    used = set()
+    for _ in range(total):
+        name, why = queue.get()
+        if args.verbose:
+            print("%s: %s" % (name, "SURVIVES" if why is None else why[:100]), flush=True)
+        if why == "does not compile":
+            unbuilt.append(name)
+        elif why is None:
+            reason = next((k for k in EQUIVALENT if fnmatch.fnmatchcase(name, k)), None)
+            used.add(reason)
+            (excused if reason else survivors).append(name)
+    for w in workers:
+        w.join()
+    for name in excused:
+        print("equivalent: " + name)
+    for name in unbuilt:
+        print("does not compile: " + name)
+    for name in survivors:
+        print("SURVIVES: " + name)
+    stale = [k for k in EQUIVALENT if k not in used and args.only == "*" and k.split(":")[0] in args.files]
+    for k in stale:
+        print("listed as equivalent, but killed or gone: " + k)
+    print("%d mutants: %d killed, %d equivalent, %d survive, %d do not compile" % (
+        total, total - len(survivors) - len(excused) - len(unbuilt), len(excused), len(survivors), len(unbuilt)))
+    return 1 if survivors or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
