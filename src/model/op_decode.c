@@ -21,9 +21,11 @@ struct line {
     struct str found[M_COUNT]; /* p NULL: the line does not have it */
 };
 
+/* p is NULL when the line does not have the member. */
 static struct json cursor(const struct line *l, enum op_member m)
 {
-    return JSON_OF(l->found[m].p, l->found[m].n);
+    struct str raw = l->found[m];
+    return raw.p ? JSON_OF(raw.p, raw.n) : (struct json){NULL, NULL, NULL};
 }
 
 /* False when the member is missing, which is noted as odd. */
