@@ -1,0 +1,192 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# make demo: four worker processes tune zstd's advanced parameters together, through one journal file.
+#
+# The job: the smallest archive of a part of /usr/include within the processor time that `zstd -6` takes for it. Processor time is
+# user and system time of the child, not time on the clock. A trial's value is the compressed size; a setting that takes
+# longer than allowed gets a value above the size of the data that grows with its time, so it can never win and a sampler still
+# sees how far off it was (examples/zstd_objective.c). The limit is measured while four measurements run at once, as during the
+# search. At the end the best settings are measured again, alone and in turns with -6, and only what still keeps to the
+# time counts.
+#
+# TRIALOG_DEMO_SECONDS (100) and TRIALOG_DEMO_TRIALS (1500) set when the search ends. Leaves everything in demo-out/: the
+# journal, the data, the workers' output and report.txt.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LC_ALL=C
+
+seconds=${TRIALOG_DEMO_SECONDS:-100}
+trials=${TRIALOG_DEMO_TRIALS:-1500}
+workers=4
+data_bytes=12000000
+out=demo-out
+data=$out/include.tar
+journal=$out/zstd.journal
+trialog=build/release/trialog
+objective=build/release/examples/zstd_objective
+
+say() { echo "$*" | tee -a $out/report.txt; }
+
+# ---- build ----
+
+tools/setup.sh demo
+echo "demo: building the release"
+cmake --preset release --log-level=WARNING >/dev/null
+cmake --build --preset release -- --quiet
+mkdir -p $out
+rm -f $journal* $out/worker-* $out/trials.csv $out/report.txt
+
+# ---- data ----
+
+# Files in the order of their names until 12 MB are full, always the same ones on the same machine.
+find /usr/include -type f -printf '%s %P\n' | sort -k2 |
+    awk -v max=$data_bytes '{ size = $1; sub(/^[0-9]+ /, "") } total + size <= max { total += size; print }' >$out/files.txt
+tar -C /usr/include --no-recursion --mtime=@0 --owner=0 --group=0 --numeric-owner -cf $data -T $out/files.txt
+say "demo: data: $(wc -l <$out/files.txt) files of /usr/include, $(wc -c <$data) bytes as $data"
+if [ "$(wc -c <$data)" -lt 8000000 ]; then
+    say "demo: there is little in /usr/include here: times are short, so results vary more"
+fi
+
+# ---- zstd -6: its settings, its size, its time ----
+
+# "name=value ..." for the words of zstd_objective
+level_6=$(zstd -6 --show-default-cparams $data -o /dev/null -q -f 2>&1 | awk '
+    BEGIN { split("windowLog wlog hashLog hlog chainLog clog searchLog slog minMatch mml", names)
+            for (i = 1; i in names; i += 2) short[names[i]] = names[i + 1] }
+    $1 == "-" && $2 in short { printf "%s=%s,", short[$2], $4 }
+    $1 == "-" && $2 == "strategy" { gsub(/[^0-9]/, "", $NF); printf "strategy=%s", $NF }') || true
+case $level_6 in
+    *wlog=*strategy=[1-6]) ;;
+    *) level_6=wlog=21,clog=18,hlog=19,slog=3,mml=5,strategy=4 ;; # zstd 1.5
+esac
+
+cpu_us() { awk '$1 == "trialog-attr" && $2 == "cpu_us" { print $3 }'; }
+size_of() { tail -n 1; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+echo "demo: measuring zstd -6 ($level_6)"
+size_6=$($objective $data 0 -6 | size_of)
+limit=$(
+    for _ in $(seq 5); do
+        for _ in $(seq $workers); do $objective $data 0 -6 | cpu_us & done
+        wait
+    done | median
+)
+say "demo: zstd -6: $size_6 bytes; processor time allowed: $limit us (median, $workers measurements at a time)"
+
+# ---- the search ----
+
+# Strategies 7 to 9, the optimal parsers, take several times the time allowed and are left out. The chain log matters from the
+# second strategy on, the search log from the third, the target length for the first alone.
+optimize=("$trialog" optimize --storage "$journal" --study-name zstd --trials "$trials" --timeout "${seconds}s"
+    --trial-timeout 60s --seed 1
+    --param 'strategy=int(1,6)'
+    --param 'wlog=int(19,25)'
+    --param 'hlog=int(16,22)'
+    --param 'clog=int(15,22) if strategy>=2'
+    --param 'slog=int(1,6) if strategy>=3'
+    --param 'mml=int(3,7)'
+    --param 'tlen=int(1,64) if strategy==1'
+    --enqueue "$level_6"
+    --)
+words=("$objective" "$data" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
+    'tlen={tlen}')
+
+pids=()
+stop()
+{
+    trap '' INT TERM
+    echo
+    echo "demo: stopping the workers"
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait
+    exit 130
+}
+trap stop INT TERM
+
+echo "demo: $workers workers, at most $trials trials and $seconds seconds:"
+{
+    printf '    '
+    printf '%q ' "${optimize[@]}" "${words[@]}"
+    echo
+} | tee -a $out/report.txt
+# Only the first worker draws the study's progress, and only on a terminal.
+for worker in $(seq $workers); do
+    if [ "$worker" = 1 ] && [ -t 2 ]; then
+        "${optimize[@]}" "${words[@]}" >"$out/worker-$worker.txt" &
+    else
+        "${optimize[@]}" "${words[@]}" >"$out/worker-$worker.txt" 2>&1 &
+    fi
+    pids+=($!)
+done
+began=$SECONDS
+# Without a terminal, a line now and then says how far they are.
+while [ ! -t 2 ] && kill -0 "${pids[0]}" 2>/dev/null && sleep 10; do
+    tail -n 1 $out/worker-1.txt | cut -c 1-200
+done
+status=0
+for pid in "${pids[@]}"; do
+    wait "$pid" || status=$?
+done
+pids=()
+if [ $status != 0 ]; then
+    say "demo: a worker ended with status $status:"
+    tail -n 5 $out/worker-*.txt >&2
+    exit 1
+fi
+say "demo: $(head -n 1 $out/worker-$workers.txt), in $((SECONDS - began)) seconds"
+
+# ---- the best, measured again ----
+
+$trialog export --storage $journal --study-name zstd -o $out/trials.csv
+
+# Settings that came out smaller than -6 within the time, best first: size, number, words. Columns are found by their names.
+candidates()
+{
+    awk -F, -v limit="$size_6" '
+        NR == 1 { for (i = 1; i <= NF; i++) { if ($i == "value") value = i
+                                              if (sub(/^params_/, "", $i)) param[i] = $i } next }
+        $value != "" && $value + 0 < limit + 0 {
+            line = ""
+            for (i in param) if ($i != "") line = line " " param[i] "=" int($i)
+            printf "%d %d%s\n", $value, $1, line }' $out/trials.csv | sort -n | head -n 10
+}
+
+# compare N WORD...: the median processor time of N measurements in turns with -6; prints "TIME TIME_OF_6"
+compare()
+{
+    local n=$1
+    shift
+    for _ in $(seq "$n"); do
+        echo "$($objective $data 0 "$@" | cpu_us) $($objective $data 0 -6 | cpu_us)"
+    done >$out/again.txt
+    echo "$(cut -d' ' -f1 $out/again.txt | median) $(cut -d' ' -f2 $out/again.txt | median)"
+}
+
+say "demo: smaller than zstd -6 within its time: $(candidates | wc -l) of the best trials; measuring them again, alone"
+found=
+while read -r size number setting; do
+    # shellcheck disable=SC2086 # a list of words
+    read -r time time_6 <<<"$(compare 7 $setting)"
+    if [ "$time" -le "$time_6" ]; then
+        found=yes
+        break
+    fi
+    echo "demo: trial $number ($size bytes) takes $time us against $time_6 us: over the limit after all"
+done < <(candidates)
+rm -f $out/again.txt
+
+if [ -z "$found" ]; then
+    say "demo: nothing better than zstd -6 was found this time"
+else
+    saved=$(awk -v a="$size" -v b="$size_6" 'BEGIN { printf "%.2f", 100 * (b - a) / b }')
+    say ""
+    say "                     bytes    processor time (median of 7, in turns)"
+    say "$(printf 'zstd -6       %12d %12d us   %s' "$size_6" "$time_6" "$level_6")"
+    say "$(printf 'best found    %12d %12d us   %s' "$size" "$time" "${setting// /,}")"
+    say ""
+    say "demo: trial $number is $saved % smaller than zstd -6 in no more processor time"
+    say "      zstd --single-thread --zstd=$(tr -s ' ' , <<<"$setting") $data"
+fi
+echo "demo: kept in $out: journal $(basename $journal), trials.csv, report.txt, worker-N.txt"
