@@ -11,6 +11,8 @@
 
 #include <trialog/trialog.h>
 
+#include "support/scratch.h"
+
 /* The call succeeds. */
 #define OK(call)                                                                                             \
     do {                                                                                                     \
@@ -37,6 +39,29 @@ static inline tl_storage *kit_open(const char *url)
     o.durability = TL_DURABILITY_OFF; /* tests of meaning, not of disks */
     OK(tl_storage_open(url, &o, &s, err));
     return s;
+}
+
+/* Backends that a loop test runs on: its index picks one. The journal lies in a folder of its own. */
+enum { KIT_BACKENDS = 2 };
+static char kit_dir[SCRATCH_MAX];
+
+static inline const char *kit_url(int backend)
+{
+    if (backend == 0) {
+        return "memory://kit";
+    }
+    if (!kit_dir[0]) {
+        scratch_make(kit_dir);
+    }
+    return scratch_path(kit_dir, "journal.log");
+}
+
+static inline void kit_clean(void)
+{
+    if (kit_dir[0]) {
+        scratch_remove(kit_dir);
+        kit_dir[0] = '\0';
+    }
 }
 
 /* Creates or loads. */

@@ -1,0 +1,894 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/study.c, ask.c, tell.c, queue.c and copy.c: studies as one worker sees them. What many workers do together is tested in
+ * tests/storage.
+ */
+#include <math.h>
+#include <pthread.h>
+
+#include "support/check_main.h"
+#include "support/study_kit.h"
+
+static tl_storage *storage;
+static tl_study *study;
+
+static void start(int backend)
+{
+    storage = kit_open(kit_url(backend));
+    study = kit_study(storage, "s", NULL);
+}
+
+static void stop(void)
+{
+    tl_study_free(study);
+    tl_storage_close(storage);
+    kit_clean();
+}
+
+static uint64_t operations(void)
+{
+    struct tl_storage_stats stats;
+    tl_storage_get_stats(storage, &stats);
+    return stats.operations;
+}
+
+static uint64_t appends(void)
+{
+    struct tl_storage_stats stats;
+    tl_storage_get_stats(storage, &stats);
+    return stats.appends;
+}
+
+static size_t count(enum tl_state state)
+{
+    tl_view *view;
+    OK(tl_study_view(study, &view, err));
+    size_t n = tl_view_count(view, state);
+    tl_view_close(view);
+    return n;
+}
+
+/* ---- creating, loading, deleting ---- */
+
+START_TEST(create_load_delete)
+{
+    static const enum tl_direction two[] = {TL_MINIMIZE, TL_MAXIMIZE}, odd[] = {TL_NOT_SET};
+    struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
+    tl_study *a, *b;
+    tl_trial *t;
+    storage = kit_open(kit_url(_i));
+    FAILS(TL_ENOTFOUND, "'x'", tl_study_load(storage, "x", NULL, &a, err));
+    OK(tl_study_create(storage, "x", NULL, &a, err));
+    ck_assert_str_eq(tl_study_name(a), "x");
+    ck_assert_uint_eq(tl_study_n_directions(a), 1);
+    ck_assert_ptr_eq(tl_study_storage(a), storage);
+    FAILS(TL_EEXISTS, "'x' exists already", tl_study_create(storage, "x", NULL, &b, err));
+    OK(tl_study_load(storage, "x", NULL, &b, err));
+    ck_assert_int_eq(tl_study_id(a), tl_study_id(b));
+    tl_study_free(b);
+    o.load_if_exists = true;
+    OK(tl_study_create(storage, "x", &o, &b, err));
+    ck_assert_int_eq(tl_study_id(a), tl_study_id(b));
+    tl_study_free(b);
+    o.maximize = true;
+    FAILS(TL_EINVAL, "minimize instead of maximize", tl_study_create(storage, "x", &o, &b, err));
+    o.directions = two;
+    o.n_directions = 2;
+    FAILS(TL_EINVAL, "minimize instead of minimize, maximize", tl_study_load(storage, "x", &o, &b, err));
+    OK(tl_study_create(storage, "", &o, &b, err)); /* an empty name is a name */
+    ck_assert_uint_eq(tl_study_n_directions(b), 2);
+    FAILS(TL_EINVAL, "2 objectives", tl_study_best(b, NULL, NULL, err));
+    tl_study_free(b);
+    o.directions = odd;
+    o.n_directions = 1;
+    FAILS(TL_EINVAL, "direction 0", tl_study_create(storage, "y", &o, &b, err));
+    o.n_directions = 0;
+    FAILS(TL_EINVAL, "at least one direction", tl_study_create(storage, "y", &o, &b, err));
+    o.directions = NULL;
+    o.n_directions = 2;
+    FAILS(TL_EINVAL, "directions is NULL", tl_study_create(storage, "y", &o, &b, err));
+    o.size = 0;
+    FAILS(TL_EINVAL, "INIT", tl_study_create(storage, "y", &o, &b, err));
+    FAILS(TL_EINVAL, "UTF-8", tl_study_create(storage, "\xc3", NULL, &b, err));
+    FAILS(TL_EINVAL, "missing", tl_study_load(storage, NULL, NULL, &b, err));
+    OK(tl_study_delete(storage, "x", err));
+    FAILS(TL_ENOTFOUND, "'x'", tl_study_delete(storage, "x", err));
+    FAILS(TL_ENOTFOUND, "no study", tl_study_ask(a, NULL, &t, err));
+    tl_study_free(a);
+    OK(tl_study_create(storage, "x", NULL, &a, err));
+    tl_study_free(a);
+    tl_study_free(NULL);
+    tl_storage_close(storage);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(names_for_those_without)
+{
+    tl_study *a, *b;
+    storage = kit_open(kit_url(_i));
+    OK(tl_study_create(storage, NULL, NULL, &a, err));
+    OK(tl_study_create(storage, NULL, NULL, &b, err));
+    ck_assert_int_eq(strncmp(tl_study_name(a), "no-name-", 8), 0);
+    ck_assert_uint_eq(strlen(tl_study_name(a)), 8 + 36);
+    ck_assert_str_ne(tl_study_name(a), tl_study_name(b));
+    tl_study_free(a);
+    tl_study_free(b);
+    tl_storage_close(storage);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(attributes_and_best)
+{
+    int64_t number;
+    double value;
+    tl_view *view;
+    size_t n;
+    start(_i);
+    OK(tl_study_set_attr(study, TL_ATTR_USER, "k", " { \"a\" : [1, 2 ] }\n", err));
+    FAILS(TL_EINVAL, "'k'", tl_study_set_attr(study, TL_ATTR_USER, "k", "{a}", err));
+    FAILS(TL_EINVAL, "no value", tl_study_set_attr(study, TL_ATTR_USER, "k", NULL, err));
+    FAILS(TL_EINVAL, "key", tl_study_set_attr(study, TL_ATTR_USER, NULL, "1", err));
+    FAILS(TL_ENOTFOUND, "no completed trial", tl_study_best(study, &number, &value, err));
+    kit_tell(study, kit_ask(study), 3);
+    kit_tell(study, kit_ask(study), 1);
+    kit_tell(study, kit_ask(study), 1);
+    OK(tl_study_best(study, &number, &value, err));
+    ck_assert_int_eq(number, 1);
+    ck_assert_double_eq(value, 1);
+    OK(tl_study_best(study, NULL, NULL, err));
+    OK(tl_study_view(study, &view, err));
+    const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
+    ck_assert_str_eq(kit_attr(attrs, n, TL_ATTR_USER, "k"), "{\"a\":[1,2]}");
+    tl_view_close(view);
+    stop();
+}
+END_TEST
+
+/* ---- ask ---- */
+
+START_TEST(trials_are_numbered_and_start_now)
+{
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_trial *t;
+    start(_i);
+    for (int64_t i = 0; i < 3; i++) {
+        uint64_t before = appends();
+        t = kit_ask(study);
+        ck_assert_int_eq(tl_trial_number(t), i);
+        ck_assert_uint_eq(appends() - before, 1);
+        tl_view *view = kit_read(study, i, &f);
+        ck_assert_int_eq(f.id, tl_trial_id(t));
+        ck_assert_int_eq(f.state, TL_RUNNING);
+        ck_assert(f.start.set && !f.complete.set && !f.start.naive);
+        ck_assert_uint_eq(f.n_params + f.n_attrs + f.n_reports, 0);
+        tl_view_close(view);
+        tl_trial_free(t);
+    }
+    ck_assert_uint_eq(count(TL_RUNNING), 3);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+START_TEST(a_space_is_one_operation)
+{
+    struct tl_value choices[] = {kit_text("a"), kit_int(7)};
+    struct tl_dist x = TL_FLOAT_LOG(1e-5, 1), n = {TL_DIST_INT, false, 0, 11, 5, NULL, 0},
+                   c = {TL_DIST_CATEGORICAL, false, 0, 0, 0, choices, 2}, one = TL_INT_RANGE(4, 4);
+    struct tl_param_spec space[] = {{"x", 0, &x}, {"n", 0, &n}, {"c", 0, &c}, {"one", 0, &one}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_trial *t;
+    double asked, again;
+    int64_t four;
+    start(_i);
+    o.space = space;
+    o.n_space = 4;
+    uint64_t before = operations();
+    OK(tl_study_ask(study, &o, &t, err));
+    ck_assert_uint_eq(operations() - before, 1);
+    ck_assert(tl_trial_param(t, "x", &asked));
+    OK(tl_trial_suggest_float(t, "x", 1e-5, 1, 0, true, &again, err));
+    ck_assert_double_eq(asked, again);
+    OK(tl_trial_suggest_int(t, "one", 4, 4, 1, false, &four, err));
+    ck_assert_int_eq(four, 4);
+    OK(tl_trial_flush(t, err));
+    ck_assert_uint_eq(operations() - before, 1); /* nothing waits */
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert_uint_eq(f.n_params, 4);
+    ck_assert_double_eq(kit_param(&f, "x")->internal, asked);
+    ck_assert_double_eq(kit_param(&f, "n")->dist->high, 10);
+    ck_assert_uint_eq(f.params[2].name.len, 1); /* order is kept */
+    ck_assert_int_eq(f.params[2].name.s[0], 'c');
+    tl_view_close(view);
+    kit_tell(study, t, 1);
+
+    space[1].name = "x";
+    FAILS(TL_EINVAL, "'x' twice", tl_study_ask(study, &o, &t, err));
+    space[1] = (struct tl_param_spec){"n", 0, &x};
+    FAILS(TL_EINCOMPATIBLE, "'n'", tl_study_ask(study, &o, &t, err));
+    space[1].dist = NULL;
+    FAILS(TL_EINVAL, "'n' has no distribution", tl_study_ask(study, &o, &t, err));
+    struct tl_dist bad = TL_FLOAT_RANGE(2, 1);
+    space[1].dist = &bad;
+    FAILS(TL_EINVAL, "'n'", tl_study_ask(study, &o, &t, err));
+    o.space = NULL;
+    FAILS(TL_EINVAL, "space is NULL", tl_study_ask(study, &o, &t, err));
+    ck_assert_uint_eq(count(TL_RUNNING), 0);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+START_TEST(same_seed_same_trials)
+{
+    /* alone; define-by-run; by two handles that take turns: the same values per number */
+    struct tl_dist x = TL_FLOAT_RANGE(0, 1), n = TL_INT_LOG(1, 1000);
+    struct tl_param_spec space[] = {{"x", 0, &x}, {"n", 0, &n}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    double first[6][2], v;
+    int64_t i64;
+    o.space = space;
+    o.n_space = 2;
+    for (int way = 0; way < 3; way++) {
+        char name[8];
+        tl_sampler *samplers[2];
+        tl_study *studies[2];
+        snprintf(name, sizeof name, "w%d", way);
+        storage = kit_open(kit_url(_i));
+        for (int k = 0; k < 2; k++) {
+            OK(tl_sampler_random(5, &samplers[k], err));
+            studies[k] = kit_study(storage, name, samplers[k]);
+        }
+        for (int i = 0; i < 6; i++) {
+            tl_study *s = studies[way == 2 ? i % 2 : 0];
+            tl_trial *t;
+            OK(tl_study_ask(s, way == 1 ? NULL : &o, &t, err));
+            OK(tl_trial_suggest_int(t, "n", 1, 1000, 1, true, &i64, err));
+            OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &v, err));
+            if (way == 0) {
+                first[i][0] = v;
+                first[i][1] = (double)i64;
+            }
+            ck_assert_double_eq(first[i][0], v);
+            ck_assert_double_eq(first[i][1], (double)i64);
+            kit_tell(s, t, v);
+        }
+        for (int k = 0; k < 2; k++) {
+            tl_study_free(studies[k]);
+            tl_sampler_free(samplers[k]);
+        }
+        tl_storage_close(storage);
+    }
+    kit_clean();
+}
+END_TEST
+
+START_TEST(budgets)
+{
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    tl_trial *t[4], *more;
+    start(_i);
+    o.budget = 3;
+    for (int i = 0; i < 3; i++) {
+        OK(tl_study_ask(study, &o, &t[i], err));
+    }
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err)); /* counts when it is taken from the queue */
+    FAILS(TL_EEXHAUSTED, "budget of 3", tl_study_ask(study, &o, &more, err));
+    kit_tell(study, t[0], 1);
+    kit_end(study, t[1], TL_FAIL);
+    FAILS(TL_EEXHAUSTED, "budget", tl_study_ask(study, &o, &more, err));
+    o.refund_failed = true;
+    OK(tl_study_ask(study, &o, &more, err));
+    ck_assert_int_eq(tl_trial_number(more), 3);
+    FAILS(TL_EEXHAUSTED, "budget", tl_study_ask(study, &o, &t[3], err));
+    kit_tell(study, more, 1);
+    kit_tell(study, t[2], 1);
+    more = kit_ask(study); /* without a budget there is always one */
+    tl_trial_free(more);
+    stop();
+}
+END_TEST
+
+/* ---- queue ---- */
+
+START_TEST(the_queue)
+{
+    struct tl_fixed_param p[] = {{"x", kit_float(0.25)}, {"c", kit_text("b\"\xc3\xa9")}, {"n", kit_int(3)}};
+    struct tl_attr_spec attrs[] = {{TL_ATTR_USER, "memo", "\"first\""}};
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    static const char *const choices[] = {"a", "b\"\xc3\xa9"};
+    int64_t number, n;
+    double x;
+    size_t c;
+    start(_i);
+    kit_tell(study, kit_ask(study), 0);
+    OK(tl_study_enqueue(study, p, 3, attrs, 1, false, &number, err));
+    ck_assert_int_eq(number, 1);
+    OK(tl_study_enqueue(study, p, 1, NULL, 0, false, &number, err));
+    ck_assert_int_eq(number, 2);
+    tl_view *view = kit_read(study, 1, &f);
+    ck_assert_int_eq(f.state, TL_WAITING);
+    ck_assert(!f.start.set);
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_SYSTEM, "fixed_params"), "{\"x\":0.25,\"c\":\"b\\\"\\u00e9\",\"n\":3}");
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_USER, "memo"), "\"first\"");
+    tl_view_close(view);
+    tl_trial *t = kit_ask(study); /* the oldest one first */
+    ck_assert_int_eq(tl_trial_number(t), 1);
+    OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, err));
+    ck_assert_double_eq(x, 0.25);
+    OK(tl_trial_suggest_string(t, "c", choices, 2, &c, err));
+    ck_assert_uint_eq(c, 1);
+    OK(tl_trial_suggest_int(t, "n", 5, 9, 1, false, &n, err)); /* outside: used all the same */
+    ck_assert_int_eq(n, 3);
+    kit_tell(study, t, 1);
+    view = kit_read(study, 1, &f);
+    ck_assert(f.start.set);
+    ck_assert_double_eq(kit_param(&f, "n")->internal, 3);
+    tl_view_close(view);
+    t = kit_ask(study);
+    ck_assert_int_eq(tl_trial_number(t), 2);
+    OK(tl_trial_suggest_int(t, "n", 5, 9, 1, false, &n, err));
+    ck_assert(n >= 5);
+    kit_tell(study, t, 1);
+    t = kit_ask(study);
+    ck_assert_int_eq(tl_trial_number(t), 3);
+    kit_tell(study, t, 1);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+START_TEST(a_queued_trial_and_a_space)
+{
+    struct tl_dist x = TL_FLOAT_RANGE(0, 1), y = TL_FLOAT_RANGE(0, 1), log = TL_FLOAT_LOG(1, 2);
+    struct tl_param_spec space[] = {{"x", 0, &x}, {"y", 0, &y}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    struct tl_fixed_param p = {"x", kit_float(0.25)};
+    tl_trial *t;
+    start(_i);
+    o.space = space;
+    o.n_space = 2;
+    OK(tl_study_enqueue(study, &p, 1, NULL, 0, false, NULL, err));
+    OK(tl_study_ask(study, &o, &t, err));
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert_int_eq(f.state, TL_RUNNING);
+    ck_assert_double_eq(kit_param(&f, "x")->internal, 0.25);
+    ck_assert_ptr_nonnull(kit_param(&f, "y"));
+    tl_view_close(view);
+    kit_tell(study, t, 1);
+    OK(tl_study_enqueue(study, &p, 1, NULL, 0, false, NULL, err));
+    space[1].dist = &log;
+    FAILS(TL_EINCOMPATIBLE, "'y'", tl_study_ask(study, &o, &t, err));
+    ck_assert_uint_eq(count(TL_RUNNING), 0); /* taken from the queue, then failed */
+    ck_assert_uint_eq(count(TL_FAIL), 1);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+START_TEST(enqueue_skips_what_exists)
+{
+    struct tl_fixed_param p[] = {{"x", kit_float(0.5)}, {"c", kit_text("b")}}, q[] = {{"c", kit_text("b")}, {"x", kit_float(0.5000001)}},
+                          other[] = {{"x", kit_float(0.6)}, {"c", kit_text("b")}}, one = {"x", kit_float(0.5)},
+                          whole[] = {{"n", kit_int(4)}, {"f", kit_float(NAN)}};
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    struct tl_dist d = TL_FLOAT_RANGE(0, 9);
+    struct tl_param_spec params[] = {{"n", 4, &d}};
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    double value = 1;
+    int64_t number;
+    start(_i);
+    OK(tl_study_enqueue(study, p, 2, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 0);
+    uint64_t before = operations();
+    OK(tl_study_enqueue(study, q, 2, NULL, 0, true, &number, err)); /* waiting */
+    ck_assert_int_eq(number, -1);
+    kit_tell(study, kit_ask(study), 1);
+    OK(tl_study_enqueue(study, q, 2, NULL, 0, true, &number, err)); /* finished */
+    ck_assert_int_eq(number, -1);
+    ck_assert_uint_eq(operations() - before, 2);
+    OK(tl_study_enqueue(study, other, 2, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 1);
+    OK(tl_study_enqueue(study, &one, 1, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 2);
+    OK(tl_study_enqueue(study, &one, 1, NULL, 0, false, &number, err));
+    ck_assert_int_eq(number, 3);
+    /* a trial that was never in the queue: its parameters count; 4 is 4.0 */
+    spec.state = TL_COMPLETE;
+    spec.values = &value;
+    spec.n_values = 1;
+    spec.params = params;
+    spec.n_params = 1;
+    OK(tl_study_add_trial(study, &spec, &number, err));
+    OK(tl_study_enqueue(study, whole, 1, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, -1);
+    OK(tl_study_enqueue(study, whole, 2, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 5);
+    OK(tl_study_enqueue(study, whole, 2, NULL, 0, true, &number, err)); /* NaN is NaN here */
+    ck_assert_int_eq(number, -1);
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 6);
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, -1);
+    struct tl_fixed_param twice[] = {{"x", kit_int(1)}, {"x", kit_int(2)}}, nameless = {NULL, kit_int(1)}, bad = {"x", kit_text("\xff")};
+    FAILS(TL_EINVAL, "'x' is there twice", tl_study_enqueue(study, twice, 2, NULL, 0, false, NULL, err));
+    FAILS(TL_EINVAL, "name", tl_study_enqueue(study, &nameless, 1, NULL, 0, false, NULL, err));
+    FAILS(TL_EINVAL, "'x'", tl_study_enqueue(study, &bad, 1, NULL, 0, false, NULL, err));
+    FAILS(TL_EINVAL, "missing", tl_study_enqueue(study, NULL, 1, NULL, 0, false, NULL, err));
+    struct tl_attr_spec broken = {TL_ATTR_USER, "k", "{"};
+    FAILS(TL_EINVAL, "'k'", tl_study_enqueue(study, NULL, 0, &broken, 1, false, NULL, err));
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+/* ---- tell ---- */
+
+START_TEST(how_trials_end)
+{
+    double two[] = {1, 2}, nan = NAN, inf = INFINITY, v;
+    enum tl_state final = TL_WAITING;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_trial *t;
+    int64_t number;
+    start(_i);
+    t = kit_ask(study);
+    FAILS(TL_EINVAL, "needs its values", tl_study_tell(study, t, TL_COMPLETE, NULL, 1, &final, err));
+    FAILS(TL_EINVAL, "without values", tl_study_tell(study, t, TL_FAIL, two, 1, &final, err));
+    FAILS(TL_EINVAL, "without values", tl_study_tell(study, t, TL_PRUNED, two, 1, &final, err));
+    FAILS(TL_EINVAL, "RUNNING", tl_study_tell(study, t, TL_RUNNING, NULL, 0, &final, err));
+    FAILS(TL_EINVAL, "unknown", tl_study_tell(study, t, (enum tl_state)9, NULL, 0, &final, err));
+    ck_assert_int_eq(final, TL_WAITING);
+    OK(tl_study_tell(study, t, TL_COMPLETE, two, 2, &final, err)); /* the handle was still there */
+    ck_assert_int_eq(final, TL_FAIL);
+    OK(tl_study_tell(study, kit_ask(study), TL_COMPLETE, &nan, 1, &final, err));
+    ck_assert_int_eq(final, TL_FAIL);
+    OK(tl_study_tell(study, kit_ask(study), TL_COMPLETE, &inf, 1, &final, err));
+    ck_assert_int_eq(final, TL_COMPLETE);
+    OK(tl_study_best(study, &number, &v, err));
+    ck_assert_double_eq(v, INFINITY);
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert(!f.has_values && f.complete.set);
+    tl_view_close(view);
+    /* pruned: the value of the highest step, whenever it was reported */
+    t = kit_ask(study);
+    OK(tl_trial_report(t, 5, 50, err));
+    OK(tl_trial_report(t, 2, 20, err));
+    kit_end(study, t, TL_PRUNED);
+    view = kit_read(study, 3, &f);
+    ck_assert(f.has_values && f.n_values == 1 && f.values[0] == 50);
+    tl_view_close(view);
+    t = kit_ask(study);
+    OK(tl_trial_report(t, 5, 50, err));
+    OK(tl_trial_report(t, 6, NAN, err));
+    kit_end(study, t, TL_PRUNED);
+    view = kit_read(study, 4, &f);
+    ck_assert(!f.has_values && f.state == TL_PRUNED);
+    tl_view_close(view);
+    kit_end(study, kit_ask(study), TL_PRUNED);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+START_TEST(told_by_number)
+{
+    double v = 1;
+    enum tl_state final;
+    tl_trial *t, *late;
+    start(_i);
+    t = kit_ask(study);
+    late = kit_ask(study);
+    OK(tl_study_tell_number(study, 0, TL_COMPLETE, &v, 1, false, &final, err));
+    ck_assert_int_eq(final, TL_COMPLETE);
+    FAILS(TL_EFINISHED, "COMPLETE", tl_study_tell_number(study, 0, TL_FAIL, NULL, 0, false, &final, err));
+    OK(tl_study_tell_number(study, 0, TL_FAIL, NULL, 0, true, &final, err));
+    ck_assert_int_eq(final, TL_COMPLETE);
+    FAILS(TL_EFINISHED, "trial 0", tl_study_tell(study, t, TL_FAIL, NULL, 0, &final, err));
+    tl_trial_free(t);
+    FAILS(TL_ENOTFOUND, "trial 2", tl_study_tell_number(study, 2, TL_FAIL, NULL, 0, false, NULL, err));
+    FAILS(TL_ENOTFOUND, "trial -1", tl_study_tell_number(study, -1, TL_FAIL, NULL, 0, true, NULL, err));
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err));
+    FAILS(TL_EINVAL, "WAITING", tl_study_tell_number(study, 2, TL_FAIL, NULL, 0, false, NULL, err));
+    OK(tl_trial_report(late, 1, 7, err));
+    OK(tl_study_tell_number(study, 1, TL_PRUNED, NULL, 0, false, &final, err));
+    ck_assert_int_eq(final, TL_PRUNED);
+    FAILS(TL_EFINISHED, "PRUNED", tl_trial_report(late, 2, 1, err));
+    FAILS(TL_EINVAL, "handle", tl_study_tell(study, NULL, TL_FAIL, NULL, 0, NULL, err));
+    tl_study *other = kit_study(storage, "other", NULL);
+    FAILS(TL_EINVAL, "handle", tl_study_tell(other, late, TL_FAIL, NULL, 0, NULL, err));
+    tl_study_free(other);
+    tl_trial_free(late);
+    stop();
+}
+END_TEST
+
+START_TEST(several_objectives)
+{
+    static const enum tl_direction directions[] = {TL_MINIMIZE, TL_MAXIMIZE};
+    struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
+    double v[] = {1, 2};
+    enum tl_state final;
+    size_t n;
+    tl_view *view;
+    tl_trial *t;
+    storage = kit_open(kit_url(_i));
+    o.directions = directions;
+    o.n_directions = 2;
+    OK(tl_study_create(storage, "m", &o, &study, err));
+    OK(tl_study_tell(study, kit_ask(study), TL_COMPLETE, v, 2, &final, err));
+    OK(tl_study_tell(study, kit_ask(study), TL_COMPLETE, v, 1, &final, err));
+    ck_assert_int_eq(final, TL_FAIL);
+    t = kit_ask(study);
+    FAILS(TL_EINVAL, "several objectives", tl_trial_report(t, 0, 1, err));
+    kit_end(study, t, TL_PRUNED);
+    OK(tl_study_view(study, &view, err));
+    ck_assert_int_eq(tl_view_front(view, &n)[0], 0);
+    ck_assert_uint_eq(n, 1);
+    tl_view_close(view);
+    stop();
+}
+END_TEST
+
+/* ---- trials from elsewhere ---- */
+
+START_TEST(adding_trials)
+{
+    struct tl_dist d = TL_FLOAT_RANGE(0, 1);
+    struct tl_param_spec params[] = {{"x", 0.5, &d}};
+    struct tl_attr_spec attrs[] = {{TL_ATTR_USER, "u", "[1, 2]"}, {TL_ATTR_SYSTEM, "s", "null"}};
+    struct tl_report_spec reports[] = {{3, 1.5}, {1, NAN}};
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    double values[] = {4, 5}, nan = NAN;
+    int64_t number;
+    start(_i);
+    spec.state = TL_COMPLETE;
+    spec.values = values;
+    spec.n_values = 1;
+    spec.params = params;
+    spec.n_params = 1;
+    spec.attrs = attrs;
+    spec.n_attrs = 2;
+    spec.reports = reports;
+    spec.n_reports = 2;
+    spec.start = (struct tl_time){1000000, true, false};
+    spec.complete = (struct tl_time){2000001, true, false};
+    OK(tl_study_add_trial(study, &spec, &number, err));
+    ck_assert_int_eq(number, 0);
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert(f.values[0] == 4 && f.start.us == 1000000 && f.complete.us == 2000001);
+    ck_assert_double_eq(kit_param(&f, "x")->internal, 0.5);
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_USER, "u"), "[1,2]");
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_SYSTEM, "s"), "null");
+    ck_assert(f.n_reports == 2 && f.reports[0].step == 3 && isnan(f.reports[1].value));
+    tl_view_close(view);
+    spec.start.set = spec.complete.set = false;
+    OK(tl_study_add_trial(study, &spec, &number, err));
+    view = kit_read(study, 1, &f);
+    ck_assert(f.start.set && f.complete.set);
+    tl_view_close(view);
+    spec.n_values = 2;
+    FAILS(TL_EINVAL, "needs 1 values", tl_study_add_trial(study, &spec, NULL, err));
+    spec.values = &nan;
+    spec.n_values = 1;
+    FAILS(TL_EINVAL, "NaN", tl_study_add_trial(study, &spec, NULL, err));
+    spec.values = NULL;
+    FAILS(TL_EINVAL, "needs 1 values", tl_study_add_trial(study, &spec, NULL, err));
+    spec.state = TL_FAIL;
+    OK(tl_study_add_trial(study, &spec, NULL, err));
+    spec.values = values;
+    FAILS(TL_EINVAL, "no values", tl_study_add_trial(study, &spec, NULL, err));
+    spec.values = NULL;
+    params[0].internal = 2;
+    FAILS(TL_EINVAL, "outside", tl_study_add_trial(study, &spec, NULL, err));
+    params[0].internal = NAN;
+    FAILS(TL_EINVAL, "'x'", tl_study_add_trial(study, &spec, NULL, err));
+    params[0] = (struct tl_param_spec){"x", 1, &(struct tl_dist)TL_FLOAT_LOG(1, 2)};
+    FAILS(TL_EINCOMPATIBLE, "'x'", tl_study_add_trial(study, &spec, NULL, err));
+    spec.n_params = 0;
+    spec.state = TL_RUNNING;
+    spec.complete.set = true;
+    FAILS(TL_EINVAL, "completion", tl_study_add_trial(study, &spec, NULL, err));
+    spec.state = (enum tl_state)7;
+    FAILS(TL_EINVAL, "state 7", tl_study_add_trial(study, &spec, NULL, err));
+    FAILS(TL_EINVAL, "no trial", tl_study_add_trial(study, NULL, NULL, err));
+    ck_assert_uint_eq(count(TL_COMPLETE), 2);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
+/* ---- samplers of one's own ---- */
+
+struct own {
+    int relative, independent, claims, prepares, afters;
+    int64_t numbers[8];
+};
+
+static int own_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
+                           double *internal, struct tl_err *err)
+{
+    struct own *own = self;
+    (void)name, (void)err;
+    own->independent++;
+    ck_assert_ptr_nonnull(c->view);
+    ck_assert_int_eq(c->study_id, tl_view_study_id(c->view));
+    *internal = dist->low;
+    return 0;
+}
+
+static int own_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
+                        void *ctx, struct tl_err *err)
+{
+    static const struct tl_dist wide = TL_FLOAT_RANGE(0, 10);
+    struct own *own = self;
+    (void)c, (void)err;
+    own->numbers[own->relative++] = c->trial_number;
+    struct tl_assignment x = {"x", &wide, 7}, y = {"y", &wide, 8};
+    int rc = emit(ctx, &x);
+    return rc ? rc : emit(ctx, &y);
+}
+
+START_TEST(joint_proposals)
+{
+    struct own own = {0};
+    struct tl_sampler_ops ops = {.size = sizeof ops, .name = "own", .independent = own_independent, .relative = own_relative};
+    struct tl_dist wide = TL_FLOAT_RANGE(0, 20), narrow = TL_FLOAT_RANGE(1, 2), kind = TL_INT_RANGE(0, 9), single = TL_FLOAT_RANGE(3, 3);
+    struct tl_param_spec space[] = {{"x", 0, &wide}, {"z", 0, &narrow}, {"q", 0, &single}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    tl_sampler *sampler;
+    double v;
+    tl_trial *t;
+    storage = kit_open(kit_url(_i));
+    OK(tl_sampler_new(&ops, &own, &sampler, err));
+    study = kit_study(storage, "s", sampler);
+    t = kit_ask(study);
+    OK(tl_trial_suggest(t, "q", &single, &v, err));
+    ck_assert_int_eq(own.relative, 0); /* nothing to ask for yet */
+    OK(tl_trial_suggest(t, "x", &wide, &v, err));
+    ck_assert_double_eq(v, 7);
+    OK(tl_trial_suggest(t, "y", &narrow, &v, err)); /* outside: the independent one is asked */
+    ck_assert_double_eq(v, 1);
+    OK(tl_trial_suggest(t, "z", &wide, &v, err));
+    ck_assert_double_eq(v, 0);
+    ck_assert_int_eq(own.relative, 1);
+    ck_assert_int_eq(own.independent, 2);
+    kit_tell(study, t, 1);
+    t = kit_ask(study);
+    FAILS(TL_EINCOMPATIBLE, "'x'", tl_trial_suggest(t, "x", &kind, &v, err));
+    kit_end(study, t, TL_FAIL);
+    /* define-and-run: asked before the lock, written in one operation */
+    uint64_t before = operations();
+    o.space = space;
+    o.n_space = 3;
+    OK(tl_study_ask(study, &o, &t, err));
+    ck_assert_uint_eq(operations() - before, 1);
+    ck_assert(tl_trial_param(t, "x", &v) && v == 7);
+    ck_assert(tl_trial_param(t, "z", &v) && v == 1);
+    ck_assert(tl_trial_param(t, "q", &v) && v == 3);
+    ck_assert(!tl_trial_param(t, "y", &v) && !tl_trial_param(t, NULL, &v));
+    ck_assert_int_eq(own.numbers[own.relative - 1], 2);
+    kit_tell(study, t, 1);
+    tl_study_free(study);
+    tl_sampler_free(sampler);
+    study = NULL;
+    stop();
+}
+END_TEST
+
+static int own_claim(void *self, const struct tl_sample_context *c, int (*fix)(void *ctx, const char *name, const struct tl_value *value),
+                     int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+{
+    struct own *own = self;
+    struct tl_value v = kit_int(c->trial_number);
+    own->claims++;
+    ck_assert_int_eq((int64_t)tl_view_n_trials(c->view), c->trial_number);
+    if (c->trial_number == 3) {
+        *err = (struct tl_err){.code = TL_EEXHAUSTED, .message = "three are enough"};
+        return TL_EEXHAUSTED;
+    }
+    int rc = fix(ctx, "n", &v);
+    rc = rc ? rc : attr(ctx, "own:claim", "{ \"n\": 1 }");
+    return rc ? rc : c->trial_number == 2 ? attr(ctx, "bad", "{") : 0;
+}
+
+static int own_prepare(void *self, const struct tl_sample_context *c, struct tl_err *err)
+{
+    struct own *own = self;
+    (void)c, (void)err;
+    own->prepares++;
+    return 0;
+}
+
+static int own_after(void *self, const struct tl_sample_context *c, enum tl_state state, const double *values, size_t n,
+                     int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+{
+    struct own *own = self;
+    (void)c, (void)err;
+    own->afters++;
+    ck_assert(state == TL_COMPLETE ? n == 1 && values[0] == 1 : n == 0);
+    return attr(ctx, "own:after", "2");
+}
+
+START_TEST(claims)
+{
+    struct own own = {0};
+    struct tl_sampler_ops ops = {.size = sizeof ops, .name = "own", .independent = own_independent, .claim = own_claim,
+                                 .prepare = own_prepare, .after = own_after};
+    struct tl_dist n = TL_INT_RANGE(0, 100), z = TL_INT_RANGE(1, 9);
+    struct tl_param_spec space[] = {{"n", 0, &n}, {"z", 0, &z}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_sampler *sampler;
+    tl_trial *t;
+    double v;
+    int64_t i;
+    storage = kit_open(kit_url(_i));
+    OK(tl_sampler_new(&ops, &own, &sampler, err));
+    study = kit_study(storage, "s", sampler);
+    t = kit_ask(study);
+    OK(tl_trial_suggest_int(t, "n", 0, 5, 1, false, &i, err));
+    ck_assert_int_eq(i, 0);
+    uint64_t before = appends();
+    kit_tell(study, t, 1);
+    ck_assert_uint_eq(appends() - before, 1);
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_SYSTEM, "own:claim"), "{\"n\":1}");
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_SYSTEM, "own:after"), "2");
+    tl_view_close(view);
+    /* with a space: what the claim left open is asked for afterwards */
+    o.space = space;
+    o.n_space = 2;
+    OK(tl_study_ask(study, &o, &t, err));
+    view = kit_read(study, 1, &f);
+    ck_assert_double_eq(kit_param(&f, "n")->internal, 1);
+    ck_assert_double_eq(kit_param(&f, "z")->internal, 1);
+    tl_view_close(view);
+    ck_assert(tl_trial_param(t, "z", &v));
+    kit_end(study, t, TL_FAIL);
+    FAILS(TL_EINVAL, "'bad'", tl_study_ask(study, NULL, &t, err)); /* a bad attribute: no trial */
+    ck_assert_uint_eq(count(TL_RUNNING), 0);
+    OK(tl_storage_create_trial(storage, tl_study_id(study), NULL, NULL, NULL, err));
+    FAILS(TL_EEXHAUSTED, "three are enough", tl_study_ask(study, NULL, &t, err));
+    ck_assert_int_eq(own.claims, 4);
+    ck_assert_int_eq(own.prepares, 4);
+    ck_assert_int_eq(own.afters, 2);
+    /* a trial of the queue is claimed already */
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err));
+    t = kit_ask(study);
+    ck_assert_int_eq(own.claims, 4);
+    kit_end(study, t, TL_PRUNED);
+    tl_frozen_release(&f);
+    tl_study_free(study);
+    tl_sampler_free(sampler);
+    study = NULL;
+    stop();
+}
+END_TEST
+
+/* ---- copies ---- */
+
+/* Everything that copies must keep, as text of our own making. */
+static void check_same(tl_study *a, tl_study *b)
+{
+    tl_view *va, *vb;
+    struct tl_frozen_trial x = TL_FROZEN_TRIAL_INIT, y = TL_FROZEN_TRIAL_INIT;
+    size_t na, nb;
+    OK(tl_study_view(a, &va, err));
+    OK(tl_study_view(b, &vb, err));
+    const struct tl_attr *p = tl_view_study_attrs(va, &na), *q = tl_view_study_attrs(vb, &nb);
+    ck_assert_uint_eq(na, nb);
+    for (size_t i = 0; i < na; i++) {
+        ck_assert(p[i].kind == q[i].kind && p[i].json.len == q[i].json.len && memcmp(p[i].json.s, q[i].json.s, p[i].json.len) == 0);
+    }
+    ck_assert_uint_eq(tl_view_n_trials(va), tl_view_n_trials(vb));
+    for (int64_t i = 0; i < (int64_t)tl_view_n_trials(va); i++) {
+        OK(tl_view_trial(va, i, &x, err));
+        OK(tl_view_trial(vb, i, &y, err));
+        ck_assert_int_eq(x.state, y.state);
+        ck_assert(x.start.us == y.start.us && x.start.set == y.start.set && x.start.naive == y.start.naive);
+        ck_assert(x.complete.us == y.complete.us && x.complete.set == y.complete.set);
+        ck_assert(x.has_values == y.has_values && x.n_values == y.n_values);
+        ck_assert(!x.n_values || memcmp(x.values, y.values, x.n_values * sizeof *x.values) == 0);
+        ck_assert_uint_eq(x.n_params, y.n_params);
+        for (size_t k = 0; k < x.n_params; k++) {
+            ck_assert(x.params[k].name.len == y.params[k].name.len &&
+                      memcmp(x.params[k].name.s, y.params[k].name.s, x.params[k].name.len) == 0);
+            ck_assert(x.params[k].internal == y.params[k].internal && x.params[k].dist_text.len == y.params[k].dist_text.len);
+        }
+        ck_assert_uint_eq(x.n_attrs, y.n_attrs);
+        for (size_t k = 0; k < x.n_attrs; k++) {
+            ck_assert(x.attrs[k].kind == y.attrs[k].kind && x.attrs[k].json.len == y.attrs[k].json.len &&
+                      memcmp(x.attrs[k].json.s, y.attrs[k].json.s, x.attrs[k].json.len) == 0);
+        }
+        ck_assert_uint_eq(x.n_reports, y.n_reports);
+        for (size_t k = 0; k < x.n_reports; k++) {
+            ck_assert(x.reports[k].step == y.reports[k].step && x.reports[k].value == y.reports[k].value);
+        }
+    }
+    tl_view_close(va);
+    tl_view_close(vb);
+    tl_frozen_release(&x);
+    tl_frozen_release(&y);
+}
+
+START_TEST(copying)
+{
+    struct tl_fixed_param p = {"x", kit_float(0.5)};
+    tl_storage *to = kit_open("memory://");
+    tl_study *copy;
+    double v;
+    start(_i);
+    OK(tl_study_set_attr(study, TL_ATTR_USER, "u", "\"\\u00e9\"", err));
+    OK(tl_study_set_attr(study, TL_ATTR_SYSTEM, "u", "[]", err));
+    for (int i = 0; i < 2100; i++) { /* more than two appends' worth */
+        tl_trial *t = kit_ask(study);
+        OK(tl_trial_suggest_float(t, i % 3 ? "x" : "y", 0, 1, 0, false, &v, err));
+        if (i % 7 == 0) {
+            OK(tl_trial_report(t, i, v, err));
+            OK(tl_trial_set_attr(t, i % 2 ? TL_ATTR_USER : TL_ATTR_SYSTEM, "k", "{\"a\": 1}", err));
+        }
+        if (i % 11 == 0) {
+            OK(tl_trial_flush(t, err));
+            tl_trial_free(t); /* stays RUNNING */
+        } else if (i % 5 == 0) {
+            kit_end(study, t, i % 2 ? TL_FAIL : TL_PRUNED);
+        } else {
+            kit_tell(study, t, v);
+        }
+    }
+    OK(tl_study_enqueue(study, &p, 1, NULL, 0, false, NULL, err));
+    OK(tl_study_copy(storage, "s", to, NULL, err));
+    copy = kit_study(to, "s", NULL);
+    check_same(study, copy);
+    tl_study_free(copy);
+    OK(tl_study_copy(storage, "s", storage, "t", err));
+    copy = kit_study(storage, "t", NULL);
+    check_same(study, copy);
+    tl_study_free(copy);
+    FAILS(TL_EEXISTS, "'s'", tl_study_copy(storage, "s", to, NULL, err));
+    FAILS(TL_EEXISTS, "'s'", tl_study_copy(storage, "s", storage, NULL, err));
+    FAILS(TL_ENOTFOUND, "'z'", tl_study_copy(storage, "z", to, NULL, err));
+    tl_study *empty = kit_study(storage, "empty", NULL);
+    OK(tl_study_copy(storage, "empty", to, NULL, err));
+    copy = kit_study(to, "empty", NULL);
+    check_same(empty, copy);
+    tl_study_free(copy);
+    tl_study_free(empty);
+    tl_storage_close(to);
+    stop();
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        create_load_delete,
+        names_for_those_without,
+        attributes_and_best,
+        trials_are_numbered_and_start_now,
+        a_space_is_one_operation,
+        same_seed_same_trials,
+        budgets,
+        the_queue,
+        a_queued_trial_and_a_space,
+        enqueue_skips_what_exists,
+        how_trials_end,
+        told_by_number,
+        several_objectives,
+        adding_trials,
+        joint_proposals,
+        claims,
+        copying,
+    };
+    TCase *t = tcase_create("study");
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        tcase_add_loop_test(t, tests[i], 0, KIT_BACKENDS);
+    }
+    return check_run("study", t);
+}
