@@ -60,6 +60,7 @@ LIBC = """
     pthread_mutex_timedlock pthread_mutex_clocklock pthread_once
     pthread_cond_init pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait pthread_cond_signal pthread_cond_broadcast
     pthread_cond_destroy pthread_condattr_init pthread_condattr_setclock pthread_condattr_destroy
+    pthread_sigmask sigfillset
     pthread_create pthread_join pthread_detach pthread_atfork __register_atfork
     pthread_attr_init pthread_attr_setstacksize pthread_attr_setdetachstate pthread_attr_destroy
     pthread_rwlock_init pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_unlock pthread_rwlock_destroy
