@@ -58,8 +58,10 @@ static int produce(void *ctx, struct image_sink *to, struct tl_err *err)
 static int prepare(tl_storage *st, struct image *im, struct backend_mark *mark, struct tl_err *err)
 {
     int rc = st->backend->ops->mark(st->backend, mark);
+    if (rc != TL_OK)
+        err_set(err, rc, "snapshot: the journal cannot be read");
     pthread_mutex_lock(&st->state_lock);
-    if (rc == TL_OK && (st->stale || st->damaged || st->state->seq != mark->seq))
+    if (rc == TL_OK && (st->stale || st->damaged))
         rc = err_set(err, TL_EUNAVAILABLE, "snapshot: the journal is damaged or was just replaced");
     if (rc == TL_OK)
         rc = image_prepare(im, st->state, err);
@@ -93,7 +95,8 @@ static void *snapshot_main(void *ctx)
 {
     tl_storage *st = ctx;
     struct tl_err err = TL_ERR_INIT;
-    if (storage_snapshot_now(st, &err) != TL_OK)
+    int rc = storage_snapshot_now(st, &err);
+    if (rc != TL_OK && rc != TL_EACCESS) /* a folder that may only be read is nothing to report */
         log_emit(st->options.log, LOG_SNAPSHOT_FAILED, "%s", err.message);
     pthread_mutex_lock(&st->queue_lock);
     st->snapshot_running = false;
