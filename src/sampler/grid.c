@@ -383,7 +383,7 @@ static int count_cells(const struct grid *g, uint64_t *n, struct tl_err *err)
 
 static int fill_grid(struct grid *g, const struct tl_grid_axis *axes, size_t n_axes, uint64_t seed, struct tl_err *err)
 {
-    uint64_t n;
+    uint64_t n = 0;
     int rc = TL_OK;
     g->axes = n_axes < SIZE_MAX / sizeof *g->axes ? arena_alloc(&g->memory, n_axes * sizeof *g->axes) : NULL;
     g->watch = mem_zalloc(1, sizeof *g->watch);
