@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Distribution texts: two texts, parted by a newline. What reads can be written and reads back as an equal distribution,
- * values inside go out and in again, and equal distributions are compatible.
+ * Distribution texts: two texts, parted by a newline. What reads can be written and reads back as an equal
+ * distribution, values inside go out and in again, and equal distributions are compatible.
  */
-#include <math.h>
-
 #include "base/json.h"
 #include "fuzz.h"
 #include "model/dist.h"
+
+#include <math.h>
 
 static uint32_t add(struct dist_table *t, struct str text)
 {
@@ -21,7 +21,8 @@ static uint32_t add(struct dist_table *t, struct str text)
     FUZZ_CHECK(id > 0 && str_eq(dist_table_get(t, id)->text, text));
     struct buf quoted = BUF_INIT(1u << 30);
     json_put_string(&quoted, text);
-    FUZZ_CHECK(dist_table_add(t, (struct str){quoted.data + 1, quoted.len - 2}, true, &raw, NULL) == TL_OK && raw == id);
+    FUZZ_CHECK(dist_table_add(t, (struct str){quoted.data + 1, quoted.len - 2}, true, &raw, NULL) == TL_OK &&
+               raw == id);
     buf_release(&quoted);
     return id;
 }
@@ -35,7 +36,8 @@ static void check_written(struct dist_table *t, const struct dist *d)
     uint32_t id = 0;
     if (dist_table_add(t, text, false, &id, NULL) == TL_OK) {
         const struct dist *again = dist_table_get(t, id);
-        FUZZ_CHECK(again->d.kind == d->d.kind && again->d.log == d->d.log && again->d.n_choices == d->d.n_choices);
+        FUZZ_CHECK(again->d.kind == d->d.kind && again->d.log == d->d.log &&
+                   again->d.n_choices == d->d.n_choices);
         /* raw surrogates one behind the other become one character in escapes, in Python too */
         bool same = again->class_ == d->class_ && !memchr(d->text.p, 0xed, d->text.n);
         FUZZ_CHECK(!same || dist_compatible(again, d));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lines of operations: both ways to read a line agree, what reads can be written again and means the same, and our own
- * lines have their checksum. Input with newlines is several lines.
+ * Lines of operations: both ways to read a line agree, what reads can be written again and means the same,
+ * and our own lines have their checksum. Input with newlines is several lines.
  */
 #include "fuzz.h"
 #include "model/op_text.h"
@@ -9,8 +9,8 @@
 
 static struct arena arena;
 
-/* Surrogates that stand as raw bytes one behind the other become one character when they are written as escapes, in Python
- * too. */
+/* Surrogates that stand as raw bytes one behind the other become one character when they are written as
+ * escapes, in Python too. */
 static bool has_raw_surrogates(struct str line)
 {
     return line.n > 0 && memchr(line.p, 0xed, line.n);

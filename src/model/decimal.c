@@ -2,17 +2,18 @@
  *
  * Decimal arithmetic for distributions with a step (see decimal.h).
  *
- * A number is its digits, least significant first, and the power of ten of the first one. Doubles need at most 17 digits
- * between 10^-340 and 10^309, so exact sums of two of them fit the array; each result is then rounded to 28 digits as
- * Python's default context does. Speed does not matter here: this runs once per distribution, on few digits.
+ * A number is its digits, least significant first, and the power of ten of the first one. Doubles need at
+ * most 17 digits between 10^-340 and 10^309, so exact sums of two of them fit the array; each result is then
+ * rounded to 28 digits as Python's default context does. Speed does not matter here: this runs once per
+ * distribution, on few digits.
  */
 #include "model/decimal.h"
 
-#include <math.h>
-
 #include "base/num.h"
 
-#define PRECISION 28
+#include <math.h>
+
+#define PRECISION  28
 #define DIGITS_MAX 704 /* the exact difference of DBL_MAX and the smallest subnormal takes 650 */
 
 struct dec {
@@ -166,8 +167,9 @@ static void dec_mul(const struct dec *a, const struct dec *b, struct dec *out)
     round_to_precision(out);
 }
 
-/* quotient = trunc(a / b) for a >= 0 of at most 28 digits and b > 0 of at most 17, so that what is left over on the way
- * is exact; false when the quotient has more than 28 digits. `*exact` says whether nothing is left over in the end. */
+/* quotient = trunc(a / b) for a >= 0 of at most 28 digits and b > 0 of at most 17, so that what is left over
+ * on the way is exact; false when the quotient has more than 28 digits. `*exact` says whether nothing is
+ * left over in the end. */
 static bool dec_divide(const struct dec *a, const struct dec *b, struct dec *quotient, bool *exact)
 {
     quotient->neg = false;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a distribution means: its rules, the values inside it, internal and external form, and when two of them count as
- * equal or compatible. The rules are Optuna's (distributions.py), with a limit of 2^53 for whole numbers that users pass,
- * because a journal keeps every value as a double.
+ * What a distribution means: its rules, the values inside it, internal and external form, and when two of
+ * them count as equal or compatible. The rules are Optuna's (distributions.py), with a limit of 2^53 for
+ * whole numbers that users pass, because a journal keeps every value as a double.
  */
 #include "model/dist.h"
-
-#include <math.h>
 
 #include "base/err.h"
 #include "base/num.h"
 #include "model/decimal.h"
+
+#include <math.h>
 
 #define INT_LIMIT 9007199254740992.0 /* 2^53 */
 
@@ -21,8 +21,8 @@ static double modulo(double a, double b)
     return r < 0 ? r + b : r;
 }
 
-/* (high - low) modulo step for whole numbers, exact within 64 bits; beyond them as good as doubles are. `*steps`: how many
- * whole steps fit, UINT64_MAX when that is no 64-bit number. */
+/* (high - low) modulo step for whole numbers, exact within 64 bits; beyond them as good as doubles are.
+ * `*steps`: how many whole steps fit, UINT64_MAX when that is no 64-bit number. */
 static double int_rest(double low, double high, double step, uint64_t *steps)
 {
     double n = floor((high - low) / step);
@@ -128,8 +128,7 @@ TL_API int tl_dist_normalise(struct tl_dist *dist, bool *adjusted, struct tl_err
                 !dist_json_valid((struct str){d.choices[i].as.text.s, d.choices[i].as.text.len}))
                 return err_set(err, TL_EINVAL, "choice %zu is no JSON", i);
         break;
-    default:
-        return err_set(err, TL_EINVAL, "no such kind of distribution: %d", (int)d.kind);
+    default: return err_set(err, TL_EINVAL, "no such kind of distribution: %d", (int)d.kind);
     }
     bool moved = false;
     int rc = dist_settle(&d, &moved, err);
@@ -156,8 +155,7 @@ TL_API bool tl_dist_contains(const struct tl_dist *dist, double internal)
     }
     case TL_DIST_INT:
         return dist->low <= internal && internal <= dist->high && modulo(internal - dist->low, dist->step) == 0;
-    case TL_DIST_CATEGORICAL:
-        return trunc(internal) >= 0 && trunc(internal) < (double)dist->n_choices;
+    case TL_DIST_CATEGORICAL: return trunc(internal) >= 0 && trunc(internal) < (double)dist->n_choices;
     }
     return false;
 }
@@ -169,10 +167,8 @@ TL_API bool tl_dist_single(const struct tl_dist *dist)
         if (dist->low == dist->high)
             return true;
         return dist->step != 0 && decimal_narrower(dist->low, dist->high, dist->step);
-    case TL_DIST_INT:
-        return dist->low == dist->high || (!dist->log && dist->high - dist->low < dist->step);
-    case TL_DIST_CATEGORICAL:
-        return dist->n_choices == 1;
+    case TL_DIST_INT: return dist->low == dist->high || (!dist->log && dist->high - dist->low < dist->step);
+    case TL_DIST_CATEGORICAL: return dist->n_choices == 1;
     }
     return false;
 }
@@ -186,13 +182,13 @@ TL_API uint64_t tl_dist_cardinality(const struct tl_dist *dist)
             return 1;
         return dist->step != 0 && decimal_steps(dist->low, dist->high, dist->step, &steps) ? steps + 1 : 0;
     case TL_DIST_INT: (void)int_rest(dist->low, dist->high, dist->step, &steps); return steps + 1;
-    case TL_DIST_CATEGORICAL:
-        return dist->n_choices;
+    case TL_DIST_CATEGORICAL: return dist->n_choices;
     }
     return 0;
 }
 
-TL_API int tl_dist_external(const struct tl_dist *dist, double internal, struct tl_value *out, struct tl_err *err)
+TL_API int tl_dist_external(const struct tl_dist *dist, double internal, struct tl_value *out,
+                            struct tl_err *err)
 {
     if (dist->kind == TL_DIST_FLOAT) {
         *out = (struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = internal};
@@ -228,7 +224,8 @@ static bool number_in_text(const char *s, size_t n, double *out)
     return p < end && num_parse(p, end, out, NULL) == end;
 }
 
-static int number_internal(const struct tl_dist *dist, const struct tl_value *value, double *out, struct tl_err *err)
+static int number_internal(const struct tl_dist *dist, const struct tl_value *value, double *out,
+                           struct tl_err *err)
 {
     double v = NAN;
     bool number = true;
@@ -250,7 +247,8 @@ static int number_internal(const struct tl_dist *dist, const struct tl_value *va
     return TL_OK;
 }
 
-TL_API int tl_dist_internal(const struct tl_dist *dist, const struct tl_value *value, double *out, struct tl_err *err)
+TL_API int tl_dist_internal(const struct tl_dist *dist, const struct tl_value *value, double *out,
+                            struct tl_err *err)
 {
     if (dist->kind != TL_DIST_CATEGORICAL)
         return number_internal(dist, value, out, err);

@@ -2,15 +2,14 @@
  *
  * The table of distinct distributions of a stream.
  *
- * Journals repeat the same few texts, so a text seen before is found by its bytes as they stood in the line, escapes and
- * all: one hash. A new text is unescaped, read, and given the number of the first equal distribution beside its own. A
- * call that fails adds nothing; running out of memory between two of the tables leaves an entry in the first that
- * means nothing until the same text comes again.
+ * Journals repeat the same few texts, so a text seen before is found by its bytes as they stood in the line,
+ * escapes and all: one hash. A new text is unescaped, read, and given the number of the first equal
+ * distribution beside its own. A call that fails adds nothing; running out of memory between two of the
+ * tables leaves an entry in the first that means nothing until the same text comes again.
  */
-#include "model/dist.h"
-
 #include "base/err.h"
 #include "base/json.h"
+#include "model/dist.h"
 
 void dist_table_init(struct dist_table *t)
 {
@@ -51,7 +50,8 @@ static void key_of(const struct dist *x, struct buf *out)
         dist_value_key(&(struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = numbers[i]}, out);
 }
 
-/* The cell that holds the number of the first distribution equal to `x`, 0 when there is none yet; NULL: out of memory. */
+/* The cell that holds the number of the first distribution equal to `x`, 0 when there is none yet; NULL: out
+ * of memory. */
 static uint32_t *equal_cell(struct dist_table *t, const struct dist *x)
 {
     struct buf key = BUF_INIT(SIZE_MAX);

@@ -1,31 +1,44 @@
 /* SPDX-License-Identifier: MIT
  *
- * Distributions as text: reads what Optuna's json_to_distribution reads, refuses what it refuses, and writes what its
- * distribution_to_json writes.
+ * Distributions as text: reads what Optuna's json_to_distribution reads, refuses what it refuses, and writes
+ * what its distribution_to_json writes.
  *
- * A text is {"name": CLASS, "attributes": {…}} with exactly the attributes that the class's constructor takes, or the
- * abbreviated {"type": "float" | "int" | "categorical", …}. Reading goes in two steps: find the members (any order, the
- * last of equal ones wins), then judge them as the constructor would. Where we differ on purpose stands in
- * src/model/README.md.
+ * A text is {"name": CLASS, "attributes": {…}} with exactly the attributes that the class's constructor
+ * takes, or the abbreviated {"type": "float" | "int" | "categorical", …}. Reading goes in two steps: find
+ * the members (any order, the last of equal ones wins), then judge them as the constructor would. Where we
+ * differ on purpose stands in src/model/README.md.
  */
+#include "base/err.h"
+#include "base/json.h"
+#include "base/num.h"
 #include "model/dist.h"
 
 #include <math.h>
 
-#include "base/err.h"
-#include "base/json.h"
-#include "base/num.h"
-
-enum { M_CHOICES, M_LOW, M_HIGH, M_STEP, M_LOG, M_Q, M_N_ATTRIBUTES, M_NAME = M_N_ATTRIBUTES, M_TYPE, M_ATTRIBUTES, M_N };
+enum {
+    M_CHOICES,
+    M_LOW,
+    M_HIGH,
+    M_STEP,
+    M_LOG,
+    M_Q,
+    M_N_ATTRIBUTES,
+    M_NAME = M_N_ATTRIBUTES,
+    M_TYPE,
+    M_ATTRIBUTES,
+    M_N
+};
 
 static const char *const member_names[M_N] = {
-    [M_CHOICES] = "choices", [M_LOW] = "low", [M_HIGH] = "high", [M_STEP] = "step", [M_LOG] = "log",
-    [M_Q] = "q",             [M_NAME] = "name", [M_TYPE] = "type", [M_ATTRIBUTES] = "attributes",
+    [M_CHOICES] = "choices", [M_LOW] = "low",   [M_HIGH] = "high",
+    [M_STEP] = "step",       [M_LOG] = "log",   [M_Q] = "q",
+    [M_NAME] = "name",       [M_TYPE] = "type", [M_ATTRIBUTES] = "attributes",
 };
 
 #define BIT(m) (1u << (m))
 
-/* The classes, what their constructors take, and what they are. `log_is`: the flag of classes that do not take it. */
+/* The classes, what their constructors take, and what they are. `log_is`: the flag of classes that do not
+ * take it. */
 static const struct class_row {
     const char *name;
     enum dist_class class_;
@@ -38,9 +51,11 @@ static const struct class_row {
     {"CategoricalDistribution", DIST_CATEGORICAL, TL_DIST_CATEGORICAL, BIT(M_CHOICES), 0, false},
     {"UniformDistribution", DIST_UNIFORM, TL_DIST_FLOAT, BIT(M_LOW) | BIT(M_HIGH), 0, false},
     {"LogUniformDistribution", DIST_LOG_UNIFORM, TL_DIST_FLOAT, BIT(M_LOW) | BIT(M_HIGH), 0, true},
-    {"DiscreteUniformDistribution", DIST_DISCRETE_UNIFORM, TL_DIST_FLOAT, BIT(M_LOW) | BIT(M_HIGH) | BIT(M_Q), 0, false},
+    {"DiscreteUniformDistribution", DIST_DISCRETE_UNIFORM, TL_DIST_FLOAT, BIT(M_LOW) | BIT(M_HIGH) | BIT(M_Q),
+     0, false},
     {"IntUniformDistribution", DIST_INT_UNIFORM, TL_DIST_INT, BIT(M_LOW) | BIT(M_HIGH), BIT(M_STEP), false},
-    {"IntLogUniformDistribution", DIST_INT_LOG_UNIFORM, TL_DIST_INT, BIT(M_LOW) | BIT(M_HIGH), BIT(M_STEP), true},
+    {"IntLogUniformDistribution", DIST_INT_LOG_UNIFORM, TL_DIST_INT, BIT(M_LOW) | BIT(M_HIGH), BIT(M_STEP),
+     true},
 };
 
 static int bad(struct tl_err *err, const char *what)
@@ -55,9 +70,10 @@ static int bad_member(struct tl_err *err, int member, const char *what)
 
 /* ---- finding the members ---- */
 
-/* Notes where members [0, n) of the object `text` stand; p stays NULL for those that are missing. `strangers` says whether
- * there were others. */
-static int find_members(struct str text, struct arena *a, int n, struct str *found, bool *strangers, struct tl_err *err)
+/* Notes where members [0, n) of the object `text` stand; p stays NULL for those that are missing.
+ * `strangers` says whether there were others. */
+static int find_members(struct str text, struct arena *a, int n, struct str *found, bool *strangers,
+                        struct tl_err *err)
 {
     struct json j = JSON_OF(text.p, text.n);
     bool first = true;
@@ -100,7 +116,8 @@ struct number {
     double v;
 };
 
-static int number_of(const struct str *found, int member, bool null_allowed, struct number *out, struct tl_err *err)
+static int number_of(const struct str *found, int member, bool null_allowed, struct number *out,
+                     struct tl_err *err)
 {
     struct str raw = found[member];
     *out = (struct number){false, false, 0};
@@ -165,7 +182,8 @@ static int read_float(const struct str *found, bool log, struct tl_dist *out, st
     return dist_settle(out, NULL, err);
 }
 
-static int read_int(const struct str *found, bool log, bool abbreviated, struct tl_dist *out, struct tl_err *err)
+static int read_int(const struct str *found, bool log, bool abbreviated, struct tl_dist *out,
+                    struct tl_err *err)
 {
     struct number low, high, step;
     int rc;
@@ -184,14 +202,18 @@ static int read_int(const struct str *found, bool log, bool abbreviated, struct 
         return bad(err, "log needs low of at least 1");
     if (!isfinite(low.v) || !isfinite(high.v) || !isfinite(step.v))
         return bad(err, "an int distribution needs finite numbers");
-    *out = (struct tl_dist){.kind = TL_DIST_INT, .log = log, .low = trunc(low.v) + 0.0, .high = trunc(high.v) + 0.0,
+    *out = (struct tl_dist){.kind = TL_DIST_INT,
+                            .log = log,
+                            .low = trunc(low.v) + 0.0,
+                            .high = trunc(high.v) + 0.0,
                             .step = trunc(step.v)};
     return dist_settle(out, NULL, err);
 }
 
 /* ---- choices ---- */
 
-static int keep_text(struct arena *a, struct str s, enum tl_value_kind kind, struct tl_value *out, struct tl_err *err)
+static int keep_text(struct arena *a, struct str s, enum tl_value_kind kind, struct tl_value *out,
+                     struct tl_err *err)
 {
     char *copy = arena_dup(a, s.p, s.n);
     if (!copy)
@@ -326,7 +348,8 @@ static int read_abbreviated(struct str *top, struct arena *a, struct tl_dist *ou
     return is_float ? read_float(top, log, out, err) : read_int(top, log, true, out, err);
 }
 
-int dist_parse(struct str text, struct arena *a, struct tl_dist *out, enum dist_class *class_, struct tl_err *err)
+int dist_parse(struct str text, struct arena *a, struct tl_dist *out, enum dist_class *class_,
+               struct tl_err *err)
 {
     struct str top[M_N] = {{0}};
     struct tl_dist d;
@@ -357,8 +380,8 @@ static void put_whole(struct buf *out, double v)
     }
 }
 
-/* One token at the cursor of valid JSON, as Python would write it after reading it: its blanks, its forms of numbers and
- * its escapes. */
+/* One token at the cursor of valid JSON, as Python would write it after reading it: its blanks, its forms of
+ * numbers and its escapes. */
 static void put_token(struct buf *out, struct json *j, struct arena *scratch)
 {
     struct str s;

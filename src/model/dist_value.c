@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * When two values are equal in Python: 1, 1.0 and true are, a whole number and a double are when they are the same
- * number exactly, and NaN equals NaN, as Optuna wants it for choices.
+ * When two values are equal in Python: 1, 1.0 and true are, a whole number and a double are when they are
+ * the same number exactly, and NaN equals NaN, as Optuna wants it for choices.
  *
- * A value is turned into a key: bytes that are the same exactly for equal values. So tables can hash what is compared
- * here. The bytes: 'n' null; 'i' and 8 bytes for whole numbers within 64 bits, whatever their type; 'd' and 8 bytes for
- * other doubles; 'N' NaN; 'h', sign, digits and a NUL for longer whole numbers that are no double; 's', length and bytes for
- * text; '[', ']', '{', '}' around the keys of what a list or an object holds.
+ * A value is turned into a key: bytes that are the same exactly for equal values. So tables can hash what is
+ * compared here. The bytes: 'n' null; 'i' and 8 bytes for whole numbers within 64 bits, whatever their type;
+ * 'd' and 8 bytes for other doubles; 'N' NaN; 'h', sign, digits and a NUL for longer whole numbers that are
+ * no double; 's', length and bytes for text; '[', ']', '{', '}' around the keys of what a list or an object
+ * holds.
  */
+#include "base/json.h"
+#include "base/num.h"
 #include "model/dist.h"
 
 #include <math.h>
-
-#include "base/json.h"
-#include "base/num.h"
 
 #define SCALAR_KEY 9
 
@@ -114,8 +114,8 @@ static void add_number(struct buf *out, const char *p, const char *end)
 /* One token at the cursor of valid JSON; order and nesting are in the brackets. */
 static void add_token(struct buf *out, struct json *j, struct arena *scratch)
 {
-    static const struct tl_value scalar[] = {{.kind = TL_VALUE_NULL}, {.kind = TL_VALUE_BOOL, .as.b = false},
-                                             {.kind = TL_VALUE_BOOL, .as.b = true}};
+    static const struct tl_value scalar[] = {
+        {.kind = TL_VALUE_NULL}, {.kind = TL_VALUE_BOOL, .as.b = false}, {.kind = TL_VALUE_BOOL, .as.b = true}};
     char key[SCALAR_KEY];
     struct str s;
     double v;

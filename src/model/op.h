@@ -2,9 +2,9 @@
  *
  * Operations: the one thing a journal holds. A line of text <-> struct op.
  *
- * The text form is Optuna's JSON line (trialog-journal(5)); ours add `"n"` (the writer's own count) and end in
- * `,"crc":"xxxxxxxx"}`, CRC-32C over all bytes before that comma. Unknown members are ignored and the last of several equal
- * keys wins, as in Python.
+ * The text form is Optuna's JSON line (trialog-journal(5)); ours add `"n"` (the writer's own count) and end
+ * in `,"crc":"xxxxxxxx"}`, CRC-32C over all bytes before that comma. Unknown members are ignored and the
+ * last of several equal keys wins, as in Python.
  */
 #ifndef TL_OP_H
 #define TL_OP_H
@@ -36,8 +36,8 @@ enum op_code {
 };
 const char *op_name(int code); /* "create trial"; NULL when unknown */
 
-/* A parameter of a create-trial operation. A distribution whose name has no value keeps has_value false (Optuna keeps
- * such entries too). */
+/* A parameter of a create-trial operation. A distribution whose name has no value keeps has_value false
+ * (Optuna keeps such entries too). */
 struct op_param {
     struct str name;
     double internal;
@@ -54,13 +54,15 @@ struct op_report {
     double value;
 };
 
-/* Everything is borrowed: from the line, from the arena given to op_decode, or from whoever built the operation. */
+/* Everything is borrowed: from the line, from the arena given to op_decode, or from whoever built the
+ * operation. */
 struct op {
     enum op_code code;
-    /* Why every Optuna would raise at this operation if it got as far as reading its members, NULL when it would not.
-     * state_apply judges first what Optuna judges first (does the study or trial exist, is it finished) and turns this
-     * into V_ODD after that. For a state change `state` is -1 when the state itself is at fault; otherwise Optuna finds
-     * out only after "RUNNING on RUNNING" was refused. Static or in the arena. */
+    /* Why every Optuna would raise at this operation if it got as far as reading its members, NULL when it
+     * would not. state_apply judges first what Optuna judges first (does the study or trial exist, is it
+     * finished) and turns this into V_ODD after that. For a state change `state` is -1 when the state itself
+     * is at fault; otherwise Optuna finds out only after "RUNNING on RUNNING" was refused. Static or in the
+     * arena. */
     const char *odd;
     struct str worker; /* p is NULL when the line has none: nobody's own operation */
     uint64_t n;       /* the writer's own count from 1, 0: none */
@@ -89,18 +91,21 @@ struct op {
 /* How a line read. */
 enum op_line {
     OP_LINE_OK,
-    OP_LINE_ODD,    /* JSON, but not an operation that any Optuna could apply (unknown code, missing or wrong member):
-                       keeps its place in seq, changes nothing, is reported */
+    OP_LINE_ODD,    /* JSON, but every Optuna raises before it looks for the study or trial (unknown code, no
+                       id): keeps its place in seq, changes nothing, is reported */
     OP_LINE_BROKEN, /* not JSON, or the checksum is wrong: damage */
 };
 
-/* Decodes one line without its newline. With OP_LINE_ODD or OP_LINE_BROKEN `err` says why and where in the line, and
- * op->code is the code if it could be read, else OP_N_CODES. Returns TL_ENOMEM through *err with OP_LINE_BROKEN and
- * err->code TL_ENOMEM. Time: one pass for the usual shapes; any other valid JSON takes a slower path. */
+/* Decodes one line without its newline. With OP_LINE_ODD and OP_LINE_BROKEN `err` says why (and, for text that
+ * is no JSON, at which byte), and op->code is the code if it could be read, else OP_N_CODES. Out of memory is
+ * OP_LINE_BROKEN with err->code TL_ENOMEM. Time: one pass for the usual shapes; any other valid JSON takes a
+ * slower path. */
 enum op_line op_decode(struct str line, struct arena *a, struct op *out, struct tl_err *err);
 
-/* Appends the line with its newline: members in Optuna's order, then `n` (when not 0) and `crc`. Bytes of names that are no
- * UTF-8 are written as U+FFFD. Returns 0 or what is in out->failed. */
+/* Appends the line with its newline: members in Optuna's order, then `n` (when not 0) and `crc`. Bytes of
+ * names that are no UTF-8 are written as U+FFFD. Returns 0, what is in out->failed, or TL_EINVAL for an operation
+ * that has no line which Optuna reads: `odd` is set, the worker is missing, the state is unknown, or the time
+ * is missing that belongs to a state change. After a failure `out` is as long as before. */
 int op_encode(const struct op *op, struct buf *out);
 
 /* Does the line end in a checksum member, and is it right? 1 right, 0 wrong, -1 none. */

@@ -2,18 +2,17 @@
  *
  * Line of text -> operation.
  *
- * op_decode looks at the checksum, tries the shapes that Optuna and we write (op_fast.c), and leaves every other line to the
- * general path here: members in any order, unknown ones, equal keys, blanks, numbers in any form. Both give the same
- * operation for the same line; a fuzz target holds them to that.
+ * op_decode looks at the checksum, tries the shapes that Optuna and we write (op_fast.c), and leaves every
+ * other line to the general path here: members in any order, unknown ones, equal keys, blanks, numbers in
+ * any form. Both give the same operation for the same line; a fuzz target holds them to that.
  *
- * The general path goes as Python does: the whole line is read first, the last of equal keys wins, then members are taken
- * in the order in which Optuna's replay takes them. A line at which every Optuna raises before it looks for the study or
- * trial is odd; what it would raise at later goes into op->odd.
+ * The general path goes as Python does: the whole line is read first, the last of equal keys wins, then
+ * members are taken in the order in which Optuna's replay takes them. A line at which every Optuna raises
+ * before it looks for the study or trial is odd; what it would raise at later goes into op->odd.
  */
-#include "model/op_text.h"
-
 #include "base/err.h"
 #include "base/num.h"
+#include "model/op_text.h"
 
 /* A line being read. */
 struct line {
@@ -123,8 +122,9 @@ static int read_template(struct line *l)
 
 static int read_create_trial(struct line *l)
 {
-    static const enum op_member template_members[] = {M_STATE, M_VALUE, M_VALUES, M_DATETIME_COMPLETE, M_DISTRIBUTIONS,
-                                                      M_PARAMS, M_USER_ATTRS, M_SYSTEM_ATTRS, M_INTERMEDIATE_VALUES};
+    static const enum op_member template_members[] = {
+        M_STATE,  M_VALUE,      M_VALUES,       M_DATETIME_COMPLETE,  M_DISTRIBUTIONS,
+        M_PARAMS, M_USER_ATTRS, M_SYSTEM_ATTRS, M_INTERMEDIATE_VALUES};
     struct op *op = l->r.op;
     for (size_t i = 0; i < TL_COUNT(template_members); i++)
         op->is_template |= l->found[template_members[i]].p != NULL;

@@ -2,16 +2,15 @@
  *
  * Operation -> line of text, as Optuna's _write_log would write it, with our `n` and `crc` behind it.
  *
- * The line is written straight into the caller's buffer; when it cannot be finished the buffer is as long as before.
- * Members follow in Optuna's order. Optuna raises at a state change without `values`, at a RUNNING one without start and
- * at a finished one without completion time, so those are always there; an operation that has no such line is
- * TL_EINVAL.
+ * The line is written straight into the caller's buffer; when it cannot be finished the buffer is as long as
+ * before. Members follow in Optuna's order. Optuna raises at a state change without `values`, at a RUNNING
+ * one without start and at a finished one without completion time, so those are always there; an operation
+ * that has no such line is TL_EINVAL.
  */
-#include "model/op.h"
-
 #include "base/crc32c.h"
 #include "base/json.h"
 #include "base/num.h"
+#include "model/op.h"
 #include "model/op_text.h"
 
 /* A literal with its length known at compile time. */
@@ -211,8 +210,8 @@ static bool has_line(const struct op *op)
         return true;
     if (op->state < TL_RUNNING || op->state > TL_WAITING)
         return false;
-    return op->code == OP_CREATE_TRIAL ||
-           ((op->state != TL_RUNNING || op->start.set) && (!TL_STATE_IS_FINISHED(op->state) || op->complete.set));
+    return op->code == OP_CREATE_TRIAL || ((op->state != TL_RUNNING || op->start.set) &&
+                                           (!TL_STATE_IS_FINISHED(op->state) || op->complete.set));
 }
 
 static void put_members(struct buf *out, const struct op *op)

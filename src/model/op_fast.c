@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fast way to read the lines that Optuna and we write: members are expected in their order, compared as bytes, and
- * strings without escapes are borrowed from the line. Whatever does not fit exactly is left to op_decode_general, so each
- * test here may be as strict as it likes, but what passes must mean the same there.
+ * The fast way to read the lines that Optuna and we write: members are expected in their order, compared as
+ * bytes, and strings without escapes are borrowed from the line. Whatever does not fit exactly is left to
+ * op_decode_general, so each test here may be as strict as it likes, but what passes must mean the same
+ * there.
  *
- * The end of a line is looked at first: behind the last member of the operation may only come our `n` and `crc`. The last
- * member's value is then known to reach up to `c.end`, which saves looking for the end of a distribution text.
+ * The end of a line is looked at first: behind the last member of the operation may only come our `n` and
+ * `crc`. The last member's value is then known to reach up to `c.end`, which saves looking for the end of a
+ * distribution text.
  */
-#include "model/op_text.h"
-
 #include "base/num.h"
+#include "model/op_text.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -63,8 +64,8 @@ static inline bool plain_string(struct scan *c, struct str *out)
     return true;
 }
 
-/* Behind an opening quote: borrows the string that must end at c->end, in which nothing but quotes may be escaped: a quote
- * stands exactly where a backslash stands before it. */
+/* Behind an opening quote: borrows the string that must end at c->end, in which nothing but quotes may be
+ * escaped: a quote stands exactly where a backslash stands before it. */
 static inline bool last_string(struct scan *c, struct str *out, bool *escaped)
 {
     const char *p = c->p, *end = c->end - 1;
@@ -191,16 +192,17 @@ static bool attr(struct scan *c, enum op_code code)
     bool study = code == OP_STUDY_USER_ATTR || code == OP_STUDY_SYSTEM_ATTR;
     bool user = code == OP_STUDY_USER_ATTR || code == OP_TRIAL_USER_ATTR;
     return (study ? EAT(c, ",\"study_id\":") : EAT(c, ",\"trial_id\":")) && whole(c, &op->target) &&
-           (user ? EAT(c, ",\"user_attr\":{\"") : EAT(c, ",\"system_attr\":{\"")) && plain_string(c, &op->name) &&
-           EAT(c, ":") && attr_value(c);
+           (user ? EAT(c, ",\"user_attr\":{\"") : EAT(c, ",\"system_attr\":{\"")) &&
+           plain_string(c, &op->name) && EAT(c, ":") && attr_value(c);
 }
 
 static bool state(struct scan *c)
 {
     struct op *op = c->op;
     int64_t number_of_state;
-    if (!EAT(c, ",\"trial_id\":") || !whole(c, &op->target) || !EAT(c, ",\"state\":") || !whole(c, &number_of_state) ||
-        number_of_state >= TL_N_STATES || !EAT(c, ",\"values\":") || !(EAT(c, "null") || values(c)))
+    if (!EAT(c, ",\"trial_id\":") || !whole(c, &op->target) || !EAT(c, ",\"state\":") ||
+        !whole(c, &number_of_state) || number_of_state >= TL_N_STATES || !EAT(c, ",\"values\":") ||
+        !(EAT(c, "null") || values(c)))
         return false;
     op->state = (int)number_of_state;
     if (op->state == TL_RUNNING && !(EAT(c, ",\"datetime_start\":") && instant(c, &op->start)))

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readers of the single members of a line (see op_text.h). Each takes what Python's json module and Optuna's replay would
- * make of the value; where an odd one would raise there, op->odd says so. The differences that we want stand in
- * src/model/README.md.
+ * Readers of the single members of a line (see op_text.h). Each takes what Python's json module and Optuna's
+ * replay would make of the value; where an odd one would raise there, op->odd says so. The differences that
+ * we want stand in src/model/README.md.
  */
-#include "model/op_text.h"
-
-#include <math.h>
-
 #include "base/err.h"
 #include "base/map.h"
 #include "base/num.h"
+#include "model/op_text.h"
+
+#include <math.h>
 
 const struct str op_member_names[M_COUNT] = {
 #define OP_X(name, text) [name] = {text, sizeof(text) - 1},
@@ -52,7 +51,7 @@ static bool grow(struct arena *a, void **array, size_t *cap, size_t n, size_t el
     void *bigger = arena_alloc(a, more * elem);
     if (!bigger)
         return false;
-    if (n > 0)
+    if (*array)
         memcpy(bigger, *array, n * elem);
     *array = bigger;
     *cap = more;
@@ -191,8 +190,8 @@ int op_read_state(struct op_reader *r, struct json *j)
 
 /* ---- lists ---- */
 
-/* Python goes over the characters of a text and the keys of an object, none of which is a direction: only empty ones
- * pass. */
+/* Python goes over the characters of a text and the keys of an object, none of which is a direction: only
+ * empty ones pass. */
 static int read_no_directions(struct op_reader *r, struct json *j)
 {
     struct str raw;
@@ -306,8 +305,8 @@ static bool python_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
 }
 
-/* Python's int(text) for ASCII text: blanks around, a sign, digits with single underscores between them. 1 with the number,
- * 0 when it does not fit 64 bits, -1 when it is none. */
+/* Python's int(text) for ASCII text: blanks around, a sign, digits with single underscores between them. 1
+ * with the number, 0 when it does not fit 64 bits, -1 when it is none. */
 static int python_int(struct str text, int64_t *out)
 {
     const char *p = text.p, *end = p + text.n;
@@ -337,8 +336,8 @@ static int python_int(struct str text, int64_t *out)
     return fits;
 }
 
-/* Place of `step` among n reports; n when it is new, SIZE_MAX when out of memory. Steps mostly come in order: a table is only
- * made when one does not. */
+/* Place of `step` among n reports; n when it is new, SIZE_MAX when out of memory. Steps mostly come in
+ * order: a table is only made when one does not. */
 static size_t report_at(const struct op_report *reports, size_t n, struct intern *table, int64_t step)
 {
     size_t known = table->strings.len;
@@ -432,7 +431,9 @@ int op_read_param_values(struct op_reader *r, struct json *j, struct op_params *
             rc = op_odd(r, M_PARAMS, "has a name without distribution");
             continue;
         }
-        size_t at = known == SIZE_MAX ? SIZE_MAX : p->known[known].has_value ? keys_find(&p->value_keys, key, false) : n;
+        size_t at = known == SIZE_MAX           ? SIZE_MAX
+                    : p->known[known].has_value ? keys_find(&p->value_keys, key, false)
+                                                : n;
         if (at == SIZE_MAX)
             return err_nomem(r->err);
         if (at == n) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files that read and write lines of operations share: the names of members, the form of the checksum, and the
- * readers of single members, which the general path (op_decode.c) and the fast one (op_fast.c) both use.
+ * What the files that read and write lines of operations share: the names of members, the form of the
+ * checksum, and the readers of single members, which the general path (op_decode.c) and the fast one
+ * (op_fast.c) both use.
  */
 #ifndef TL_OP_TEXT_H
 #define TL_OP_TEXT_H
@@ -49,9 +50,9 @@ enum op_member {
 };
 extern const struct str op_member_names[M_COUNT];
 
-/* What a reader works on. Readers take a cursor at their value, consume it, and fill the operation. A value that Optuna
- * would choke on goes into op->odd, and the first one stays. They return 0, or TL_ENOMEM, or TL_EINVAL for text
- * that is no JSON. */
+/* What a reader works on. Readers take a cursor at their value, consume it, and fill the operation. A value
+ * that Optuna would choke on goes into op->odd, and the first one stays. They return 0, or TL_ENOMEM, or
+ * TL_EINVAL for text that is no JSON. */
 struct op_reader {
     struct op *op;
     struct arena *a;
@@ -81,8 +82,8 @@ struct op_keys {
     size_t stride, n;
     struct intern table; /* of all of them once there are more than a few */
 };
-/* Parameters of a template while they are read: `distributions`, then `params`, either of which may be missing, then the end,
- * which takes the code so far, puts all into the operation and lets go of the memory. */
+/* Parameters of a template while they are read: `distributions`, then `params`, either of which may be
+ * missing, then the end, which takes the code so far, puts all into the operation and lets go of the memory. */
 struct op_params {
     struct op_param *known; /* in the order of `distributions`; has_value: it is among the values, too */
     struct op_keys keys;    /* of `known` */
@@ -90,7 +91,8 @@ struct op_params {
     struct op_keys value_keys;
 };
 #define OP_PARAMS_INIT                                                                                       \
-    {NULL, {NULL, sizeof(struct op_param), 0, INTERN_INIT}, NULL, {NULL, sizeof(struct op_param), 0, INTERN_INIT}}
+    {NULL, {NULL, sizeof(struct op_param), 0, INTERN_INIT},                                                  \
+     NULL, {NULL, sizeof(struct op_param), 0, INTERN_INIT}}
 int op_read_distributions(struct op_reader *r, struct json *j, struct op_params *p);
 int op_read_param_values(struct op_reader *r, struct json *j, struct op_params *p);
 int op_end_params(struct op_reader *r, struct op_params *p, int rc);
@@ -99,8 +101,8 @@ int op_end_params(struct op_reader *r, struct op_params *p, int rc);
 enum op_whole { WHOLE_YES, WHOLE_NO, WHOLE_UNHASHABLE /* a list or an object, at which a look-up raises */ };
 enum op_whole op_whole_of(struct str raw, int64_t *out);
 
-/* The shapes that Optuna and we write; false for all others, which op_decode_general then reads, and when memory ran out. The
- * checksum is not looked at. */
+/* The shapes that Optuna and we write; false for all others, which op_decode_general then reads, and when
+ * memory ran out. The checksum is not looked at. */
 bool op_decode_fast(struct str line, struct arena *a, struct op *out);
 /* Any line; the checksum is not looked at. */
 enum op_line op_decode_general(struct str line, struct arena *a, struct op *out, struct tl_err *err);

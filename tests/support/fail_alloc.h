@@ -5,9 +5,9 @@
 #ifndef TEST_FAIL_ALLOC_H
 #define TEST_FAIL_ALLOC_H
 
-#include <stdlib.h>
-
 #include "base/mem.h"
+
+#include <stdlib.h>
 
 struct fail_alloc {
     long left; /* allocations that still succeed */

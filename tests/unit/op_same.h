@@ -43,7 +43,8 @@ static inline bool same_reports(const struct op *a, const struct op *b)
 {
     bool same = a->n_reports == b->n_reports;
     for (size_t i = 0; same && i < a->n_reports; i++)
-        same = a->reports[i].step == b->reports[i].step && same_double(a->reports[i].value, b->reports[i].value);
+        same =
+            a->reports[i].step == b->reports[i].step && same_double(a->reports[i].value, b->reports[i].value);
     return same;
 }
 
@@ -78,21 +79,24 @@ static inline bool same_members(const struct op *x, const struct op *y, struct a
     return x->code == y->code && same_str(x->worker, y->worker) && x->n == y->n && x->target == y->target &&
            same_str(x->name, y->name) && same_text(x->text, x->text_escaped, y->text, y->text_escaped, a) &&
            same_double(x->number, y->number) && x->step == y->step && x->state == y->state &&
-           same_time(x->start, y->start) && same_time(x->complete, y->complete) && x->has_values == y->has_values &&
-           same_values(x->values, x->n_values, y->values, y->n_values) &&
+           same_time(x->start, y->start) && same_time(x->complete, y->complete) &&
+           x->has_values == y->has_values && same_values(x->values, x->n_values, y->values, y->n_values) &&
            str_eq((struct str){(const char *)x->directions, x->n_directions},
                   (struct str){(const char *)y->directions, y->n_directions}) &&
            same_params(x, y, a) && same_attrs(x->user_attrs, x->n_user_attrs, y->user_attrs, y->n_user_attrs) &&
-           same_attrs(x->system_attrs, x->n_system_attrs, y->system_attrs, y->n_system_attrs) && same_reports(x, y);
+           same_attrs(x->system_attrs, x->n_system_attrs, y->system_attrs, y->n_system_attrs) &&
+           same_reports(x, y);
 }
 
 /* Equal in every field, as two readings of one line must be. */
 static inline bool op_same(const struct op *x, const struct op *y)
 {
-    return same_str(str_of(x->odd), str_of(y->odd)) && x->is_template == y->is_template && same_members(x, y, NULL);
+    return same_str(str_of(x->odd), str_of(y->odd)) && x->is_template == y->is_template &&
+           same_members(x, y, NULL);
 }
 
-/* Equal in what they mean, as an operation and the reading of its line must be; unescaped texts go to the arena. */
+/* Equal in what they mean, as an operation and the reading of its line must be; unescaped texts go to the
+ * arena. */
 static inline bool op_same_meaning(const struct op *x, const struct op *y, struct arena *a)
 {
     return !x->odd && !y->odd && same_members(x, y, a);

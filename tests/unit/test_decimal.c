@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * model/decimal.c: snapping and counting steps as Python's decimal does. Random cases are compared in dist_vs_python.py; the
- * results here were printed by Python.
+ * model/decimal.c: snapping and counting steps as Python's decimal does. Random cases are compared in
+ * dist_vs_python.py; the results here were printed by Python.
  */
 #include "model/decimal.h"
+#include "support/check_main.h"
 
 #include <float.h>
 #include <math.h>
-
-#include "support/check_main.h"
 
 static const struct snap {
     double low, high, step;

@@ -3,19 +3,37 @@
  * model/dist*.c: what a distribution is, its text, its values, the table. The rules are compared with Optuna in
  * dist_vs_python.py; here are the promises of the two headers.
  */
-#include <math.h>
-#include <stdio.h>
-
 #include "model/dist.h"
 #include "support/check_main.h"
 #include "support/fail_alloc.h"
 
-#define INT_V(v) {.kind = TL_VALUE_INT, .as.i = (v)}
-#define FLOAT_V(v) {.kind = TL_VALUE_FLOAT, .as.f = (v)}
-#define BOOL_V(v) {.kind = TL_VALUE_BOOL, .as.b = (v)}
-#define TEXT_V(v) {.kind = TL_VALUE_STRING, .as.text = {(v), sizeof(v) - 1}}
-#define JSON_V(v) {.kind = TL_VALUE_JSON, .as.text = {(v), sizeof(v) - 1}}
-#define NULL_V {.kind = TL_VALUE_NULL}
+#include <math.h>
+#include <stdio.h>
+
+#define INT_V(v)                          \
+    {                                     \
+        .kind = TL_VALUE_INT, .as.i = (v) \
+    }
+#define FLOAT_V(v)                          \
+    {                                       \
+        .kind = TL_VALUE_FLOAT, .as.f = (v) \
+    }
+#define BOOL_V(v)                          \
+    {                                      \
+        .kind = TL_VALUE_BOOL, .as.b = (v) \
+    }
+#define TEXT_V(v)                                                 \
+    {                                                             \
+        .kind = TL_VALUE_STRING, .as.text = {(v), sizeof(v) - 1 } \
+    }
+#define JSON_V(v)                                               \
+    {                                                           \
+        .kind = TL_VALUE_JSON, .as.text = {(v), sizeof(v) - 1 } \
+    }
+#define NULL_V                \
+    {                         \
+        .kind = TL_VALUE_NULL \
+    }
 
 /* ---- rules ---- */
 
@@ -31,7 +49,8 @@ START_TEST(ranges_become_reachable)
     d.step = 4;
     ck_assert_int_eq(tl_dist_normalise(&d, &moved, NULL), TL_OK);
     ck_assert(moved && d.high == 9);
-    d = (struct tl_dist){TL_DIST_INT, false, -9007199254740992.0, 9007199254740992.0, 3, NULL, 0}; /* a range of 2^54 */
+    d = (struct tl_dist){TL_DIST_INT, false, -9007199254740992.0, 9007199254740992.0, 3,
+                         NULL,        0}; /* a range of 2^54 */
     ck_assert_int_eq(tl_dist_normalise(&d, &moved, NULL), TL_OK);
     ck_assert(moved && d.high == 9007199254740991.0);
     d = (struct tl_dist){TL_DIST_INT, false, 1, 3, 0, NULL, 0};
@@ -57,10 +76,12 @@ static const struct bad {
     {{TL_DIST_INT, true, 0, 1, 1, NULL, 0}, "log needs low of at least 1 (low 0.0, high 1.0)"},
     {{TL_DIST_INT, true, 1, 9, 2, NULL, 0}, "an int distribution with log needs step 1"},
     {{TL_DIST_INT, false, 0, 1.5, 1, NULL, 0}, "low, high and step must be whole numbers within 2^53"},
-    {{TL_DIST_INT, false, 0, 9007199254740994.0, 1, NULL, 0}, "low, high and step must be whole numbers within 2^53"},
+    {{TL_DIST_INT, false, 0, 9007199254740994.0, 1, NULL, 0},
+     "low, high and step must be whole numbers within 2^53"},
     {{TL_DIST_INT, false, 0, 1, -1, NULL, 0}, "step is not above 0"},
     {{TL_DIST_CATEGORICAL, false, 0, 0, 0, NULL, 0}, "a categorical distribution needs at least one choice"},
-    {{TL_DIST_CATEGORICAL, false, 0, 0, 0, one_choice, 0}, "a categorical distribution needs at least one choice"},
+    {{TL_DIST_CATEGORICAL, false, 0, 0, 0, one_choice, 0},
+     "a categorical distribution needs at least one choice"},
     {{TL_DIST_CATEGORICAL, false, 0, 0, 0, bad_choice, 1}, "choice 0 is no JSON"},
     {{(enum tl_dist_kind)7, false, 0, 0, 0, NULL, 0}, "no such kind of distribution: 7"},
 };
@@ -79,14 +100,17 @@ START_TEST(values_inside_and_outside)
 {
     struct tl_dist d = {TL_DIST_FLOAT, false, 0, 1, 0, NULL, 0};
     ck_assert(tl_dist_contains(&d, 0) && tl_dist_contains(&d, 1) && tl_dist_contains(&d, 0.3));
-    ck_assert(!tl_dist_contains(&d, nextafter(1, 2)) && !tl_dist_contains(&d, NAN) && !tl_dist_contains(&d, -1e-300));
+    ck_assert(!tl_dist_contains(&d, nextafter(1, 2)) && !tl_dist_contains(&d, NAN) &&
+              !tl_dist_contains(&d, -1e-300));
     d.step = 0.1;
     ck_assert(tl_dist_contains(&d, 0.3) && tl_dist_contains(&d, 0.1 * 3) && !tl_dist_contains(&d, 0.25));
     d = (struct tl_dist){TL_DIST_INT, false, -3, 9, 3, NULL, 0};
-    ck_assert(tl_dist_contains(&d, -3) && tl_dist_contains(&d, 6) && !tl_dist_contains(&d, 5) && !tl_dist_contains(&d, 12));
+    ck_assert(tl_dist_contains(&d, -3) && tl_dist_contains(&d, 6) && !tl_dist_contains(&d, 5) &&
+              !tl_dist_contains(&d, 12));
     ck_assert(!tl_dist_contains(&d, 0.5) && !tl_dist_contains(&d, NAN));
     d = (struct tl_dist){TL_DIST_CATEGORICAL, false, 0, 0, 0, one_choice, 1};
-    ck_assert(tl_dist_contains(&d, 0) && tl_dist_contains(&d, -0.5) && !tl_dist_contains(&d, 1) && !tl_dist_contains(&d, -1));
+    ck_assert(tl_dist_contains(&d, 0) && tl_dist_contains(&d, -0.5) && !tl_dist_contains(&d, 1) &&
+              !tl_dist_contains(&d, -1));
     ck_assert(!tl_dist_contains(&d, NAN));
 }
 END_TEST
@@ -135,21 +159,33 @@ START_TEST(numbers_go_out_and_in)
         struct tl_value v;
         bool ok;
         double x;
-    } in[] = {{INT_V(3), true, 3}, {FLOAT_V(7e9), true, 7e9}, {BOOL_V(true), true, 1}, {TEXT_V(" 2.5\n"), true, 2.5},
-              {JSON_V("123456789012345678901"), true, 123456789012345678901.0}, {NULL_V, false, 0}, {TEXT_V("x"), false, 0},
-              {TEXT_V(""), false, 0}, {TEXT_V("1 2"), false, 0}, {JSON_V("[1]"), false, 0}, {FLOAT_V(NAN), false, 0}, {TEXT_V("NaN"), false, 0}};
+    } in[] = {{INT_V(3), true, 3},
+              {FLOAT_V(7e9), true, 7e9},
+              {BOOL_V(true), true, 1},
+              {TEXT_V(" 2.5\n"), true, 2.5},
+              {JSON_V("123456789012345678901"), true, 123456789012345678901.0},
+              {NULL_V, false, 0},
+              {TEXT_V("x"), false, 0},
+              {TEXT_V(""), false, 0},
+              {TEXT_V("1 2"), false, 0},
+              {JSON_V("[1]"), false, 0},
+              {FLOAT_V(NAN), false, 0},
+              {TEXT_V("NaN"), false, 0}};
     for (size_t i = 0; i < TL_COUNT(in); i++) {
         x = -1;
         ck_assert_int_eq(tl_dist_internal(&n, &in[i].v, &x, NULL), in[i].ok ? TL_OK : TL_EINVAL);
         ck_assert_double_eq(x, in[i].ok ? in[i].x : -1);
     }
     ck_assert_int_eq(tl_dist_internal(&f, &(struct tl_value)INT_V(0), &x, NULL), TL_EINVAL);
-    ck_assert_int_eq(tl_dist_internal(&f, &(struct tl_value)INT_V(100), &x, NULL), TL_OK); /* no check of the range */
+    ck_assert_int_eq(tl_dist_internal(&f, &(struct tl_value)INT_V(100), &x, NULL),
+                     TL_OK); /* no check of the range */
 }
 END_TEST
 
-static const struct tl_value choices[] = {NULL_V, BOOL_V(true), INT_V(2), FLOAT_V(2.5), FLOAT_V(NAN), TEXT_V("a\0b"), JSON_V("[1, 2.0]"),
-                                          JSON_V("73786976294838206464"), FLOAT_V(0x1p66), TEXT_V("2")};
+static const struct tl_value choices[] = {
+    NULL_V,          BOOL_V(true),   INT_V(2),           FLOAT_V(2.5),
+    FLOAT_V(NAN),    TEXT_V("a\0b"), JSON_V("[1, 2.0]"), JSON_V("73786976294838206464"),
+    FLOAT_V(0x1p66), TEXT_V("2")};
 
 START_TEST(choices_go_out_and_in)
 {
@@ -159,7 +195,8 @@ START_TEST(choices_go_out_and_in)
     for (size_t i = 0; i < TL_COUNT(choices); i++) {
         ck_assert_int_eq(tl_dist_external(&d, (double)i + 0.9, &v, NULL), TL_OK);
         ck_assert_int_eq(v.kind, choices[i].kind);
-        ck_assert_int_eq(tl_dist_external(&d, (double)i - (double)TL_COUNT(choices), &v, NULL), TL_OK); /* from the end */
+        ck_assert_int_eq(tl_dist_external(&d, (double)i - (double)TL_COUNT(choices), &v, NULL),
+                         TL_OK); /* from the end */
         ck_assert_int_eq(v.kind, choices[i].kind);
         ck_assert_int_eq(tl_dist_internal(&d, &choices[i], &x, NULL), TL_OK);
         ck_assert_double_eq(x, i == 8 ? 7 : (double)i); /* 2^66 is there as a whole number already */
@@ -171,8 +208,10 @@ START_TEST(choices_go_out_and_in)
     const struct {
         struct tl_value v;
         int index;
-    } in[] = {{FLOAT_V(1), 1}, {INT_V(1), 1}, {FLOAT_V(2), 2}, {JSON_V("[1.0,2]"), 6}, {JSON_V("[2,1]"), -1}, {TEXT_V("a"), -1},
-              {BOOL_V(false), -1}, {JSON_V("73786976294838206465"), -1}, {JSON_V("null"), 0}, {JSON_V("\"2\""), 9}, {JSON_V("[1"), -1}};
+    } in[] = {
+        {FLOAT_V(1), 1},       {INT_V(1), 1},        {FLOAT_V(2), 2},     {JSON_V("[1.0,2]"), 6},
+        {JSON_V("[2,1]"), -1}, {TEXT_V("a"), -1},    {BOOL_V(false), -1}, {JSON_V("73786976294838206465"), -1},
+        {JSON_V("null"), 0},   {JSON_V("\"2\""), 9}, {JSON_V("[1"), -1}};
     for (size_t i = 0; i < TL_COUNT(in); i++) {
         x = -1;
         ck_assert_int_eq(tl_dist_internal(&d, &in[i].v, &x, NULL), in[i].index < 0 ? TL_EINVAL : TL_OK);
@@ -188,17 +227,45 @@ START_TEST(values_are_equal_as_in_python)
         struct tl_value v;
         int group;
     } t[] = {
-        {NULL_V, 0}, {JSON_V("null"), 0}, {BOOL_V(true), 1}, {INT_V(1), 1}, {FLOAT_V(1), 1}, {JSON_V("1e0"), 1},
-        {BOOL_V(false), 2}, {FLOAT_V(-0.0), 2}, {JSON_V("-0"), 2}, {TEXT_V("1"), 3}, {TEXT_V(""), 4}, {FLOAT_V(NAN), 5},
-        {INT_V(9007199254740993), 6}, {FLOAT_V(9007199254740992.0), 7}, {INT_V(INT64_MIN), 8}, {FLOAT_V(-0x1p63), 8},
-        {INT_V(INT64_MAX), 9}, {FLOAT_V(0x1p63), 10}, {JSON_V("9223372036854775808"), 10}, {JSON_V("9223372036854775809"), 11},
-        {FLOAT_V(1e300), 12}, {FLOAT_V(INFINITY), 13}, {FLOAT_V(-INFINITY), 14}, {FLOAT_V(0.1), 15},
-        {JSON_V("[]"), 16}, {JSON_V("{}"), 17}, {JSON_V("[[]]"), 18}, {JSON_V("[\"\\u0061\",true]"), 19}, {JSON_V(" [ \"a\" , 1.0 ] "), 19},
-        {JSON_V("[\"a1\"]"), 20}, {JSON_V("[\"a\",\"1\"]"), 21}, {JSON_V("{\"a\":NaN}"), 22}, {JSON_V("{\"a\":NaN}"), 22}, {JSON_V("oops"), 23},
+        {NULL_V, 0},
+        {JSON_V("null"), 0},
+        {BOOL_V(true), 1},
+        {INT_V(1), 1},
+        {FLOAT_V(1), 1},
+        {JSON_V("1e0"), 1},
+        {BOOL_V(false), 2},
+        {FLOAT_V(-0.0), 2},
+        {JSON_V("-0"), 2},
+        {TEXT_V("1"), 3},
+        {TEXT_V(""), 4},
+        {FLOAT_V(NAN), 5},
+        {INT_V(9007199254740993), 6},
+        {FLOAT_V(9007199254740992.0), 7},
+        {INT_V(INT64_MIN), 8},
+        {FLOAT_V(-0x1p63), 8},
+        {INT_V(INT64_MAX), 9},
+        {FLOAT_V(0x1p63), 10},
+        {JSON_V("9223372036854775808"), 10},
+        {JSON_V("9223372036854775809"), 11},
+        {FLOAT_V(1e300), 12},
+        {FLOAT_V(INFINITY), 13},
+        {FLOAT_V(-INFINITY), 14},
+        {FLOAT_V(0.1), 15},
+        {JSON_V("[]"), 16},
+        {JSON_V("{}"), 17},
+        {JSON_V("[[]]"), 18},
+        {JSON_V("[\"\\u0061\",true]"), 19},
+        {JSON_V(" [ \"a\" , 1.0 ] "), 19},
+        {JSON_V("[\"a1\"]"), 20},
+        {JSON_V("[\"a\",\"1\"]"), 21},
+        {JSON_V("{\"a\":NaN}"), 22},
+        {JSON_V("{\"a\":NaN}"), 22},
+        {JSON_V("oops"), 23},
     };
     for (size_t i = 0; i < TL_COUNT(t); i++)
         for (size_t k = 0; k < TL_COUNT(t); k++)
-            ck_assert_msg(dist_value_equal(&t[i].v, &t[k].v) == (t[i].group == t[k].group), "%zu and %zu", i, k);
+            ck_assert_msg(dist_value_equal(&t[i].v, &t[k].v) == (t[i].group == t[k].group), "%zu and %zu", i,
+                          k);
 }
 END_TEST
 
@@ -208,7 +275,10 @@ START_TEST(all_digits_of_large_doubles)
     const struct {
         double v;
         const char *text;
-    } t[] = {{0x1p53, "9007199254740992"}, {1e22, "10000000000000000000000"}, {1e23, "99999999999999991611392"}, {0x1p70, "1180591620717411303424"}};
+    } t[] = {{0x1p53, "9007199254740992"},
+             {1e22, "10000000000000000000000"},
+             {1e23, "99999999999999991611392"},
+             {0x1p70, "1180591620717411303424"}};
     for (size_t i = 0; i < TL_COUNT(t); i++) {
         digits[dist_exact_digits(t[i].v, digits)] = '\0';
         ck_assert_str_eq(digits, t[i].text);
@@ -234,16 +304,26 @@ static const char *written(const struct tl_dist *d)
 
 START_TEST(texts_have_optunas_bytes)
 {
-    const struct tl_value some[] = {NULL_V, BOOL_V(true), INT_V(1), FLOAT_V(1.5), TEXT_V("a\"\xc3\xa9"), FLOAT_V(NAN), FLOAT_V(INFINITY),
+    const struct tl_value some[] = {NULL_V,
+                                    BOOL_V(true),
+                                    INT_V(1),
+                                    FLOAT_V(1.5),
+                                    TEXT_V("a\"\xc3\xa9"),
+                                    FLOAT_V(NAN),
+                                    FLOAT_V(INFINITY),
                                     JSON_V("[1,{\"k\" :\t1.50}]")};
     struct tl_dist d = TL_FLOAT_RANGE(0, 1);
-    ck_assert_str_eq(written(&d), "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.0, \"high\": 1.0, \"log\": false}}");
+    ck_assert_str_eq(written(&d), "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": "
+                                  "0.0, \"high\": 1.0, \"log\": false}}");
     d = (struct tl_dist)TL_FLOAT_LOG(1e-5, 1e16);
-    ck_assert_str_eq(written(&d), "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 1e-05, \"high\": 1e+16, \"log\": true}}");
+    ck_assert_str_eq(written(&d), "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": "
+                                  "1e-05, \"high\": 1e+16, \"log\": true}}");
     d = (struct tl_dist){TL_DIST_INT, true, 1, 1e22, 1, NULL, 0};
-    ck_assert_str_eq(written(&d), "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": true, \"step\": 1, \"low\": 1, \"high\": 10000000000000000000000}}");
+    ck_assert_str_eq(written(&d), "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": true, \"step\": "
+                                  "1, \"low\": 1, \"high\": 10000000000000000000000}}");
     d = (struct tl_dist){TL_DIST_CATEGORICAL, false, 0, 0, 0, some, TL_COUNT(some)};
-    ck_assert_str_eq(written(&d), "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [null, true, 1, 1.5, \"a\\\"\\u00e9\", NaN, "
+    ck_assert_str_eq(written(&d), "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": "
+                                  "[null, true, 1, 1.5, \"a\\\"\\u00e9\", NaN, "
                                   "Infinity, [1, {\"k\": 1.5}]]}}");
     struct buf b = BUF_INIT(100);
     d.choices = bad_choice;
@@ -260,38 +340,67 @@ static const struct read {
     const char *why;
     enum dist_class class_;
 } reads[] = {
-#define F(step, low, high, log) "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": " step ", \"low\": " low ", \"high\": " high ", \"log\": " log "}}"
-#define I(log, step, low, high) "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": " log ", \"step\": " step ", \"low\": " low ", \"high\": " high "}}"
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "false"), NULL, DIST_FLOAT},
-    {"{\"attributes\":{\"high\":3,\"\\u006cow\":1,\"high\":9,\"step\":2.5},\"x\":[],\"name\":\"FloatDistribution\"}", F("2.5", "1.0", "8.5", "false"), NULL, DIST_FLOAT},
-    {"{\"name\":\"UniformDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "false"), NULL, DIST_UNIFORM},
-    {"{\"name\":\"LogUniformDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "true"), NULL, DIST_LOG_UNIFORM},
-    {"{\"name\":\"DiscreteUniformDistribution\",\"attributes\":{" RANGE ",\"q\":3}}", F("3.0", "1.0", "7.0", "false"), NULL, DIST_DISCRETE_UNIFORM},
-    {"{\"name\":\"DiscreteUniformDistribution\",\"attributes\":{" RANGE ",\"q\":null}}", F("null", "1.0", "9.0", "false"), NULL, DIST_DISCRETE_UNIFORM},
-    {"{\"name\":\"IntUniformDistribution\",\"attributes\":{" RANGE ",\"step\":3}}", I("false", "3", "1", "7"), NULL, DIST_INT_UNIFORM},
-    {"{\"name\":\"IntLogUniformDistribution\",\"attributes\":{" RANGE "}}", I("true", "1", "1", "9"), NULL, DIST_INT_LOG_UNIFORM},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":1.9,\"high\":4.2,\"step\":2.7}}", I("false", "2", "1", "3"), NULL, DIST_INT},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":false,\"high\":true}}", I("false", "1", "0", "1"), NULL, DIST_INT},
+#define F(step, low, high, log)                                                                                \
+    "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": " step ", \"low\": " low ", \"high\": " high \
+    ", \"log\": " log "}}"
+#define I(log, step, low, high)                                                                            \
+    "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": " log ", \"step\": " step ", \"low\": " low \
+    ", \"high\": " high "}}"
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "false"), NULL,
+     DIST_FLOAT},
+    {"{\"attributes\":{\"high\":3,\"\\u006cow\":1,\"high\":9,\"step\":2.5},\"x\":[],\"name\":"
+     "\"FloatDistribution\"}",
+     F("2.5", "1.0", "8.5", "false"), NULL, DIST_FLOAT},
+    {"{\"name\":\"UniformDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "false"), NULL,
+     DIST_UNIFORM},
+    {"{\"name\":\"LogUniformDistribution\",\"attributes\":{" RANGE "}}", F("null", "1.0", "9.0", "true"), NULL,
+     DIST_LOG_UNIFORM},
+    {"{\"name\":\"DiscreteUniformDistribution\",\"attributes\":{" RANGE ",\"q\":3}}",
+     F("3.0", "1.0", "7.0", "false"), NULL, DIST_DISCRETE_UNIFORM},
+    {"{\"name\":\"DiscreteUniformDistribution\",\"attributes\":{" RANGE ",\"q\":null}}",
+     F("null", "1.0", "9.0", "false"), NULL, DIST_DISCRETE_UNIFORM},
+    {"{\"name\":\"IntUniformDistribution\",\"attributes\":{" RANGE ",\"step\":3}}", I("false", "3", "1", "7"),
+     NULL, DIST_INT_UNIFORM},
+    {"{\"name\":\"IntLogUniformDistribution\",\"attributes\":{" RANGE "}}", I("true", "1", "1", "9"), NULL,
+     DIST_INT_LOG_UNIFORM},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":1.9,\"high\":4.2,\"step\":2.7}}",
+     I("false", "2", "1", "3"), NULL, DIST_INT},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":false,\"high\":true}}", I("false", "1", "0", "1"),
+     NULL, DIST_INT},
     {"{\"type\":\"float\"," RANGE "}", F("null", "1.0", "9.0", "false"), NULL, DIST_FLOAT},
     {"{\"type\":\"float\"," RANGE ",\"log\":true,\"q\":3}", F("null", "1.0", "9.0", "true"), NULL, DIST_FLOAT},
     {"{\"type\":\"int\"," RANGE ",\"step\":null}", I("false", "1", "1", "9"), NULL, DIST_INT},
-    {"{\"type\":\"categorical\",\"choices\":[1]}", "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [1]}}", NULL, DIST_CATEGORICAL},
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":-Infinity,\"high\":NaN}}", F("null", "-Infinity", "NaN", "false"), NULL, DIST_FLOAT},
+    {"{\"type\":\"categorical\",\"choices\":[1]}",
+     "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [1]}}", NULL, DIST_CATEGORICAL},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":-Infinity,\"high\":NaN}}",
+     F("null", "-Infinity", "NaN", "false"), NULL, DIST_FLOAT},
     {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":1}}", NULL, "'high' is missing", 0},
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE ",\"q\":1}}", NULL, "an attribute that the class does not have", 0},
-    {"{\"name\":\"UniformDistribution\",\"attributes\":{" RANGE ",\"log\":false}}", NULL, "an attribute that the class does not have", 0},
-    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[1],\"x\":1}}", NULL, "an attribute that the class does not have", 0},
-    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[]}}", NULL, "a categorical distribution needs at least one choice", 0},
-    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":\"ab\"}}", NULL, "'choices' is not a list", 0},
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE ",\"step\":0}}", NULL, "'step' is not above 0", 0},
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":true,\"high\":2,\"step\":1}}", NULL, "true and false are no numbers when there is a step", 0},
-    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":null,\"high\":2}}", NULL, "'low' is not a number", 0},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{" RANGE ",\"step\":null}}", NULL, "'step' is not a number", 0},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE ",\"q\":1}}", NULL,
+     "an attribute that the class does not have", 0},
+    {"{\"name\":\"UniformDistribution\",\"attributes\":{" RANGE ",\"log\":false}}", NULL,
+     "an attribute that the class does not have", 0},
+    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[1],\"x\":1}}", NULL,
+     "an attribute that the class does not have", 0},
+    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[]}}", NULL,
+     "a categorical distribution needs at least one choice", 0},
+    {"{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":\"ab\"}}", NULL,
+     "'choices' is not a list", 0},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE ",\"step\":0}}", NULL, "'step' is not above 0",
+     0},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":true,\"high\":2,\"step\":1}}", NULL,
+     "true and false are no numbers when there is a step", 0},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":null,\"high\":2}}", NULL, "'low' is not a number",
+     0},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{" RANGE ",\"step\":null}}", NULL, "'step' is not a number",
+     0},
     {"{\"name\":\"IntDistribution\",\"attributes\":{" RANGE ",\"step\":0.5}}", NULL, "step is not above 0", 0},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0,\"high\":Infinity}}", NULL, "an int distribution needs finite numbers", 0},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0,\"high\":Infinity}}", NULL,
+     "an int distribution needs finite numbers", 0},
     {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":1.7,\"high\":1.2}}", NULL, "low is above high", 0},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0.5,\"high\":3,\"log\":true}}", NULL, "log needs low of at least 1", 0},
-    {"{\"name\":\"IntDistribution\",\"attributes\":{" RANGE ",\"log\":true,\"step\":1.5}}", NULL, "log needs step 1", 0},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0.5,\"high\":3,\"log\":true}}", NULL,
+     "log needs low of at least 1", 0},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{" RANGE ",\"log\":true,\"step\":1.5}}", NULL,
+     "log needs step 1", 0},
     {"{\"name\":\"NormalDistribution\",\"attributes\":{}}", NULL, "unknown class", 0},
     {"{\"name\":5,\"attributes\":{}}", NULL, "'name' is not a text", 0},
     {"{\"name\":\"FloatDistribution\"}", NULL, "'attributes' is missing or no object", 0},
@@ -358,7 +467,8 @@ START_TEST(texts_get_numbers)
     for (uint32_t i = 1; i < 9; i++)
         p[i] = dist_table_get(&t, i);
     ck_assert_str_eq(p[a]->text.p, "{\"type\":\"int\"," RANGE "}");
-    ck_assert(dist_equal(p[a], p[b]) && !dist_equal(p[a], p[c]) && !dist_equal(p[a], p[d]) && dist_equal(p[e], p[f]));
+    ck_assert(dist_equal(p[a], p[b]) && !dist_equal(p[a], p[c]) && !dist_equal(p[a], p[d]) &&
+              dist_equal(p[e], p[f]));
     ck_assert(dist_compatible(p[a], p[d]) && !dist_compatible(p[a], p[c]) && dist_compatible(p[e], p[f]));
     ck_assert(!dist_compatible(p[g], p[h]) && !dist_compatible(p[a], p[g]) && !dist_compatible(p[a], p[e]));
     ck_assert_uint_eq(p[b]->equal_id, a);

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * model/op*.c: lines of operations, written and read. What Optuna makes of odd lines is compared in op_vs_python.py; here
- * are the promises of op.h.
+ * model/op*.c: lines of operations, written and read. What Optuna makes of odd lines is compared in
+ * op_vs_python.py; here are the promises of op.h.
  */
-#include <stdio.h>
-#include <time.h>
-
 #include "base/crc32c.h"
 #include "model/op_text.h"
 #include "numeric/rng.h"
+#include "op_same.h"
 #include "support/check_main.h"
 #include "support/fail_alloc.h"
 
-#include "op_same.h"
+#include <stdio.h>
+#include <time.h>
 
 #define WORKER "6e9a3c1e-6b4a-4a3e-9d57-0c2f5e1a7b10-140000000000000"
-#define FLOAT "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.0, \"high\": 1.0, \"log\": false}}"
-#define FLOAT_ESCAPED                                                                                        \
-    "{\\\"name\\\": \\\"FloatDistribution\\\", \\\"attributes\\\": {\\\"step\\\": null, \\\"low\\\": 0.0, "  \
+#define FLOAT                                                                                          \
+    "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.0, \"high\": 1.0, " \
+    "\"log\": false}}"
+#define FLOAT_ESCAPED                                                                                       \
+    "{\\\"name\\\": \\\"FloatDistribution\\\", \\\"attributes\\\": {\\\"step\\\": null, \\\"low\\\": 0.0, " \
     "\\\"high\\\": 1.0, \\\"log\\\": false}}"
 
 static struct arena arena;
@@ -74,42 +75,97 @@ static const struct encoded {
     struct op op;
     const char *line; /* without checksum and closing brace */
 } encoded[] = {
-    {{.code = OP_CREATE_STUDY, .worker = {"w", 1}, .name = {"s\"\xc3\xa9", 4}, .directions = (const uint8_t[]){1, 2}, .n_directions = 2},
+    {{.code = OP_CREATE_STUDY,
+      .worker = {"w", 1},
+      .name = {"s\"\xc3\xa9", 4},
+      .directions = (const uint8_t[]){1, 2},
+      .n_directions = 2},
      "{\"op_code\":0,\"worker_id\":\"w\",\"study_name\":\"s\\\"\\u00e9\",\"directions\":[1,2]"},
-    {{.code = OP_DELETE_STUDY, .worker = {"w", 1}, .target = 7}, "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":7"},
-    {{.code = OP_STUDY_USER_ATTR, .worker = {"w", 1}, .target = 7, .name = {"k", 1}, .text = {"[1,null]", 8}, .n = 3},
+    {{.code = OP_DELETE_STUDY, .worker = {"w", 1}, .target = 7},
+     "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":7"},
+    {{.code = OP_STUDY_USER_ATTR,
+      .worker = {"w", 1},
+      .target = 7,
+      .name = {"k", 1},
+      .text = {"[1,null]", 8},
+      .n = 3},
      "{\"op_code\":2,\"worker_id\":\"w\",\"study_id\":7,\"user_attr\":{\"k\":[1,null]},\"n\":3"},
     {{.code = OP_STUDY_SYSTEM_ATTR, .worker = {"w", 1}, .target = 7, .name = {"k", 1}, .text = {"1", 1}},
      "{\"op_code\":3,\"worker_id\":\"w\",\"study_id\":7,\"system_attr\":{\"k\":1}"},
-    {{.code = OP_CREATE_TRIAL, .worker = {"w", 1}, .target = 0, .start = {INT64_C(1767225600000001), true, false}},
+    {{.code = OP_CREATE_TRIAL,
+      .worker = {"w", 1},
+      .target = 0,
+      .start = {INT64_C(1767225600000001), true, false}},
      "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":" SOME_TIME},
-    {{.code = OP_CREATE_TRIAL, .worker = {"w", 1}}, "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null"},
-    {{.code = OP_CREATE_TRIAL, .worker = {"w", 1}, .is_template = true, .state = TL_COMPLETE, .has_values = true,
-      .values = (const double[]){1e-5}, .n_values = 1, .start = {0, true, true}, .complete = {1, true, false},
-      .params = (const struct op_param[]){{.name = {"x", 1}, .internal = 0.5, .has_value = true, .dist = {FLOAT, sizeof FLOAT - 1}},
-                                          {.name = {"y", 1}, .dist_escaped = true, .dist = {FLOAT_ESCAPED, sizeof FLOAT_ESCAPED - 1}}},
-      .n_params = 2, .user_attrs = (const struct op_attr[]){{{"u", 1}, {"{}", 2}}, {{"v", 1}, {"\"\"", 2}}}, .n_user_attrs = 2,
-      .reports = (const struct op_report[]){{-1, 1e16}, {2, 3.0}}, .n_reports = 2},
-     "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":\"1970-01-01T00:00:00.000000\",\"state\":1,\"value\":1e-05,"
-     "\"values\":null,\"datetime_complete\":\"1970-01-01T00:00:00.000001+00:00\",\"distributions\":{\"x\":\"" FLOAT_ESCAPED
-     "\",\"y\":\"" FLOAT_ESCAPED "\"},\"params\":{\"x\":0.5},\"user_attrs\":{\"u\":{},\"v\":\"\"},\"system_attrs\":{},"
+    {{.code = OP_CREATE_TRIAL, .worker = {"w", 1}},
+     "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null"},
+    {{.code = OP_CREATE_TRIAL,
+      .worker = {"w", 1},
+      .is_template = true,
+      .state = TL_COMPLETE,
+      .has_values = true,
+      .values = (const double[]){1e-5},
+      .n_values = 1,
+      .start = {0, true, true},
+      .complete = {1, true, false},
+      .params =
+          (const struct op_param[]){
+              {.name = {"x", 1}, .internal = 0.5, .has_value = true, .dist = {FLOAT, sizeof FLOAT - 1}},
+              {.name = {"y", 1}, .dist_escaped = true, .dist = {FLOAT_ESCAPED, sizeof FLOAT_ESCAPED - 1}}},
+      .n_params = 2,
+      .user_attrs = (const struct op_attr[]){{{"u", 1}, {"{}", 2}}, {{"v", 1}, {"\"\"", 2}}},
+      .n_user_attrs = 2,
+      .reports = (const struct op_report[]){{-1, 1e16}, {2, 3.0}},
+      .n_reports = 2},
+     "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":\"1970-01-01T00:00:00.000000\","
+     "\"state\":1,\"value\":1e-05,"
+     "\"values\":null,\"datetime_complete\":\"1970-01-01T00:00:00.000001+00:00\",\"distributions\":{\"x\":"
+     "\"" FLOAT_ESCAPED "\",\"y\":\"" FLOAT_ESCAPED
+     "\"},\"params\":{\"x\":0.5},\"user_attrs\":{\"u\":{},\"v\":\"\"},\"system_attrs\":{},"
      "\"intermediate_values\":{\"-1\":1e+16,\"2\":3.0}"},
-    {{.code = OP_CREATE_TRIAL, .worker = {"w", 1}, .is_template = true, .state = TL_WAITING, .has_values = true,
-      .values = (const double[]){1, 2}, .n_values = 2},
-     "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,\"values\":[1.0,2.0],"
+    {{.code = OP_CREATE_TRIAL,
+      .worker = {"w", 1},
+      .is_template = true,
+      .state = TL_WAITING,
+      .has_values = true,
+      .values = (const double[]){1, 2},
+      .n_values = 2},
+     "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"state\":4,\"value\":null,"
+     "\"values\":[1.0,2.0],"
      "\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{},\"intermediate_values\":{}"},
-    {{.code = OP_TRIAL_PARAM, .worker = {"w", 1}, .target = 9, .name = {"x", 1}, .number = -0.0, .text = {FLOAT, sizeof FLOAT - 1}},
-     "{\"op_code\":5,\"worker_id\":\"w\",\"trial_id\":9,\"param_name\":\"x\",\"param_value_internal\":-0.0,\"distribution\":\"" FLOAT_ESCAPED "\""},
-    {{.code = OP_TRIAL_STATE, .worker = {"w", 1}, .target = 9, .state = TL_RUNNING, .start = {INT64_C(1767225600000001), true, false}},
-     "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":9,\"state\":0,\"values\":null,\"datetime_start\":" SOME_TIME},
-    {{.code = OP_TRIAL_STATE, .worker = {"w", 1}, .target = 9, .state = TL_FAIL, .complete = {INT64_C(1767225600000001), true, false},
+    {{.code = OP_TRIAL_PARAM,
+      .worker = {"w", 1},
+      .target = 9,
+      .name = {"x", 1},
+      .number = -0.0,
+      .text = {FLOAT, sizeof FLOAT - 1}},
+     "{\"op_code\":5,\"worker_id\":\"w\",\"trial_id\":9,\"param_name\":\"x\",\"param_value_internal\":-0.0,"
+     "\"distribution\":\"" FLOAT_ESCAPED "\""},
+    {{.code = OP_TRIAL_STATE,
+      .worker = {"w", 1},
+      .target = 9,
+      .state = TL_RUNNING,
+      .start = {INT64_C(1767225600000001), true, false}},
+     "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":9,\"state\":0,\"values\":null,\"datetime_"
+     "start\":" SOME_TIME},
+    {{.code = OP_TRIAL_STATE,
+      .worker = {"w", 1},
+      .target = 9,
+      .state = TL_FAIL,
+      .complete = {INT64_C(1767225600000001), true, false},
       .has_values = true},
-     "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":9,\"state\":3,\"values\":[],\"datetime_complete\":" SOME_TIME},
+     "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":9,\"state\":3,\"values\":[],\"datetime_"
+     "complete\":" SOME_TIME},
     {{.code = OP_TRIAL_STATE, .worker = {"w", 1}, .target = 9, .state = TL_WAITING},
      "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":9,\"state\":4,\"values\":null"},
     {{.code = OP_TRIAL_REPORT, .worker = {"w", 1}, .target = 9, .step = 3, .number = 1.0 / 3},
      "{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":9,\"step\":3,\"intermediate_value\":0.3333333333333333"},
-    {{.code = OP_TRIAL_USER_ATTR, .worker = {"w", 1}, .target = 9, .name = {"k", 1}, .text = {"NaN", 3}, .n = 12},
+    {{.code = OP_TRIAL_USER_ATTR,
+      .worker = {"w", 1},
+      .target = 9,
+      .name = {"k", 1},
+      .text = {"NaN", 3},
+      .n = 12},
      "{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":9,\"user_attr\":{\"k\":NaN},\"n\":12"},
     {{.code = OP_TRIAL_SYSTEM_ATTR, .worker = {"w", 1}, .target = 9, .name = {"", 0}, .text = {"1", 1}},
      "{\"op_code\":9,\"worker_id\":\"w\",\"trial_id\":9,\"system_attr\":{\"\":1}"},
@@ -189,7 +245,8 @@ static const struct read {
     {"{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":3}", OK, NULL, 1, 3},
     {" { \"study_id\" : 3 , \"worker_id\":\"w\", \"op_code\" :\t1 }\r", OK, NULL, 1, 3},
     {"\xef\xbb\xbf{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":3}", OK, NULL, 1, 3},
-    {"{\"op_code\":4,\"x\":[1,{\"op_code\":5}],\"op_code\":1,\"worker_id\":\"torn\",\"study_id\":4294967295}", OK, NULL, 1, 4294967295},
+    {"{\"op_code\":4,\"x\":[1,{\"op_code\":5}],\"op_code\":1,\"worker_id\":\"torn\",\"study_id\":4294967295}",
+     OK, NULL, 1, 4294967295},
     {"{\"\\u006fp_code\":1.0,\"worker_id\":null,\"study_id\":true}", OK, NULL, 1, 1},
     {"{\"op_code\":1,\"study_id\":2.5}", OK, NULL, 1, -1},
     {"{\"op_code\":1,\"study_id\":-2}", OK, NULL, 1, -1},
@@ -207,62 +264,73 @@ static const struct read {
     {"{\"op_code\":\"1\"}", OP_LINE_ODD, "'op_code' is no known operation", OP_N_CODES, -1},
     {"{\"op_code\":1,\"worker_id\":\"w\"}", OP_LINE_ODD, "'study_id' is missing", 1, -1},
     {"{\"op_code\":5,\"worker_id\":\"w\",\"study_id\":1}", OP_LINE_ODD, "'trial_id' is missing", 5, -1},
-    {"{\"op_code\":5,\"worker_id\":\"w\",\"trial_id\":[1]}", OP_LINE_ODD, "'trial_id' is a list or an object", 5, -1},
+    {"{\"op_code\":5,\"worker_id\":\"w\",\"trial_id\":[1]}", OP_LINE_ODD, "'trial_id' is a list or an object",
+     5, -1},
     /* it raises when it gets there */
     {"{\"op_code\":0,\"worker_id\":\"w\",\"directions\":[1]}", OK, "'study_name' is missing", 0, -1},
     {"{\"op_code\":0,\"study_name\":7,\"directions\":[1]}", OK, "'study_name' is no text", 0, -1},
     {"{\"op_code\":0,\"study_name\":\"s\"}", OK, "'directions' is missing", 0, -1},
-    {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":[3]}", OK, "'directions' holds what is no direction", 0, -1},
-    {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":1}", OK, "'directions' is no list of directions", 0, -1},
+    {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":[3]}", OK, "'directions' holds what is no direction",
+     0, -1},
+    {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":1}", OK, "'directions' is no list of directions", 0,
+     -1},
     {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":\"\"}", OK, NULL, 0, -1},
     {"{\"op_code\":0,\"study_name\":\"s\",\"directions\":{ }}", OK, NULL, 0, -1},
     {"{\"op_code\":2,\"study_id\":0}", OK, "'user_attr' is missing", 2, 0},
-    {"{\"op_code\":3,\"study_id\":0,\"system_attr\":{}}", OK, "'system_attr' does not have exactly one key", 3, 0},
-    {"{\"op_code\":8,\"trial_id\":0,\"user_attr\":{\"a\":1,\"b\":2}}", OK, "'user_attr' does not have exactly one key", 8, 0},
+    {"{\"op_code\":3,\"study_id\":0,\"system_attr\":{}}", OK, "'system_attr' does not have exactly one key", 3,
+     0},
+    {"{\"op_code\":8,\"trial_id\":0,\"user_attr\":{\"a\":1,\"b\":2}}", OK,
+     "'user_attr' does not have exactly one key", 8, 0},
     {"{\"op_code\":8,\"trial_id\":0,\"user_attr\":{\"a\":1,\"\\u0061\":2}}", OK, NULL, 8, 0},
     {"{\"op_code\":9,\"trial_id\":0,\"system_attr\":\"a\"}", OK, "'system_attr' is no object", 9, 0},
     {"{\"op_code\":4,\"study_id\":0,\"datetime_start\":null}", OK, "'worker_id' is missing", 4, 0},
     {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0}", OK, "'datetime_start' is missing", 4, 0},
-    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":5}", OK, "'datetime_start' is no instant", 4, 0},
+    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":5}", OK,
+     "'datetime_start' is no instant", 4, 0},
     {"{\"op_code\":4,\"worker_id\":5,\"study_id\":0,\"datetime_start\":null,\"datetime_complete\":null}", OK,
      "'datetime_complete' is no instant", 4, 0},
     {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"value\":1,\"values\":[]}", OK,
      "'value' and 'values' are both given", 4, 0},
     {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"params\":{\"x\":1}}", OK,
      "'params' has a name without distribution", 4, 0},
-    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":{\"x\":1}}", OK,
-     "'distributions' is no text", 4, 0},
+    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":{\"x\":1}}",
+     OK, "'distributions' is no text", 4, 0},
     {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":[]}", OK,
      "'distributions' is no object", 4, 0},
-    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"params\":null}", OK, "'params' is no object", 4, 0},
-    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"intermediate_values\":[]}", OK,
-     "'intermediate_values' is no object", 4, 0},
-    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"intermediate_values\":{\"1.0\":1}}", OK,
-     "'intermediate_values' has a step that is no whole number", 4, 0},
+    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"params\":null}", OK,
+     "'params' is no object", 4, 0},
+    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"intermediate_values\":[]}",
+     OK, "'intermediate_values' is no object", 4, 0},
+    {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"intermediate_values\":{\"1."
+     "0\":1}}",
+     OK, "'intermediate_values' has a step that is no whole number", 4, 0},
     {"{\"op_code\":5,\"trial_id\":0}", OK, "'param_name' is missing", 5, 0},
     {"{\"op_code\":5,\"trial_id\":0,\"param_name\":\"x\"}", OK, "'param_value_internal' is missing", 5, 0},
-    {"{\"op_code\":5,\"trial_id\":0,\"param_name\":\"x\",\"param_value_internal\":1}", OK, "'distribution' is missing", 5, 0},
-    {"{\"op_code\":5,\"trial_id\":0,\"param_name\":\"x\",\"param_value_internal\":1,\"distribution\":{}}", OK, "'distribution' is no text",
-     5, 0},
+    {"{\"op_code\":5,\"trial_id\":0,\"param_name\":\"x\",\"param_value_internal\":1}", OK,
+     "'distribution' is missing", 5, 0},
+    {"{\"op_code\":5,\"trial_id\":0,\"param_name\":\"x\",\"param_value_internal\":1,\"distribution\":{}}", OK,
+     "'distribution' is no text", 5, 0},
     {"{\"op_code\":6,\"trial_id\":0,\"values\":null}", OK, "'state' is missing", 6, 0},
     {"{\"op_code\":6,\"trial_id\":0,\"state\":5,\"values\":null}", OK, "'state' is no trial state", 6, 0},
     {"{\"op_code\":6,\"trial_id\":0,\"state\":4}", OK, "'values' is missing", 6, 0},
     {"{\"op_code\":6,\"trial_id\":0,\"state\":4,\"values\":1}", OK, "'values' is no list", 6, 0},
     {"{\"op_code\":6,\"trial_id\":0,\"state\":1,\"values\":null}", OK, "'datetime_complete' is missing", 6, 0},
-    {"{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":0,\"state\":0,\"values\":null,\"datetime_start\":null}", OK,
-     "'datetime_start' is no instant", 6, 0},
-    {"{\"op_code\":6,\"trial_id\":0,\"state\":0,\"values\":null,\"datetime_start\":\"2026-01-01T00:00:00\"}", OK, "'worker_id' is missing", 6,
-     0},
+    {"{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":0,\"state\":0,\"values\":null,\"datetime_start\":null}",
+     OK, "'datetime_start' is no instant", 6, 0},
+    {"{\"op_code\":6,\"trial_id\":0,\"state\":0,\"values\":null,\"datetime_start\":\"2026-01-01T00:00:00\"}",
+     OK, "'worker_id' is missing", 6, 0},
     {"{\"op_code\":7,\"trial_id\":0,\"intermediate_value\":1}", OK, "'step' is missing", 7, 0},
     {"{\"op_code\":7,\"trial_id\":0,\"step\":1}", OK, "'intermediate_value' is missing", 7, 0},
-    {"{\"op_code\":7,\"trial_id\":0,\"step\":\"1\",\"intermediate_value\":1}", OK, "'step' is no whole number within 64 bits", 7, 0},
+    {"{\"op_code\":7,\"trial_id\":0,\"step\":\"1\",\"intermediate_value\":1}", OK,
+     "'step' is no whole number within 64 bits", 7, 0},
     /* no JSON */
     {"", OP_LINE_BROKEN, "", OP_N_CODES, -1},
     {"{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"date", OP_LINE_BROKEN, "", 4, -1},
     {"{\"op_code\":11,\"worker_id\":\"w\"", OP_LINE_BROKEN, "", OP_N_CODES, -1},
     {"{\"op_code\":1,\"worker_id\":\"\x80\",\"study_id\":3}", OP_LINE_BROKEN, "", 1, -1},
     {"{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":3}{", OP_LINE_BROKEN, "", 1, -1},
-    {"{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":3,\"crc\":\"00000000\"}", OP_LINE_BROKEN, "checksum", 1, -1},
+    {"{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":3,\"crc\":\"00000000\"}", OP_LINE_BROKEN, "checksum", 1,
+     -1},
 };
 
 START_TEST(lines_read_as_in_optuna)
@@ -334,7 +402,8 @@ START_TEST(both_ways_agree_on_changed_lines)
                 size = n + 1;
             }
             if (op_decode_fast((struct str){line, size}, &arena, &fast)) {
-                ck_assert_int_eq(op_decode_general((struct str){line, size}, &arena, &general, NULL), OP_LINE_OK);
+                ck_assert_int_eq(op_decode_general((struct str){line, size}, &arena, &general, NULL),
+                                 OP_LINE_OK);
                 ck_assert_msg(op_same(&fast, &general), "%.*s", (int)size, line);
             }
             arena_reset(&arena);
@@ -350,16 +419,19 @@ END_TEST
 START_TEST(the_last_of_equal_keys_wins_in_the_place_of_the_first)
 {
     struct op op;
-    ck_assert_int_eq(decode("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,"
-                            "\"distributions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"a\":\"4\"},"
-                            "\"params\":{\"c\":1,\"a\":2,\"c\":3},"
-                            "\"user_attrs\":{\"k\":1,\"l\":2,\"k\":[3]},"
-                            "\"intermediate_values\":{\"5\":1,\" 1_0 \":2,\"+5\":3,\"9223372036854775808\":4,\"-7\":5}}",
-                            &op, NULL), OP_LINE_OK);
+    ck_assert_int_eq(
+        decode("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,"
+               "\"distributions\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"a\":\"4\"},"
+               "\"params\":{\"c\":1,\"a\":2,\"c\":3},"
+               "\"user_attrs\":{\"k\":1,\"l\":2,\"k\":[3]},"
+               "\"intermediate_values\":{\"5\":1,\" 1_0 \":2,\"+5\":3,\"9223372036854775808\":4,\"-7\":5}}",
+               &op, NULL),
+        OP_LINE_OK);
     ck_assert_ptr_null(op.odd);
     ck_assert_uint_eq(op.n_params, 3);
     ck_assert(str_eq(op.params[0].name, STR("c")) && op.params[0].has_value && op.params[0].internal == 3);
-    ck_assert(str_eq(op.params[1].name, STR("a")) && op.params[1].internal == 2 && str_eq(op.params[1].dist, STR("4")));
+    ck_assert(str_eq(op.params[1].name, STR("a")) && op.params[1].internal == 2 &&
+              str_eq(op.params[1].dist, STR("4")));
     ck_assert(str_eq(op.params[2].name, STR("b")) && !op.params[2].has_value);
     ck_assert_uint_eq(op.n_user_attrs, 2);
     ck_assert(str_eq(op.user_attrs[0].json, STR("[3]")) && str_eq(op.user_attrs[1].json, STR("2")));
@@ -374,7 +446,8 @@ START_TEST(many_parameters_attributes_and_reports)
     enum { N = 20000 };
     struct buf b = BUF_INIT(1 << 24);
     struct op op;
-    buf_add_text(&b, "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":{");
+    buf_add_text(
+        &b, "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":{");
     for (int i = 0; i < 2 * N; i++)
         buf_printf(&b, "%s\"p%d\":\"%d\"", i ? "," : "", i % N, i);
     buf_add_text(&b, "},\"params\":{");
@@ -398,7 +471,8 @@ START_TEST(many_parameters_attributes_and_reports)
         ck_assert(op.reports[i].step == i && op.reports[i].value == i + N);
         ck_assert(str_eq(op.user_attrs[i].json, (struct str){text, (size_t)n}));
         n = snprintf(text, sizeof text, "p%d", N - 1 - i);
-        ck_assert(str_eq(op.params[i].name, (struct str){text, (size_t)n}) && op.params[i].internal == 2 * (N - 1 - i));
+        ck_assert(str_eq(op.params[i].name, (struct str){text, (size_t)n}) &&
+                  op.params[i].internal == 2 * (N - 1 - i));
     }
     buf_release(&b);
 }
@@ -413,10 +487,12 @@ START_TEST(numbers_in_any_form)
     ck_assert(!op.odd && op.step == 1 && op.number == -15);
     decode("{\"op_code\":7,\"trial_id\":0,\"step\":-0.0,\"intermediate_value\":null}", &op, NULL);
     ck_assert(!op.odd && op.step == 0 && op.number != op.number);
-    decode("{\"op_code\":7,\"trial_id\":0,\"step\":9223372036854775807,\"intermediate_value\":true}", &op, NULL);
+    decode("{\"op_code\":7,\"trial_id\":0,\"step\":9223372036854775807,\"intermediate_value\":true}", &op,
+           NULL);
     ck_assert(!op.odd && op.step == INT64_MAX && op.number == 1);
     decode("{\"op_code\":6,\"trial_id\":0,\"state\":4,\"values\":[1,\"2\",null,[],false,1e400]}", &op, NULL);
-    ck_assert(!op.odd && op.n_values == 6 && op.values[0] == 1 && op.values[1] == 2 && op.values[2] != op.values[2]);
+    ck_assert(!op.odd && op.n_values == 6 && op.values[0] == 1 && op.values[1] == 2 &&
+              op.values[2] != op.values[2]);
     ck_assert(op.values[3] != op.values[3] && op.values[4] == 0 && op.values[5] > 1e308);
 }
 END_TEST
@@ -424,9 +500,12 @@ END_TEST
 /* ---- memory ---- */
 
 static const char big_line[] =
-    "{\"op_code\":4,\"worker_id\":\"\\u0077\",\"study_id\":0,\"datetime_start\":null,\"state\":1,\"value\":null,\"values\":[1,2,3,4,5,6,7,8,9],"
-    "\"distributions\":{\"a\":\"\",\"b\":\"\",\"c\":\"\",\"d\":\"\",\"e\":\"\",\"f\":\"\",\"g\":\"\",\"h\":\"\",\"i\":\"\",\"j\":\"\",\"k\":\"\","
-    "\"l\":\"\",\"m\":\"\",\"n\":\"\",\"o\":\"\",\"p\":\"\",\"q\":\"\",\"r\":\"\"},\"params\":{\"r\":1,\"q\":2,\"\\u0061\":3},"
+    "{\"op_code\":4,\"worker_id\":\"\\u0077\",\"study_id\":0,\"datetime_start\":null,\"state\":1,\"value\":"
+    "null,\"values\":[1,2,3,4,5,6,7,8,9],"
+    "\"distributions\":{\"a\":\"\",\"b\":\"\",\"c\":\"\",\"d\":\"\",\"e\":\"\",\"f\":\"\",\"g\":\"\",\"h\":"
+    "\"\",\"i\":\"\",\"j\":\"\",\"k\":\"\","
+    "\"l\":\"\",\"m\":\"\",\"n\":\"\",\"o\":\"\",\"p\":\"\",\"q\":\"\",\"r\":\"\"},\"params\":{\"r\":1,\"q\":2,"
+    "\"\\u0061\":3},"
     "\"user_attrs\":{\"\\u0061\":1},\"system_attrs\":{},\"intermediate_values\":{\"3\":1,\"2\":2,\"1\":3}}";
 
 START_TEST(every_allocation_may_fail)
@@ -459,7 +538,8 @@ END_TEST
 
 static struct str some_bytes(struct rng *r)
 {
-    static const char *const pieces[] = {"", "x", "lr", "\"", "\\", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xed\xa0\x80", "\n", "\x7f", "abc"};
+    static const char *const pieces[] = {
+        "", "x", "lr", "\"", "\\", "\xc3\xa9", "\xf0\x9f\x98\x80", "\xed\xa0\x80", "\n", "\x7f", "abc"};
     size_t n = rng_below(r, 5);
     char *p = arena_alloc(&arena, 40), *end = p;
     for (size_t i = 0; i < n; i++) {
@@ -485,8 +565,11 @@ static struct tl_time some_instant(struct rng *r)
 
 static struct op some_op(struct rng *r)
 {
-    static const char *const values[] = {"null", "1", "[1,{\"a\":\"\\u00e9\"}]", "\"x\"", "NaN", "{}", "\"a\\\\\""};
-    struct op op = {.code = (enum op_code)rng_below(r, OP_N_CODES), .worker = some_bytes(r), .n = rng_u64(r) >> rng_below(r, 64) >> 1};
+    static const char *const values[] = {"null", "1",        "[1,{\"a\":\"\\u00e9\"}]", "\"x\"", "NaN",
+                                         "{}",   "\"a\\\\\""};
+    struct op op = {.code = (enum op_code)rng_below(r, OP_N_CODES),
+                    .worker = some_bytes(r),
+                    .n = rng_u64(r) >> rng_below(r, 64) >> 1};
     if (op.code != OP_CREATE_STUDY && op.code != OP_DISCARD_TRIALS)
         op.target = (int64_t)rng_below(r, 1u << 30);
     else

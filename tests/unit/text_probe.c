@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * The C side of dist_vs_python.py and op_vs_python.py: reads requests from standard input, one per line, and answers each with
- * one line. Texts travel as hexadecimal digits, doubles as the 16 digits of their bits.
+ * The C side of dist_vs_python.py and op_vs_python.py: reads requests from standard input, one per line, and
+ * answers each with one line. Texts travel as hexadecimal digits, doubles as the 16 digits of their bits.
  *
  *   dist TEXT                  number of the distribution in the table and what it is, or "refused REASON"
  *   contains ID BITS           0 or 1
  *   external ID BITS           a value, or "refused REASON"
- *   internal ID TEXT           TEXT: a categorical distribution whose first choice is the value; BITS or "refused REASON"
+ *   internal ID TEXT           TEXT: a categorical distribution whose first choice is the value; answers
+ *                              BITS or "refused REASON"
  *   equal ID ID, compatible ID ID
  *   line TEXT                  the operation as JSON; both ways to read it must agree
  *   encode N TEXT              the line that op_encode makes of the operation with count N in the line
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/json.h"
 #include "base/num.h"
 #include "model/dist.h"
 #include "model/op_text.h"
-
 #include "op_same.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct dist_table table;
 
@@ -83,7 +83,8 @@ static void answer_dist(const char *arg)
         /* the same text as it would stand in a line must give the same number */
         struct buf quoted = BUF_INIT(SIZE_MAX);
         json_put_string(&quoted, text);
-        if (dist_table_add(&table, (struct str){quoted.data + 1, quoted.len - 2}, true, &again, &err) != TL_OK ||
+        if (dist_table_add(&table, (struct str){quoted.data + 1, quoted.len - 2}, true, &again, &err) !=
+                TL_OK ||
             again != id)
             abort();
         buf_release(&quoted);
@@ -91,8 +92,8 @@ static void answer_dist(const char *arg)
         struct buf b = BUF_INIT(SIZE_MAX);
         dist_format(&d->d, &b);
         printf("%u %d %d %d %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %d %" PRIu64 " ", id, (int)d->class_,
-               (int)d->d.kind, d->d.log, bits_of(d->d.low), bits_of(d->d.high), bits_of(d->d.step), tl_dist_single(&d->d),
-               tl_dist_cardinality(&d->d));
+               (int)d->d.kind, d->d.log, bits_of(d->d.low), bits_of(d->d.high), bits_of(d->d.step),
+               tl_dist_single(&d->d), tl_dist_cardinality(&d->d));
         put_hex((struct str){b.data, b.len});
         putchar('\n');
         buf_release(&b);
@@ -158,8 +159,9 @@ static void put_attrs(const char *key, const struct op_attr *attrs, size_t n)
 
 static void put_op(const struct op *op)
 {
-    printf(",\"code\":%d,\"target\":%" PRId64 ",\"step\":%" PRId64 ",\"state\":%d,\"template\":%d,\"n\":%" PRIu64, (int)op->code,
-           op->target, op->step, op->state, op->is_template, op->n);
+    printf(",\"code\":%d,\"target\":%" PRId64 ",\"step\":%" PRId64
+           ",\"state\":%d,\"template\":%d,\"n\":%" PRIu64,
+           (int)op->code, op->target, op->step, op->state, op->is_template, op->n);
     put_str("odd", str_of(op->odd));
     put_str("worker", op->worker);
     put_str("name", op->name);
@@ -190,7 +192,8 @@ static void put_op(const struct op *op)
     put_attrs("system_attrs", op->system_attrs, op->n_system_attrs);
     fputs(",\"reports\":[", stdout);
     for (size_t i = 0; i < op->n_reports; i++)
-        printf("%s[%" PRId64 ",\"%016" PRIx64 "\"]", i ? "," : "", op->reports[i].step, bits_of(op->reports[i].value));
+        printf("%s[%" PRId64 ",\"%016" PRIx64 "\"]", i ? "," : "", op->reports[i].step,
+               bits_of(op->reports[i].value));
     putchar(']');
 }
 
@@ -226,8 +229,8 @@ static void answer_encode(uint64_t n, const char *arg)
             puts("refused no line");
         } else {
             struct str out = {b.data, b.len - 1};
-            if (b.data[b.len - 1] != '\n' || op_check_crc(out) != 1 || op_decode(out, &a, &again, NULL) != OP_LINE_OK ||
-                !op_same_meaning(&op, &again, &a))
+            if (b.data[b.len - 1] != '\n' || op_check_crc(out) != 1 ||
+                op_decode(out, &a, &again, NULL) != OP_LINE_OK || !op_same_meaning(&op, &again, &a))
                 abort();
             put_hex(out);
             putchar('\n');
