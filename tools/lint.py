@@ -142,18 +142,18 @@ def objects_of(args):
         return [line.strip() for line in f if line.strip()]
 
 
-def symbols_of(path):
-    """(defined, undefined) names of an object file."""
-    defined, undefined = set(), set()
-    for line in run(["nm", "--format=posix", path]).stdout.splitlines():
-        fields = line.split()
-        if len(fields) >= 2 and len(fields[1]) == 1:
-            name = fields[0].split("@")[0]
-            if fields[1] in "Uw":
-                undefined.add(name)
-            elif fields[1].isupper():
-                defined.add(name)
-    return defined, undefined
+def symbols_of(paths):
+    """For each object file the sets (defined, undefined) of names."""
+    found = {path: (set(), set()) for path in paths}
+    for line in run(["nm", "--format=posix", "--print-file-name", *paths]).stdout.splitlines():
+        path, _, rest = line.partition(": ")
+        name, kind = rest.split()[:2]
+        name = name.split("@")[0]
+        if kind in "Uw":
+            found[path][1].add(name)
+        elif kind.isupper():
+            found[path][0].add(name)
+    return found
 
 
 def source_of(object_path):
@@ -190,15 +190,12 @@ def check_layers(args):
 
 
 def layers_by_symbol(report, objects):
-    home, uses = {}, {}
-    for path in objects:
-        defined, uses[path] = symbols_of(path)
-        for name in defined:
-            home[name] = source_of(path)
-    for path in objects:
+    symbols = symbols_of(objects)
+    home = {name: source_of(path) for path, (defined, _) in symbols.items() for name in defined}
+    for path, (_, used) in symbols.items():
         source = source_of(path)
         layer = source.split("/")[1]
-        for name in sorted(uses[path] & home.keys()):
+        for name in sorted(used & home.keys()):
             other = home[name].split("/")[1]
             if layer in PUBLIC_USERS and name.startswith("tl_"):
                 continue
@@ -244,14 +241,14 @@ def check_banned(args):
             for match in re.finditer(pattern, text):
                 report.bad(path, line_of(text, match.start()), f"{match.group(1)}: {why}")
     if args.objects:
-        paths = objects_of(args)
-        ours = set().union(*(symbols_of(path)[0] for path in paths))
-        for path in paths:
+        symbols = symbols_of(objects_of(args))
+        ours = set().union(*(defined for defined, _ in symbols.values()))
+        for path, (_, used) in symbols.items():
             source = source_of(path)
             if source == "src/base/os.c":
                 continue
             allowed = set(LIBC) | ours | (set(ALLOCATOR) if source == "src/base/mem.c" else set())
-            for name in sorted(symbols_of(path)[1] - allowed):
+            for name in sorted(used - allowed):
                 if not INSTRUMENTED.match(name):
                     report.bad(source, 1, f"uses {name}, which is neither ours nor in LIBC of tools/lint.py: only os.c may "
                                "call the system")
