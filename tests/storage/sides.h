@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The two sides of a case of conformance.c: this process and another handle or another process.
+ */
+#ifndef TEST_SIDES_H
+#define TEST_SIDES_H
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/study_kit.h"
+
+enum setting { ONE, HANDLES, PROCESSES, N_SETTINGS };
+static const char *const setting_names[N_SETTINGS] = {"one", "handles", "processes"};
+static enum setting setting;
+static const char *url;
+static tl_storage *a;
+
+#define ARG_MAX 256
+typedef void side(tl_storage *s, void *arg);
+struct call {
+    side *fn; /* the other process is our fork: the address is the same there */
+    char arg[ARG_MAX];
+};
+static tl_storage *b_handle;
+static pid_t b_pid;
+static int to_b[2], from_b[2];
+
+static void serve(void)
+{
+    struct call c;
+    tl_storage *s = NULL;
+    while (read(to_b[0], &c, sizeof c) == (ssize_t)sizeof c) {
+        if (!s) {
+            s = kit_open(url);
+        }
+        c.fn(s, c.arg);
+        if (write(from_b[1], &c, sizeof c) != (ssize_t)sizeof c) {
+            break;
+        }
+    }
+    tl_storage_close(s);
+    _exit(0);
+}
+
+static void setup(void)
+{
+    url = strcmp(url, "memory") == 0 ? "memory://conformance" : kit_url(1);
+    if (setting == PROCESSES) {
+        ck_assert(pipe(to_b) == 0 && pipe(from_b) == 0);
+        b_pid = fork();
+        ck_assert_int_ge(b_pid, 0);
+        if (b_pid == 0) {
+            close(to_b[1]);
+            close(from_b[0]);
+            serve();
+        }
+        close(to_b[0]);
+        close(from_b[1]);
+    }
+    a = kit_open(url);
+    b_handle = setting == HANDLES ? kit_open(url) : a;
+}
+
+static void teardown(void)
+{
+    if (setting == PROCESSES) {
+        int status = 0;
+        close(to_b[1]);
+        ck_assert_int_eq(waitpid(b_pid, &status, 0), b_pid);
+        close(from_b[0]);
+        ck_assert_int_eq(status, 0);
+    }
+    if (setting == HANDLES) {
+        tl_storage_close(b_handle);
+    }
+    tl_storage_close(a);
+    kit_clean();
+}
+
+/* Runs side B's part; what it changes in `arg` comes back. */
+static void on_b(side *fn, void *arg, size_t size)
+{
+    struct call c = {.fn = fn};
+    ck_assert_uint_le(size, sizeof c.arg);
+    if (setting != PROCESSES) {
+        fn(b_handle, arg);
+        return;
+    }
+    memcpy(c.arg, arg, size);
+    ck_assert_int_eq(write(to_b[1], &c, sizeof c), sizeof c);
+    ck_assert_msg(read(from_b[0], &c, sizeof c) == (ssize_t)sizeof c, "side B failed");
+    memcpy(arg, c.arg, size);
+}
+#define ON_B(fn, arg) on_b(fn, &(arg), sizeof(arg))
+
+#endif
