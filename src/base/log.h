@@ -13,6 +13,7 @@
     X(LOG_LOCK_WAIT, 2)       /* waiting for the journal's lock for over 10 s */                             \
     X(LOG_LOCK_BROKEN, 2)     /* the lock of a dead or vanished holder was taken away */                     \
     X(LOG_LOCK_LOST, 2)       /* somebody took our lock away */                                              \
+    X(LOG_FLUSH_FAILED, 2)    /* under relaxed durability: what was written lately may be lost, the handle is fenced */ \
     X(LOG_TAIL_HEALED, 2)     /* a torn last line was completed or cut */                                    \
     X(LOG_BAD_LINE, 2)        /* a line in the middle cannot be read or has a wrong checksum */              \
     X(LOG_ODD_OPERATION, 2)   /* a readable line that no Optuna could apply */                               \

@@ -2,7 +2,7 @@
  *
  * The seam between the engine and where a journal lies. A backend moves whole lines; it knows nothing of studies.
  *
- * Contract, checked around every call by backend.c in test builds: lines are delivered once each, in order, without gaps,
+ * Contract, checked around every call by backend_check.c in test builds: lines are delivered once each, in order, without gaps,
  * starting where the handle's position stands; what a call delivers before it fails stays delivered; outs are
  * untouched on failure. append is called by one thread at a time, and so is read; but a read may come while another
  * thread is inside append or flush, so the backend guards its own position. Callbacks run under that guard: they must
@@ -19,10 +19,11 @@ struct backend;
 struct tl_storage_options;
 
 /* Foreign or own lines that the handle has not seen yet: `bytes` holds `n` bytes of whole lines, each ended by '\n'. `offset`
- * is the byte offset of the first one in the journal (-1 where there is none). Returns 0 or a code that ends the call. */
+ * is the byte offset of the first one in the journal (-1 where there is none). Returns 0 or a code that ends the call; these
+ * lines then count as not delivered. */
 typedef int deliver_fn(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err);
 /* The backend lost its place (file replaced, shortened, restored backup): everything delivered so far is void, and lines
- * come again from seq 0. */
+ * come again from seq 0. A code ends the call, and the backend will ask again. */
 typedef int rewind_fn(void *ctx, const char *why, struct tl_err *err);
 
 struct deliver {
@@ -56,9 +57,8 @@ struct append {
     uint64_t waited_ns;   /* for the lock */
 };
 
-/* A position in the journal that a snapshot can be bound to. */
+/* A position in the journal that a snapshot can be bound to. (How many lines stand before it, the engine knows.) */
 struct backend_mark {
-    uint64_t seq;    /* lines before it */
     uint64_t offset; /* bytes before it */
     uint8_t id[48];  /* what else the backend checks (hashes of the head and of the tail before `offset`) */
 };
@@ -70,7 +70,8 @@ struct backend_ops {
     void (*close)(struct backend *b);
     /* required: lines that are new since the handle's position */
     int (*read)(struct backend *b, const struct deliver *d, struct tl_err *err);
-    /* required: forgets the position; the next read or append delivers from seq 0 */
+    /* required: forgets the position; the next read or append delivers from seq 0 (called while no append or read is under way;
+     * flushes may be) */
     void (*restart)(struct backend *b);
     /* required: exclusion, news, compose, one write, release. After OUTCOME_DONE the handle's position is behind our lines,
      * and they are not delivered: the caller knows them. */
@@ -78,7 +79,7 @@ struct backend_ops {
     /* (optional) makes everything up to an append's token durable; several threads may call it at once; without it an
      * append is durable when it returns. TL_EUNKNOWN: the flush failed; the handle is then fenced. */
     int (*flush)(struct backend *b, uint64_t token, struct tl_err *err);
-    /* (optional) waits until there may be news, at most timeout_ms: 1 perhaps, 0 time is up */
+    /* (optional) waits until there may be news, at most timeout_ms (< 0: no limit): 1 perhaps, 0 time is up */
     int (*wait)(struct backend *b, int64_t timeout_ms, struct tl_err *err);
     /* (optional) snapshots: `mark` names the handle's position (called while no append or read is under way). load hands what lies
      * beside the journal to `parse` if it is bound to this journal; when parse succeeded and the checksum at the end is right, the

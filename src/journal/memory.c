@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reference backend: lines in this process. "memory://" belongs to one handle, "memory://NAME" is shared by all handles of the
- * process that name it, and ends with the last of them.
+ * A journal in the memory of this process: the reference backend.
  *
- * Lines lie in one growing block behind a mutex, which append holds for the whole call: that is the critical section. Nothing is
- * durable and nothing can be half written. After a fork parent and child go separate ways.
+ * Lines lie in chunks that never move, so a reader hands them on without a lock while writers append behind them. A journal
+ * with a name is shared by all handles of the process that use the name and ends with the last of them.
+ *
+ * Happy path: append waits for its turn, delivers what is new, copies the caller's lines behind it. Failure: out of memory, time limit,
+ * cancelled; then nothing is written. Invariants: a chunk holds whole lines; bytes below `used` never change.
  */
-#include "journal/memory.h"
+#include "journal/kinds.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -15,222 +17,393 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-#define SLICE ((size_t)1 << 20) /* bytes delivered at once, unless a line is longer */
+#define CHUNK ((size_t)64 * 1024)
+#define OUT_MAX ((size_t)1 << 30)
+#define MS INT64_C(1000000)
+#define SLICE_NS (50 * MS)
 
-struct journal { /* what handles share */
-    struct journal *next; /* in the registry */
-    char *name;           /* NULL: nobody else can find it */
-    unsigned handles;     /* under registry_lock */
-    pthread_mutex_t lock;
-    pthread_cond_t grown;
-    struct buf lines;
+struct chunk {
+    struct chunk *next;
+    size_t size, used; /* bytes */
+    char bytes[];
+};
+
+struct memory_log {
+    char *name; /* NULL: private */
+    unsigned handles;
+    struct memory_log *next; /* in the registry */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* new lines, or the writer's place is free */
+    bool writing;
+    struct chunk *first, *last;
 };
 
 struct memory {
-    struct backend backend;
-    struct journal *journal;
-    pthread_mutex_t guard; /* of the position: append and read may come from two threads */
-    size_t at;             /* bytes delivered */
+    struct backend base;
+    struct memory_log *log;
+    bool read_only;
+    pthread_mutex_t guard; /* the position */
+    struct chunk *at;      /* chunk of the position; NULL: before the first one */
+    size_t done;           /* bytes of it that were delivered */
+    uint64_t offset;
+    struct buf out;
 };
 
-static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct journal *registry;
+/* Journals with a name. */
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct memory_log *registry;
 
-static void journal_free(struct journal *j)
+static struct memory *memory_of(struct backend *b)
 {
-    pthread_mutex_destroy(&j->lock);
-    pthread_cond_destroy(&j->grown);
-    buf_release(&j->lines);
-    mem_free(j->name);
-    mem_free(j);
+    return (struct memory *)(void *)b;
 }
 
-static struct journal *journal_new(const char *name)
+static void init_sync(struct memory_log *log)
 {
-    struct journal *j = mem_zalloc(1, sizeof *j);
-    if (!j)
-        return NULL;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&j->lock, NULL);
-    pthread_cond_init(&j->grown, &attr);
+    pthread_cond_init(&log->changed, &attr);
     pthread_condattr_destroy(&attr);
-    j->lines = (struct buf)BUF_INIT(SIZE_MAX / 4);
-    j->handles = 1;
-    if (*name && !(j->name = mem_dup(name, strlen(name)))) {
-        journal_free(j);
+    pthread_mutex_init(&log->mutex, NULL);
+}
+
+/* ---- logs ---- */
+
+static void free_log(struct memory_log *log)
+{
+    for (struct chunk *c = log->first, *next; c; c = next) {
+        next = c->next;
+        mem_free(c);
+    }
+    pthread_mutex_destroy(&log->mutex);
+    pthread_cond_destroy(&log->changed);
+    mem_free(log->name);
+    mem_free(log);
+}
+
+static struct memory_log *new_log(const char *name)
+{
+    struct memory_log *log = mem_zalloc(1, sizeof *log);
+    if (!log) {
         return NULL;
     }
-    return j;
-}
-
-static struct journal *journal_find(const char *name)
-{
-    pthread_mutex_lock(&registry_lock);
-    struct journal *j = *name ? registry : NULL;
-    while (j && strcmp(j->name, name) != 0)
-        j = j->next;
-    if (j) {
-        j->handles++;
-    } else {
-        j = journal_new(name);
-        if (j && j->name) {
-            j->next = registry;
-            registry = j;
+    init_sync(log);
+    log->handles = 1;
+    if (*name) {
+        log->name = mem_dup(name, strlen(name));
+        if (!log->name) {
+            free_log(log);
+            return NULL;
         }
     }
-    pthread_mutex_unlock(&registry_lock);
-    return j;
+    return log;
 }
 
-static void journal_drop(struct journal *j)
+static struct memory_log *find_log_locked(const char *name)
 {
-    pthread_mutex_lock(&registry_lock);
-    bool last = --j->handles == 0;
-    if (last && j->name) {
-        struct journal **p = &registry;
-        while (*p != j)
-            p = &(*p)->next;
-        *p = j->next;
+    for (struct memory_log *log = registry; log; log = log->next) {
+        if (strcmp(log->name, name) == 0) {
+            log->handles++;
+            return log;
+        }
     }
-    pthread_mutex_unlock(&registry_lock);
-    if (last)
-        journal_free(j);
+    return NULL;
 }
 
-/* Whole lines from `at`, about a slice. */
-static size_t slice(const struct journal *j, size_t at)
+static int get_log(const char *name, const struct tl_storage_options *options, struct memory_log **out, struct tl_err *err)
 {
-    size_t n = j->lines.len - at;
-    if (n <= SLICE)
-        return n;
-    const char *end = memrchr(j->lines.data + at, '\n', SLICE);
-    if (!end)
-        end = memchr(j->lines.data + at + SLICE, '\n', n - SLICE);
-    return (size_t)(end - (j->lines.data + at)) + 1;
+    pthread_mutex_lock(&registry_mutex);
+    struct memory_log *log = *name ? find_log_locked(name) : NULL;
+    int rc = TL_OK;
+    if (!log && *name && (options->must_exist || options->read_only)) {
+        rc = err_set(err, TL_ENOTFOUND, "there is no journal 'memory://%s' in this process", name);
+    } else if (!log) {
+        log = new_log(name);
+        rc = log ? TL_OK : err_nomem(err);
+        if (log && log->name) {
+            log->next = registry;
+            registry = log;
+        }
+    }
+    pthread_mutex_unlock(&registry_mutex);
+    if (rc == TL_OK) {
+        *out = log;
+    }
+    return rc;
 }
 
-/* Delivers what is new. Guard and journal lock held. */
-static int deliver_locked(struct memory *m, const struct deliver *d, struct tl_err *err)
+static void put_log(struct memory_log *log)
 {
-    struct journal *j = m->journal;
-    while (m->at < j->lines.len) {
-        size_t n = slice(j, m->at);
-        int rc = d->lines(d->ctx, j->lines.data + m->at, n, (int64_t)m->at, err);
-        if (rc != TL_OK)
+    pthread_mutex_lock(&registry_mutex);
+    bool last = --log->handles == 0;
+    if (last && log->name) {
+        struct memory_log **p = &registry;
+        while (*p != log) {
+            p = &(*p)->next;
+        }
+        *p = log->next;
+    }
+    pthread_mutex_unlock(&registry_mutex);
+    if (last) {
+        free_log(log);
+    }
+}
+
+/* ---- reading ---- */
+
+/* The next run of bytes that the handle has not seen. */
+static size_t next_run(struct memory *m, const char **bytes)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&m->log->mutex);
+    if (!m->at) {
+        m->at = m->log->first;
+        m->done = 0;
+    }
+    while (m->at && m->done == m->at->used && m->at->next) {
+        m->at = m->at->next;
+        m->done = 0;
+    }
+    if (m->at) {
+        *bytes = m->at->bytes + m->done;
+        n = m->at->used - m->done;
+    }
+    pthread_mutex_unlock(&m->log->mutex);
+    return n;
+}
+
+static int deliver_news(struct memory *m, const struct deliver *d, struct tl_err *err)
+{
+    const char *bytes;
+    size_t n;
+    while ((n = next_run(m, &bytes)) > 0) {
+        int rc = d->lines(d->ctx, bytes, n, (int64_t)m->offset, err);
+        if (rc != TL_OK) {
             return rc;
-        m->at += n;
+        }
+        m->done += n;
+        m->offset += n;
     }
     return TL_OK;
 }
 
 static int memory_read(struct backend *b, const struct deliver *d, struct tl_err *err)
 {
-    struct memory *m = (struct memory *)b;
+    struct memory *m = memory_of(b);
     pthread_mutex_lock(&m->guard);
-    pthread_mutex_lock(&m->journal->lock);
-    int rc = deliver_locked(m, d, err);
-    pthread_mutex_unlock(&m->journal->lock);
+    int rc = deliver_news(m, d, err);
     pthread_mutex_unlock(&m->guard);
+    return rc;
+}
+
+static void memory_restart(struct backend *b)
+{
+    struct memory *m = memory_of(b);
+    pthread_mutex_lock(&m->guard);
+    m->at = NULL;
+    m->done = 0;
+    m->offset = 0;
+    pthread_mutex_unlock(&m->guard);
+}
+
+/* Waits for the condition variable, at most until `deadline_ns` and at most a slice. */
+static void wait_slice_locked(struct memory_log *log, int64_t deadline_ns)
+{
+    int64_t at = os->monotonic_ns() + SLICE_NS;
+    if (at > deadline_ns) {
+        at = deadline_ns;
+    }
+    struct timespec until = {at / 1000000000, at % 1000000000};
+    pthread_cond_timedwait(&log->changed, &log->mutex, &until);
+}
+
+static int64_t deadline_after(int64_t timeout_ms)
+{
+    int64_t now = os->monotonic_ns();
+    return timeout_ms < 0 || timeout_ms >= (INT64_MAX - now) / MS ? INT64_MAX : now + timeout_ms * MS;
+}
+
+static int memory_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err)
+{
+    struct memory *m = memory_of(b);
+    int64_t deadline = deadline_after(timeout_ms);
+    const char *bytes;
+    (void)err;
+    for (;;) {
+        pthread_mutex_lock(&m->guard);
+        bool news = next_run(m, &bytes) > 0;
+        pthread_mutex_unlock(&m->guard);
+        if (news || os->monotonic_ns() >= deadline) {
+            return news;
+        }
+        pthread_mutex_lock(&m->log->mutex);
+        wait_slice_locked(m->log, deadline);
+        pthread_mutex_unlock(&m->log->mutex);
+    }
+}
+
+/* ---- appending ---- */
+
+/* Waits for the writer's place, first come first served. */
+static int take_turn(struct memory *m, const struct append *a, struct tl_err *err)
+{
+    struct memory_log *log = m->log;
+    int64_t start = os->monotonic_ns(), deadline = deadline_after(a->timeout_ms);
+    int rc = TL_OK;
+    pthread_mutex_lock(&log->mutex);
+    while (rc == TL_OK && log->writing) {
+        if (a->cancelled) {
+            pthread_mutex_unlock(&log->mutex);
+            bool stop = a->cancelled(a->ctx);
+            pthread_mutex_lock(&log->mutex);
+            if (stop) {
+                rc = err_set(err, TL_ECANCELLED, "cancelled while waiting for another writer");
+                break;
+            }
+        }
+        int64_t now = os->monotonic_ns();
+        if (log->writing && now >= deadline) {
+            rc = err_set(err, TL_ELOCKED, "another writer kept the journal for %.1f s", (double)(now - start) / 1e9);
+        } else if (log->writing) {
+            wait_slice_locked(log, deadline);
+        }
+    }
+    if (rc == TL_OK) {
+        log->writing = true;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return rc;
+}
+
+static void end_turn(struct memory *m)
+{
+    pthread_mutex_lock(&m->log->mutex);
+    m->log->writing = false;
+    pthread_cond_broadcast(&m->log->changed);
+    pthread_mutex_unlock(&m->log->mutex);
+}
+
+/* Copies the lines behind the log's end and moves the position, which stands there, over them. */
+static int add_lines(struct memory *m, struct tl_err *err)
+{
+    struct memory_log *log = m->log;
+    size_t n = m->out.len;
+    struct chunk *c = log->last;
+    if (!c || c->size - c->used < n) {
+        size_t size = n > CHUNK ? n : CHUNK;
+        c = mem_alloc(sizeof *c + size);
+        if (!c) {
+            return err_nomem(err);
+        }
+        *c = (struct chunk){.size = size};
+    }
+    memcpy(c->bytes + c->used, m->out.data, n);
+    pthread_mutex_lock(&log->mutex);
+    if (c != log->last) {
+        *(log->last ? &log->last->next : &log->first) = c;
+        log->last = c;
+    }
+    c->used += n;
+    m->at = c;
+    m->done = c->used;
+    m->offset += n;
+    pthread_mutex_unlock(&log->mutex);
+    return TL_OK;
+}
+
+static int write_in_turn(struct memory *m, struct append *a, struct tl_err *err)
+{
+    int rc = deliver_news(m, &a->deliver, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    buf_clear(&m->out);
+    rc = a->compose(a->ctx, &m->out, err);
+    if (rc == TL_OK && m->out.failed) {
+        rc = err_set(err, m->out.failed, "the lines to be written are too long or memory is short");
+    }
+    if (rc == TL_OK && m->out.len > 0) {
+        rc = add_lines(m, err);
+        a->outcome = rc == TL_OK ? OUTCOME_DONE : OUTCOME_ERROR;
+    } else if (rc == TL_OK) {
+        a->outcome = OUTCOME_NOTHING;
+    }
     return rc;
 }
 
 static int memory_append(struct backend *b, struct append *a, struct tl_err *err)
 {
-    struct memory *m = (struct memory *)b;
-    struct journal *j = m->journal;
-    struct buf out = BUF_INIT(SIZE_MAX / 4);
-    pthread_mutex_lock(&m->guard);
-    pthread_mutex_lock(&j->lock);
-    int rc = deliver_locked(m, &a->deliver, err);
-    if (rc == TL_OK)
-        rc = a->compose(a->ctx, &out, err);
-    a->outcome = rc == TL_OK ? OUTCOME_NOTHING : OUTCOME_ERROR;
+    struct memory *m = memory_of(b);
+    a->outcome = OUTCOME_ERROR;
     a->written = 0;
-    if (rc == TL_OK && out.len > 0) {
-        rc = buf_reserve(&j->lines, out.len);
-        a->outcome = rc == TL_OK ? OUTCOME_DONE : OUTCOME_ERROR;
-        if (rc == TL_OK) {
-            buf_add(&j->lines, out.data, out.len);
-            m->at = j->lines.len;
-            pthread_cond_broadcast(&j->grown);
-        } else {
-            j->lines.failed = 0;
-            err_nomem(err);
-        }
+    a->flush_token = 0;
+    int64_t start = os->monotonic_ns();
+    int rc = m->read_only ? err_set(err, TL_EACCESS, "the journal is open for reading only") : take_turn(m, a, err);
+    a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
+    if (rc != TL_OK) {
+        return rc;
     }
-    pthread_mutex_unlock(&j->lock);
+    pthread_mutex_lock(&m->guard);
+    rc = write_in_turn(m, a, err);
     pthread_mutex_unlock(&m->guard);
-    buf_release(&out);
+    end_turn(m);
     return rc;
 }
 
-static int memory_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err)
-{
-    struct memory *m = (struct memory *)b;
-    (void)err;
-    int64_t until = os->monotonic_ns() + timeout_ms * 1000000;
-    struct timespec t = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
-    pthread_mutex_lock(&m->guard);
-    size_t at = m->at;
-    pthread_mutex_unlock(&m->guard);
-    pthread_mutex_lock(&m->journal->lock);
-    int late = 0;
-    while (m->journal->lines.len <= at && !late)
-        late = timeout_ms < 0 ? pthread_cond_wait(&m->journal->grown, &m->journal->lock)
-                              : pthread_cond_timedwait(&m->journal->grown, &m->journal->lock, &t);
-    bool news = m->journal->lines.len > at;
-    pthread_mutex_unlock(&m->journal->lock);
-    return news;
-}
-
-static void memory_restart(struct backend *b)
-{
-    struct memory *m = (struct memory *)b;
-    pthread_mutex_lock(&m->guard);
-    m->at = 0;
-    pthread_mutex_unlock(&m->guard);
-}
-
-static void memory_forked(struct backend *b)
-{
-    struct memory *m = (struct memory *)b;
-    pthread_mutex_init(&m->guard, NULL);
-    pthread_mutex_init(&m->journal->lock, NULL);
-}
+/* ---- the rest ---- */
 
 static void memory_close(struct backend *b)
 {
-    struct memory *m = (struct memory *)b;
-    journal_drop(m->journal);
+    struct memory *m = memory_of(b);
+    put_log(m->log);
     pthread_mutex_destroy(&m->guard);
+    buf_release(&m->out);
     mem_free(m);
 }
 
+/* The child has a copy of the log, its own from now on. */
+static void memory_forked(struct backend *b)
+{
+    struct memory *m = memory_of(b);
+    pthread_mutex_init(&m->guard, NULL);
+    init_sync(m->log);
+    m->log->writing = false;
+}
+
+static void memory_describe(struct backend *b, struct buf *out)
+{
+    const struct memory *m = memory_of(b);
+    buf_add_text(out, m->log->name ? "shared inside this process" : "of this handle");
+}
+
 static const struct backend_ops memory_ops = {
-    .size = sizeof memory_ops,
+    .size = sizeof(struct backend_ops),
     .name = "memory",
     .close = memory_close,
     .read = memory_read,
     .append = memory_append,
-    .restart = memory_restart,
     .wait = memory_wait,
+    .restart = memory_restart,
     .forked = memory_forked,
+    .describe = memory_describe,
 };
 
-int memory_open(const char *name, struct backend **out, struct tl_err *err)
+int memory_open(const char *name, const struct tl_storage_options *options, struct backend **out, struct tl_err *err)
 {
     struct memory *m = mem_zalloc(1, sizeof *m);
-    if (!m)
-        return err_nomem(err);
-    m->backend.ops = &memory_ops;
-    m->journal = journal_find(name);
-    if (!m->journal) {
-        mem_free(m);
+    if (!m) {
         return err_nomem(err);
     }
+    int rc = get_log(name, options, &m->log, err);
+    if (rc != TL_OK) {
+        mem_free(m);
+        return rc;
+    }
+    m->base.ops = &memory_ops;
+    m->read_only = options->read_only;
+    m->out = (struct buf)BUF_INIT(OUT_MAX);
     pthread_mutex_init(&m->guard, NULL);
-    *out = &m->backend;
+    *out = &m->base;
     return TL_OK;
 }
