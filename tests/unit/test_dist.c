@@ -88,6 +88,7 @@ static const struct bad {
 
 START_TEST(broken_rules_are_named)
 {
+    ck_assert_int_eq(tl_dist_normalise(NULL, NULL, NULL), TL_EINVAL);
     struct tl_dist d = bads[_i].d;
     struct tl_err err = TL_ERR_INIT;
     ck_assert_int_eq(tl_dist_normalise(&d, NULL, &err), TL_EINVAL);
@@ -258,8 +259,8 @@ START_TEST(values_are_equal_as_in_python)
         {JSON_V(" [ \"a\" , 1.0 ] "), 19},
         {JSON_V("[\"a1\"]"), 20},
         {JSON_V("[\"a\",\"1\"]"), 21},
-        {JSON_V("{\"a\":NaN}"), 22},
-        {JSON_V("{\"a\":NaN}"), 22},
+        {JSON_V("{\"a\":[NaN,false]}"), 22},
+        {JSON_V("{\"a\":[NaN,false]}"), 22},
         {JSON_V("oops"), 23},
     };
     for (size_t i = 0; i < TL_COUNT(t); i++)
@@ -333,6 +334,8 @@ START_TEST(texts_have_optunas_bytes)
 }
 END_TEST
 
+#define D100 \
+    "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
 #define RANGE "\"low\":1,\"high\":9"
 static const struct read {
     const char *text;
@@ -374,6 +377,17 @@ static const struct read {
      "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [1]}}", NULL, DIST_CATEGORICAL},
     {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":-Infinity,\"high\":NaN}}",
      F("null", "-Infinity", "NaN", "false"), NULL, DIST_FLOAT},
+    {"{\"type\":\"int\",\"low\":-1e22,\"high\":1}", I("false", "1", "-10000000000000000000000", "1"), NULL,
+     DIST_INT},
+    {"{\"type\":\"categorical\",\"choices\":[18446744073709551616,[ false,null , "
+     "-18446744073709551616,1e2,-0]]}",
+     "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [18446744073709551616, [false, "
+     "null, "
+     "-18446744073709551616, 100.0, 0]]}}",
+     NULL, DIST_CATEGORICAL},
+    {"{\"name\":\"FloatDistribution\",\"attributes\":[]}", NULL, "'attributes' is missing or no object", 0},
+    {"{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0,\"high\":" D100 D100 D100 D100 "}}", NULL,
+     "'high' is too large", 0},
     {"{\"name\":\"FloatDistribution\",\"attributes\":{\"low\":1}}", NULL, "'high' is missing", 0},
     {"{\"name\":\"FloatDistribution\",\"attributes\":{" RANGE ",\"q\":1}}", NULL,
      "an attribute that the class does not have", 0},
@@ -429,6 +443,24 @@ START_TEST(texts_are_read_as_in_optuna)
         ck_assert_ptr_nonnull(strstr(err.message, t->why));
     }
     arena_release(&a);
+}
+END_TEST
+
+START_TEST(log_is_what_python_takes_for_true)
+{
+    static const char *const yes[] = {"true", "1", "-0.5", "NaN", "\"x\"", "[0]", "{\"a\":0}"};
+    static const char *const no[] = {"false", "0", "-0.0", "null", "\"\"", "[ ]", "{}"};
+    for (size_t i = 0; i < 2 * TL_COUNT(yes); i++) {
+        bool log = i < TL_COUNT(yes);
+        struct buf b = BUF_INIT(1000);
+        struct arena a = {0};
+        struct tl_dist d;
+        buf_printf(&b, "{\"type\":\"float\"," RANGE ",\"log\":%s}", log ? yes[i] : no[i - TL_COUNT(yes)]);
+        ck_assert_int_eq(dist_parse((struct str){b.data, b.len}, &a, &d, NULL, NULL), TL_OK);
+        ck_assert_int_eq(d.log, log);
+        buf_release(&b);
+        arena_release(&a);
+    }
 }
 END_TEST
 
@@ -528,6 +560,33 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+START_TEST(reading_may_run_out_of_memory)
+{
+    static const char text[] = "{\"\\u006eame\":\"\\u0043ategoricalDistribution\",\"attributes\":{"
+                               "\"\\u0063hoices\":[null,\"a\",\"\\u0062\","
+                               "18446744073709551616,[1,\"c\"]]}}";
+    struct fail_alloc f;
+    int failures = 0;
+    for (size_t before = 16; before < 1024; before += 16) {
+        for (long n = 1;; n++) {
+            struct arena a = {0};
+            struct tl_dist d = {.n_choices = 77};
+            fail_alloc_after(&f, n);
+            ck_assert_ptr_nonnull(arena_alloc(&a, before));
+            int rc = dist_parse(STR(text), &a, &d, NULL, NULL);
+            ck_assert(rc == TL_OK ? d.n_choices == 5 : rc == TL_ENOMEM && d.n_choices == 77);
+            arena_release(&a);
+            mem_set_hooks(NULL);
+            ck_assert_int_eq(f.out, 0);
+            failures += rc != TL_OK;
+            if (!f.failed)
+                break;
+        }
+    }
+    ck_assert_int_gt(failures, 0);
+}
+END_TEST
+
 START_TEST(comparing_may_run_out_of_memory)
 {
     struct tl_dist d = {TL_DIST_CATEGORICAL, false, 0, 0, 0, choices, TL_COUNT(choices)};
@@ -559,9 +618,11 @@ int main(void)
     tcase_add_test(t, all_digits_of_large_doubles);
     tcase_add_test(t, texts_have_optunas_bytes);
     tcase_add_loop_test(t, texts_are_read_as_in_optuna, 0, TL_COUNT(reads));
+    tcase_add_test(t, log_is_what_python_takes_for_true);
     tcase_add_test(t, texts_get_numbers);
     tcase_add_test(t, entries_never_move_and_many_fit);
     tcase_add_test(t, every_allocation_may_fail);
+    tcase_add_test(t, reading_may_run_out_of_memory);
     tcase_add_test(t, comparing_may_run_out_of_memory);
     return check_run("dist", t);
 }
