@@ -31,9 +31,11 @@ install(EXPORT TrialogTargets NAMESPACE Trialog:: DESTINATION ${package_dir})
 install(FILES LICENSE TYPE DOC)
 install(FILES man/trialog-journal.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 if(TARGET trialog)
-  install(FILES man/trialog.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
-  install(FILES completion/trialog.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-          RENAME trialog OPTIONAL)
+  install(FILES man/trialog.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  # Made by `trialog completion SHELL` and checked in; tests/cli compares them.
+  install(FILES completion/trialog.bash RENAME trialog DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES completion/_trialog DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES completion/trialog.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
 # A project that takes us with add_subdirectory may have an `uninstall` of its own.
