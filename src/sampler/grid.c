@@ -139,6 +139,45 @@ int grid_place_of_fixed(const struct grid *g, struct str fixed_params, uint64_t 
     return match_object(g, fixed_params, place);
 }
 
+/* A trial's value of an axis; false when it has none. */
+static bool trial_value(const struct tl_frozen_trial *trial, const struct grid_axis *axis, struct tl_value *out)
+{
+    for (size_t i = 0; i < trial->n_params; i++) {
+        const struct tl_param *p = &trial->params[i];
+        if (p->has_value && str_eq((struct str){p->name.s, p->name.len}, axis->name)) {
+            return tl_dist_external(p->dist, p->internal, out, NULL) == TL_OK;
+        }
+    }
+    return false;
+}
+
+int grid_place_fits(const struct grid *g, const struct tl_frozen_trial *trial, uint64_t place)
+{
+    int equal = 1;
+    for (size_t i = 0; equal == 1 && i < g->n_axes; i++) {
+        struct tl_value v;
+        if (trial_value(trial, &g->axes[i], &v)) {
+            equal = dist_value_equal(grid_value(g, place, i), &v);
+        }
+    }
+    return equal;
+}
+
+int grid_place_of_params(const struct grid *g, const struct tl_frozen_trial *trial, uint64_t *place)
+{
+    uint64_t at = 0, index = 0;
+    for (size_t i = 0; i < g->n_axes; i++) {
+        struct tl_value v;
+        int rc = trial_value(trial, &g->axes[i], &v) ? first_equal(&g->axes[i], &v, &index) : TL_EINVAL;
+        if (rc != TL_OK) {
+            return rc == TL_ENOMEM ? rc : 0;
+        }
+        at = at * g->axes[i].n + index;
+    }
+    *place = at;
+    return 1;
+}
+
 /* ---- the sampler's functions ---- */
 
 /* What is known of the handle's study, most recently used first; the one that was not used for longest makes room. */

@@ -49,6 +49,10 @@ const struct tl_value *grid_value(const struct grid *g, uint64_t place, size_t a
 bool grid_place_of_id(const struct grid *g, struct str grid_id, uint64_t *place);
 /* Does this text describe the same grid? 1 or 0, or TL_ENOMEM. */
 int grid_same_space(const struct grid *g, struct str search_space);
+/* Are the parameters that a trial has so far those of this cell? 1 or 0, or TL_ENOMEM. */
+int grid_place_fits(const struct grid *g, const struct tl_frozen_trial *trial, uint64_t place);
+/* The cell whose values a trial has: 1 and its place, 0 (a value is missing or in no cell), or TL_ENOMEM. */
+int grid_place_of_params(const struct grid *g, const struct tl_frozen_trial *trial, uint64_t *place);
 /* The cell whose values are exactly these fixed parameters: 1 and its place, 0, or TL_ENOMEM. */
 int grid_place_of_fixed(const struct grid *g, struct str fixed_params, uint64_t *place);
 

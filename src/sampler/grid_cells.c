@@ -2,14 +2,14 @@
  *
  * What became of a grid's cells in one study.
  *
- * A cell is *held* by a trial that carries its attributes (or was enqueued with exactly its values) and has not finished; it is
- * *done* when such a trial ended COMPLETE or PRUNED; a FAIL one makes it free again, up to the number of retries. Everything is
- * read off the study, so all workers agree without messages, and Optuna's GridSampler takes part: its later duplicates are
- * tolerated.
+ * A cell is *held* by a trial that has it and has not finished; it is *done* when such a trial ended COMPLETE or PRUNED; a FAIL one
+ * makes it free again, up to the number of retries. Which cell a trial has is read off its attributes: `grid_id`, or `fixed_params`
+ * with exactly a cell's values; but when its parameters are those of another cell, that one counts (Optuna 3.1 numbers cells in
+ * another order). So all workers agree without messages, and Optuna's GridSampler takes part: its later duplicates are tolerated.
  *
- * Happy path: each finished trial is looked at once, when its row is new, and each unfinished one once, when it shows up; only
- * RUNNING ones without a cell are looked at again, because Optuna sets the attributes after it created the trial. Memory grows
- * with the cells that were touched, not with the grid.
+ * Happy path: each trial is looked at twice, when it shows up and when it has finished; only RUNNING ones without a cell are looked
+ * at again, because Optuna sets the attributes after it created the trial. Memory grows with the cells that were touched, not with
+ * the grid.
  *
  * Which cell is next: the one whose id is the trial's number (Optuna's choice, so that workers of both kinds meet seldom), else the
  * lowest id that nobody had, else a failed one. Ids below `frontier` were passed; those whose cell was not done then are `open`.
@@ -102,13 +102,18 @@ static int place_of_trial(struct cells *c, const struct grid *g, uint64_t *place
     }
     bool our_order = g->order.shuffled ? perm.n == 0 : str_eq(perm, STR("\"feistel1\""));
     uint64_t found;
-    int rc = 0;
-    if (id.n && space.n && our_order) {
-        rc = grid_same_space(g, space);
-        if (rc > 0) {
+    int rc = id.n && space.n ? grid_same_space(g, space) : 0;
+    bool ours = rc > 0;
+    if (ours) {
+        bool known = our_order && grid_place_of_id(g, id, &found);
+        rc = known ? grid_place_fits(g, &c->trial, found) : 0;
+        if (rc == 0) {
+            rc = grid_place_of_params(g, &c->trial, &found);
+        }
+        if (rc == 0 && known) { /* values that the distribution changed: 2.5 asked for as an integer */
             rc = grid_place_of_id(g, id, &found);
         }
-    } else if (fixed.n) {
+    } else if (rc == 0 && fixed.n) {
         rc = grid_place_of_fixed(g, fixed, &found);
     }
     if (rc < 0) {
@@ -130,22 +135,20 @@ static int read_place(struct cells *c, const struct grid *g, const tl_view *view
 static int finish_trial(struct cells *c, const struct grid *g, const tl_view *view, const struct tl_row *row,
                         struct tl_err *err)
 {
-    uint64_t place = NO_PLACE_YET, cell;
-    bool held = map64_get(&c->holds, (uint64_t)row->number, &place) && has_place(place);
-    if (!held) {
-        int rc = read_place(c, g, view, row->number, &place, err);
-        if (rc != TL_OK) {
-            return rc;
-        }
+    uint64_t place, before = NO_PLACE_YET;
+    int rc = read_place(c, g, view, row->number, &place, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    if (map64_get(&c->holds, (uint64_t)row->number, &before) && has_place(before) &&
+        !map64_set(&c->touched, before - 1, cell_at(c, before - 1) - CELL_HOLDER)) {
+        return err_nomem(err);
     }
     map64_remove(&c->holds, (uint64_t)row->number);
     if (!has_place(place)) {
         return TL_OK;
     }
-    cell = cell_at(c, place - 1);
-    if (held) {
-        cell -= CELL_HOLDER;
-    }
+    uint64_t cell = cell_at(c, place - 1);
     if (row->state == TL_FAIL) {
         cell += CELL_FAILURES(cell) < UINT32_MAX ? 1 : 0;
     } else {
@@ -229,7 +232,7 @@ static int advance(struct cells *c, const struct grid *g, uint64_t *free_id)
 {
     for (; c->frontier < g->order.n; c->frontier++) {
         uint64_t cell = cell_at(c, grid_order_place(&g->order, c->frontier));
-        if (cell == 0) {
+        if (cell == 0) { /* nobody has it, nobody had it */
             *free_id = c->frontier;
             return 1;
         }

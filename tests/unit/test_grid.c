@@ -274,6 +274,61 @@ START_TEST(trials_of_others_count)
 }
 END_TEST
 
+START_TEST(parameters_tell_the_cell)
+{
+    /* Optuna 3.1 does not shuffle: its grid_id 0 is the first cell, ours the sixth. */
+    static const char space[] = "{\"a\":[0.5,99.0],\"b\":[\"u\",\"v\",\"w\"]}";
+    struct tl_value b[] = {kit_text("u"), kit_text("v"), kit_text("w")};
+    struct tl_dist da = TL_FLOAT_RANGE(0, 100), db = {TL_DIST_CATEGORICAL, false, 0, 0, 0, b, 3};
+    int64_t id;
+    int cells = 0;
+    tl_trial *t;
+    start(0);
+    put_trial(TL_RUNNING, "0", space, NULL);
+    t = kit_ask(study); /* cell 5 seems to be taken */
+    ck_assert_uint_eq(cell_of(t), 2);
+    cells |= 1 << 2;
+    kit_tell(study, t, 0);
+    tl_view *view;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    view = kit_read(study, 0, &f);
+    id = f.id;
+    tl_view_close(view);
+    tl_frozen_release(&f);
+    OK(tl_storage_set_param(storage, id, "a", 0.5, &da, err));
+    OK(tl_storage_set_param(storage, id, "b", 0, &db, err));
+    OK(tl_study_tell_number(study, 0, TL_COMPLETE, &(double){1}, 1, false, NULL, err));
+    while (tl_study_ask(study, NULL, &t, NULL) == 0) {
+        size_t cell = cell_of(t);
+        ck_assert(!(cells & 1 << cell));
+        cells |= 1 << cell;
+        kit_tell(study, t, 0);
+    }
+    ck_assert_int_eq(cells, 63 & ~1);
+    stop();
+}
+END_TEST
+
+START_TEST(equal_values_and_changed_ones_end_too)
+{
+    struct tl_value x[] = {kit_int(1), kit_float(1), kit_float(2.5), kit_float(1)};
+    struct tl_grid_axis axis = {"x", x, 4};
+    tl_trial *t;
+    int n = 0;
+    storage = kit_open("memory://");
+    OK(tl_sampler_grid(&axis, 1, NULL, &grid, err));
+    study = kit_study(storage, "s", grid);
+    while (n < 10 && tl_study_ask(study, NULL, &t, NULL) == 0) {
+        int64_t v;
+        OK(tl_trial_suggest_int(t, "x", 0, 9, 1, false, &v, err));
+        kit_tell(study, t, 0);
+        n++;
+    }
+    ck_assert_int_eq(n, 4);
+    stop();
+}
+END_TEST
+
 START_TEST(optuna_sets_its_attributes_later)
 {
     tl_trial *t;
@@ -552,6 +607,8 @@ int main(void)
     tcase_add_test(t, failed_cells_come_again);
     tcase_add_test(t, running_cells_are_held);
     tcase_add_test(t, trials_of_others_count);
+    tcase_add_test(t, parameters_tell_the_cell);
+    tcase_add_test(t, equal_values_and_changed_ones_end_too);
     tcase_add_test(t, optuna_sets_its_attributes_later);
     tcase_add_test(t, a_requeued_trial_keeps_its_cell);
     tcase_add_test(t, a_name_outside_the_grid_fails_the_trial);
