@@ -11,18 +11,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include <trialog/trialog.h>
 
 #include "zstd_run.h"
 
-#define RUNS 3
-
 struct job {
     const char *file;
-    int64_t file_size;
-    int64_t limit_us;
+    struct zstd_reference level_6;
 };
 
 /* A parameter of zstd: its name there and here, its range, and the strategies that look at it. */
@@ -45,7 +41,7 @@ static int objective(tl_trial *trial, double *values, void *ctx)
 {
     const struct job *job = ctx;
     struct tl_err err = TL_ERR_INIT;
-    struct zstd_run run;
+    struct zstd_score score;
     char option[256], text[32];
     int64_t strategy, value;
     int rc = tl_trial_suggest_int(trial, "strategy", LOW_STRATEGY, HIGH_STRATEGY, 1, false, &strategy, &err);
@@ -57,17 +53,17 @@ static int objective(tl_trial *trial, double *values, void *ctx)
         rc = tl_trial_suggest_int(trial, p->name, p->low, p->high, 1, false, &value, &err);
         used += snprintf(option + used, sizeof option - (size_t)used, ",%s=%" PRId64, p->name, value);
     }
-    if (rc == 0 && zstd_measure(job->file, option, job->limit_us, RUNS, &run) != 0)
+    if (rc == 0 && zstd_compare(job->file, option, &job->level_6, &score) != 0)
         return -1; /* the trial fails */
     if (rc == 0) {
-        snprintf(text, sizeof text, "%" PRId64, run.cpu_us);
+        snprintf(text, sizeof text, "%" PRId64, score.run.cpu_us);
         rc = tl_trial_set_attr(trial, TL_ATTR_USER, "cpu_us", text, &err);
     }
     if (rc != 0) {
         fprintf(stderr, "tune_zstd: %s\n", err.message);
         return rc;
     }
-    values[0] = zstd_value(&run, job->limit_us, job->file_size);
+    values[0] = score.value;
     return 0;
 }
 
@@ -89,7 +85,7 @@ static int enqueue_level_6(tl_study *study, struct tl_err *err)
     return tl_study_enqueue(study, fixed, n, NULL, 0, true, NULL, err);
 }
 
-static int show_best(tl_study *study, const struct zstd_run *level_6, struct tl_err *err)
+static int show_best(tl_study *study, const struct zstd_reference *level_6, struct tl_err *err)
 {
     struct tl_frozen_trial best = TL_FROZEN_TRIAL_INIT;
     tl_view *view;
@@ -118,21 +114,17 @@ int main(int argc, char **argv)
     struct tl_err err = TL_ERR_INIT;
     struct tl_study_options options = TL_STUDY_OPTIONS_INIT;
     struct tl_optimize_options run = TL_OPTIMIZE_OPTIONS_INIT;
-    struct job job = {.file = argc > 1 ? argv[1] : NULL};
-    struct zstd_run level_6;
-    struct stat file;
+    struct job job = {.file = argc > 1 ? argv[1] : NULL, .level_6 = {.option = "-6"}};
     tl_storage *storage = NULL;
     tl_study *study = NULL;
 
-    if (argc < 2 || stat(job.file, &file) != 0) {
+    if (argc < 2) {
         fprintf(stderr, "usage: tune_zstd FILE [TRIALS [JOURNAL]]\n");
         return 2;
     }
-    job.file_size = file.st_size;
-    if (zstd_measure(job.file, "-6", 0, 9, &level_6) != 0)
+    if (zstd_measure_reference(job.file, &job.level_6) != 0)
         return 1;
-    job.limit_us = level_6.cpu_us;
-    printf("zstd -6: %" PRId64 " bytes in %" PRId64 " us\n", level_6.size, level_6.cpu_us);
+    printf("zstd -6: %" PRId64 " bytes in %" PRId64 " us\n", job.level_6.size, job.level_6.cpu_us);
 
     options.load_if_exists = true;
     run.budget = argc > 2 ? (uint64_t)strtoull(argv[2], NULL, 10) : 100;
@@ -144,7 +136,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = tl_study_optimize(study, objective, &job, &run, &err);
     if (rc == 0)
-        rc = show_best(study, &level_6, &err);
+        rc = show_best(study, &job.level_6, &err);
     if (rc != 0)
         fprintf(stderr, "tune_zstd: %s\n", err.message);
     tl_study_free(study);

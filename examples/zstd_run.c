@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_RUNS 9
+#define RUNS     5 /* odd: the median is one of them */
 #define CHECK_MS 5
 
 static int64_t microseconds(struct timeval t)
@@ -24,15 +25,9 @@ static int64_t microseconds(struct timeval t)
     return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
-/* Far from the limit, one run says enough. */
 static int far_above(int64_t cpu_us, int64_t limit_us)
 {
     return limit_us > 0 && cpu_us > limit_us * 4 / 3;
-}
-
-static int far_below(int64_t cpu_us, int64_t limit_us)
-{
-    return limit_us > 0 && cpu_us < limit_us * 3 / 4;
 }
 
 /* Processor time of a running child so far, 0 when it cannot be had. */
@@ -92,10 +87,17 @@ static pid_t start(char *const *argv, int *out)
     return pid;
 }
 
-static int run_once(char *const *argv, int64_t limit_us, struct zstd_run *run)
+int zstd_run(const char *file, const char *option, int64_t limit_us, struct zstd_run *run)
 {
+    char words[2][4096];
     struct rusage usage;
     int out, status;
+    if (snprintf(words[0], sizeof words[0], "%s", option) >= (int)sizeof words[0] ||
+        snprintf(words[1], sizeof words[1], "%s", file) >= (int)sizeof words[1]) {
+        fprintf(stderr, "a name is too long\n");
+        return -1;
+    }
+    char *argv[] = {"zstd", "-q", "--single-thread", "-c", words[0], words[1], NULL};
     *run = (struct zstd_run){0, 0, 0};
     pid_t pid = start(argv, &out);
     if (pid < 0)
@@ -110,35 +112,49 @@ static int run_once(char *const *argv, int64_t limit_us, struct zstd_run *run)
     return run->cut || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 0 : -1;
 }
 
-static int by_time(const void *a, const void *b)
+static int by_size(const void *a, const void *b)
 {
-    int64_t x = ((const struct zstd_run *)a)->cpu_us, y = ((const struct zstd_run *)b)->cpu_us;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-int zstd_measure(const char *file, const char *option, int64_t limit_us, int n_runs, struct zstd_run *median)
+static double median(double *values, size_t n)
 {
-    char words[2][4096];
-    struct zstd_run runs[MAX_RUNS];
-    int n = 0;
-    if (snprintf(words[0], sizeof words[0], "%s", option) >= (int)sizeof words[0] ||
-        snprintf(words[1], sizeof words[1], "%s", file) >= (int)sizeof words[1]) {
-        fprintf(stderr, "a name is too long\n");
-        return -1;
-    }
-    char *argv[] = {"zstd", "-q", "--single-thread", "-c", words[0], words[1], NULL};
-    do {
-        if (run_once(argv, limit_us, &runs[n++]) != 0)
+    qsort(values, n, sizeof *values, by_size);
+    return values[n / 2];
+}
+
+int zstd_measure_reference(const char *file, struct zstd_reference *reference)
+{
+    double times[RUNS];
+    for (size_t i = 0; i < RUNS; i++) {
+        struct zstd_run run;
+        if (zstd_run(file, reference->option, 0, &run) != 0)
             return -1;
-    } while (n < n_runs && n < MAX_RUNS && !far_above(runs[0].cpu_us, limit_us) && !far_below(runs[0].cpu_us, limit_us));
-    qsort(runs, (size_t)n, sizeof *runs, by_time);
-    *median = runs[n / 2];
+        times[i] = (double)run.cpu_us;
+        reference->size = run.size;
+    }
+    reference->cpu_us = (int64_t)median(times, RUNS);
     return 0;
 }
 
-double zstd_value(const struct zstd_run *run, int64_t limit_us, int64_t file_size)
+int zstd_compare(const char *file, const char *option, const struct zstd_reference *reference, struct zstd_score *score)
 {
-    if (!run->cut && (limit_us == 0 || run->cpu_us <= limit_us))
-        return (double)run->size;
-    return (double)file_size * (double)run->cpu_us / (double)limit_us;
+    double times[RUNS];
+    struct stat st;
+    if (stat(file, &st) != 0 || zstd_run(file, option, reference->cpu_us, &score->run) != 0)
+        return -1;
+    score->time = (double)score->run.cpu_us / (double)reference->cpu_us;
+    if (!score->run.cut && score->run.size < reference->size) {
+        for (size_t i = 0; i < RUNS; i++) {
+            struct zstd_run ours, theirs;
+            if (zstd_run(file, option, 0, &ours) != 0 || zstd_run(file, reference->option, 0, &theirs) != 0)
+                return -1;
+            times[i] = (double)ours.cpu_us / (double)theirs.cpu_us;
+        }
+        score->time = median(times, RUNS);
+    }
+    int fits = !score->run.cut && score->time <= 1;
+    score->value = fits ? (double)score->run.size : (double)st.st_size * (score->time > 1 ? score->time : 1);
+    return 0;
 }

@@ -6,18 +6,17 @@
 # The job: the smallest archive of a part of /usr/include within the processor time that `zstd -6` takes for it. Processor time is
 # user and system time of the child, not time on the clock. A trial's value is the compressed size; a setting that takes
 # longer than allowed gets a value above the size of the data that grows with its time, so it can never win and a sampler still
-# sees how far off it was (examples/zstd_objective.c). The limit is measured while four measurements run at once, as during the
-# search. At the end the best settings are measured again, alone and in turns with -6, and only what still keeps to the
-# time counts.
+# sees how far off it was. Times vary, so a setting that would win is measured in turns with -6 (examples/zstd_run.h); at the
+# end the best ones are measured again, alone, and only what still keeps to the time counts.
 #
-# TRIALOG_DEMO_SECONDS (100) and TRIALOG_DEMO_TRIALS (1500) set when the search ends. Leaves everything in demo-out/: the
+# TRIALOG_DEMO_SECONDS (120) and TRIALOG_DEMO_TRIALS (2000) set when the search ends. Leaves everything in demo-out/: the
 # journal, the data, the workers' output and report.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 
-seconds=${TRIALOG_DEMO_SECONDS:-100}
-trials=${TRIALOG_DEMO_TRIALS:-1500}
+seconds=${TRIALOG_DEMO_SECONDS:-120}
+trials=${TRIALOG_DEMO_TRIALS:-2000}
 workers=4
 data_bytes=12000000
 out=demo-out
@@ -61,19 +60,15 @@ case $level_6 in
     *) level_6=wlog=21,clog=18,hlog=19,slog=3,mml=5,strategy=4 ;; # zstd 1.5
 esac
 
-cpu_us() { awk '$1 == "trialog-attr" && $2 == "cpu_us" { print $3 }'; }
-size_of() { tail -n 1; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
+# Its time is measured in as many processes at once as the search will have.
 echo "demo: measuring zstd -6 ($level_6)"
-size_6=$($objective $data 0 -6 | size_of)
-limit=$(
-    for _ in $(seq 5); do
-        for _ in $(seq $workers); do $objective $data 0 -6 | cpu_us & done
-        wait
-    done | median
-)
-say "demo: zstd -6: $size_6 bytes; processor time allowed: $limit us (median, $workers measurements at a time)"
+for _ in $(seq $workers); do $objective $data measure & done >$out/level-6.txt
+wait
+read -r size_6 _ <$out/level-6.txt
+limit=$(cut -d' ' -f2 $out/level-6.txt | median)
+say "demo: zstd -6: $size_6 bytes, $limit us of processor time while $workers run at a time"
 
 # ---- the search ----
 
@@ -90,7 +85,7 @@ optimize=("$trialog" optimize --storage "$journal" --study-name zstd --trials "$
     --param 'tlen=int(1,64) if strategy==1'
     --enqueue "$level_6"
     --)
-words=("$objective" "$data" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
+words=("$objective" "$data" "$size_6" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
     'tlen={tlen}')
 
 pids=()
@@ -106,11 +101,12 @@ stop()
 trap stop INT TERM
 
 echo "demo: $workers workers, at most $trials trials and $seconds seconds:"
-{
-    printf '    '
-    printf '%q ' "${optimize[@]}" "${words[@]}"
-    echo
-} | tee -a $out/report.txt
+for word in "${optimize[@]}" "${words[@]}"; do
+    case $word in --param | --enqueue | --trials | --) printf ' \\\n        ' ;; esac
+    [[ $word =~ ^[A-Za-z0-9_./=,:-]+$ ]] || word="'$word'"
+    printf ' %s' "$word"
+done | sed '1s/^/   /' | tee -a $out/report.txt
+echo
 # Only the first worker draws the study's progress, and only on a terminal.
 for worker in $(seq $workers); do
     if [ "$worker" = 1 ] && [ -t 2 ]; then
@@ -135,7 +131,7 @@ if [ $status != 0 ]; then
     tail -n 5 $out/worker-*.txt >&2
     exit 1
 fi
-say "demo: $(head -n 1 $out/worker-$workers.txt), in $((SECONDS - began)) seconds"
+say "demo: $(grep '^study' $out/worker-$workers.txt), in $((SECONDS - began)) seconds"
 
 # ---- the best, measured again ----
 
@@ -149,7 +145,7 @@ candidates()
                                               if (sub(/^params_/, "", $i)) param[i] = $i } next }
         $value != "" && $value + 0 < limit + 0 {
             line = ""
-            for (i in param) if ($i != "") line = line " " param[i] "=" int($i)
+            for (i = 1; i <= NF; i++) if (i in param && $i != "") line = line " " param[i] "=" int($i)
             printf "%d %d%s\n", $value, $1, line }' $out/trials.csv | sort -n | head -n 10
 }
 
@@ -159,7 +155,7 @@ compare()
     local n=$1
     shift
     for _ in $(seq "$n"); do
-        echo "$($objective $data 0 "$@" | cpu_us) $($objective $data 0 -6 | cpu_us)"
+        echo "$($objective $data run "$@" | cut -d' ' -f2) $($objective $data run -6 | cut -d' ' -f2)"
     done >$out/again.txt
     echo "$(cut -d' ' -f1 $out/again.txt | median) $(cut -d' ' -f2 $out/again.txt | median)"
 }
@@ -168,21 +164,21 @@ say "demo: smaller than zstd -6 within its time: $(candidates | wc -l) of the be
 found=
 while read -r size number setting; do
     # shellcheck disable=SC2086 # a list of words
-    read -r time time_6 <<<"$(compare 7 $setting)"
+    read -r time time_6 <<<"$(compare 11 $setting)"
     if [ "$time" -le "$time_6" ]; then
         found=yes
         break
     fi
     echo "demo: trial $number ($size bytes) takes $time us against $time_6 us: over the limit after all"
 done < <(candidates)
-rm -f $out/again.txt
+rm -f $out/again.txt $out/level-6.txt
 
 if [ -z "$found" ]; then
     say "demo: nothing better than zstd -6 was found this time"
 else
     saved=$(awk -v a="$size" -v b="$size_6" 'BEGIN { printf "%.2f", 100 * (b - a) / b }')
     say ""
-    say "                     bytes    processor time (median of 7, in turns)"
+    say "                     bytes    processor time (median of 11, in turns)"
     say "$(printf 'zstd -6       %12d %12d us   %s' "$size_6" "$time_6" "$level_6")"
     say "$(printf 'best found    %12d %12d us   %s' "$size" "$time" "${setting// /,}")"
     say ""
