@@ -2,6 +2,7 @@
  *
  * Commands that show trials: trials, best-trial, best-trials.
  */
+#include "base/err.h"
 #include "cli/commands.h"
 #include "cli/trials.h"
 
@@ -74,16 +75,77 @@ static int run_best_trial(struct cli *c, void *values)
     return status;
 }
 
+/* Does the trial keep all constraints that were recorded with it? As Optuna keeps them: a list, or an attribute for each. */
+static bool is_feasible(struct nodes *ns, const struct tl_frozen_trial *t)
+{
+    static const char list[] = "constraints", one[] = "constraints:";
+    for (size_t i = 0; i < t->n_attrs; i++) {
+        struct str key = {t->attrs[i].key.s, t->attrs[i].key.len},
+                   json = {t->attrs[i].json.s, t->attrs[i].json.len};
+        bool single = key.n >= sizeof one - 1 && memcmp(key.p, one, sizeof one - 1) == 0;
+        if (t->attrs[i].kind != TL_ATTR_SYSTEM || (!single && !str_eq(key, str_of(list))))
+            continue;
+        const struct node *n = node_parse(ns, json, NULL);
+        for (n = n && n->kind == NODE_LIST ? n->u.kids.first : n; n; n = n->next) {
+            double v = 0;
+            if (n->kind == NODE_FLOAT)
+                v = n->u.f;
+            else if (n->kind == NODE_INT)
+                cli_parse_number(n->u.text, &v);
+            if (v > 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* With one objective the front is every trial that is as good as the best one. */
+static int equally_good(struct cli *c, const tl_view *view, int64_t **numbers, size_t *n)
+{
+    struct tl_frozen_trial trial = TL_FROZEN_TRIAL_INIT;
+    struct nodes ns = {{0}, false};
+    struct tl_err err = TL_ERR_INIT;
+    int64_t best = tl_view_best(view);
+    size_t cap = 0, n_trials = tl_view_n_trials(view);
+    int rc = best >= 0 ? tl_view_trial(view, best, &trial, &err) : 0;
+    double value = best >= 0 && rc == 0 && trial.n_values ? trial.values[0] : 0;
+    for (size_t i = best >= 0 ? (size_t)best : n_trials; i < n_trials && rc == 0; i++) {
+        if (tl_view_trial_state(view, (int64_t)i) != TL_COMPLETE)
+            continue;
+        rc = tl_view_trial(view, (int64_t)i, &trial, &err);
+        if (rc || trial.n_values == 0 || trial.values[0] != value || !is_feasible(&ns, &trial))
+            continue;
+        void *grown = *numbers;
+        if (!mem_grow(&grown, &cap, *n + 1, sizeof **numbers))
+            rc = err_nomem(&err);
+        *numbers = grown;
+        if (rc == 0)
+            (*numbers)[(*n)++] = (int64_t)i;
+        arena_reset(&ns.arena);
+    }
+    tl_frozen_release(&trial);
+    arena_release(&ns.arena);
+    return rc ? cli_fail(c, &err) : 0;
+}
+
 static int run_best_trials(struct cli *c, void *values)
 {
+    static const int64_t none;
+    const int64_t *front = NULL;
+    int64_t *equals = NULL;
     tl_view *view = NULL;
+    size_t n_directions = 0, n = 0;
     int status = open_view(c, values, &view);
-    if (status == 0) {
-        static const int64_t none;
-        size_t n;
-        const int64_t *front = tl_view_front(view, &n);
-        status = show(c, values, view, front ? front : &none, n, false);
+    if (status == 0)
+        tl_view_directions(view, &n_directions);
+    if (status == 0 && n_directions == 1) {
+        status = equally_good(c, view, &equals, &n);
+        front = equals;
+    } else if (status == 0) {
+        front = tl_view_front(view, &n);
     }
+    status = status ? status : show(c, values, view, front ? front : &none, n, false);
+    mem_free(equals);
     if (view)
         tl_view_close(view);
     return status;

@@ -421,12 +421,17 @@ static int unknown_command(struct cli *c, char **words, int n)
         if (strncmp(name, words[0], len) == 0 && name[len] == ' ' && n == 1)
             return cli_usage(c, "'%s' wants a second word, as in '%s'", words[0], name);
     }
+    /* both words, when the first one begins such a command; else the first word alone */
+    bool two = false;
+    for (size_t i = 0; cli_commands[i] && n > 1; i++)
+        two = two || (strncmp(cli_commands[i]->name, words[0], len) == 0 && cli_commands[i]->name[len] == ' ');
     size_t at = 0;
-    const char *like = cli_nearest(words[0], next_command, &at);
-    if (!like && n > 1 && snprintf(text, sizeof text, "%s %s", words[0], words[1]) < (int)sizeof text) {
-        at = 0;
+    const char *like = NULL;
+    if (two && snprintf(text, sizeof text, "%s %s", words[0], words[1]) < (int)sizeof text)
         like = cli_nearest(text, next_command, &at);
-    }
+    at = 0;
+    if (!like)
+        like = cli_nearest(words[0], next_command, &at);
     if (like)
         return cli_usage(c, "there is no command '%s': did you mean '%s'?", words[0], like);
     return cli_usage(c, "there is no command '%s'", words[0]);
