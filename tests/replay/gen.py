@@ -952,6 +952,81 @@ class Generator:
                           [("op_code", "4"), ("study_id", str(s)), ("datetime_start", "null"), ("intermediate_values", '{"\u0663":1.0}')]])
         self.emit(m, flag="T", tag="odd:type")
 
+    # ---- much of one thing ----
+
+    def burst(self):
+        """Many operations of one kind: long lists of one trial, many parameters, crowded fronts and queues."""
+        r = self.r
+        s = self.study("live")
+        t = self.trial("live")
+        if s is None or t is None:
+            return
+        kind = r.choice(["reports", "attrs", "params", "study", "front", "queue", "wide"])
+        keys = r.choice([2, 7, 9, 20, 70, 200])
+        for i in range(r.choice([20, 90, 200])):
+            if kind == "reports":
+                step = i if r.random() < 0.3 else r.randrange(keys) - 2
+                self.put(7, ("trial_id", str(t)), ("step", str(step)), ("intermediate_value", number_token(r)))
+            elif kind == "attrs":
+                user = r.random() < 0.7
+                self.put(8 if user else 9, ("trial_id", str(t)), ("user_attr" if user else "system_attr", '{"b%d":%s}' % (r.randrange(keys), any_json(r, 2))))
+            elif kind == "study":
+                self.put(2, ("study_id", str(s)), ("user_attr", '{"b%d":%s}' % (r.randrange(keys), any_json(r, 2))))
+            elif kind == "params":
+                dist = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": %d.0, "log": false}}' % r.randrange(1, 4)
+                self.put(5, ("trial_id", str(t)), ("param_name", '"b%d"' % r.randrange(keys)), ("param_value_internal", number_token(r)),
+                         ("distribution", json.dumps(dist)))
+            elif kind == "front":
+                self.front_trial(s)
+            elif kind == "queue":
+                self.queue_step(s)
+            elif i < 8:
+                self.wide_trial(s, keys)
+
+    def front_trial(self, s):
+        r = self.r
+        st = self.studies[s]
+        high = r.choice([2, 4, 10])
+        vals = [r.choice(["NaN", "Infinity", "-Infinity"]) if r.random() < 0.03 else repr(float(r.randrange(high))) for _ in range(st.n_dirs)]
+        attrs = r.choice(["{}"] * 6 + ['{"constraints":[0.5,-1]}', '{"constraints":[-1.0,0.0]}', '{"constraints:a":1.5}', '{"constraints:a":-1.5,"constraints:b":0}'])
+        dist = dist_text(r, self.params["q"])
+        self.put(4, ("study_id", str(s)), ("datetime_start", "null"), ("state", "1"), ("value", "null"), ("values", "[" + ",".join(vals) + "]"),
+                 ("distributions", '{"q":%s}' % json.dumps(dist)), ("params", '{"q":0}'), ("system_attrs", attrs))
+        self.trials.append(Trial(s, st.n, 1))
+        st.n += 1
+
+    def queue_step(self, s):
+        """Fills a queue and takes from it, mostly the oldest."""
+        r = self.r
+        waiting = [i for i, t in enumerate(self.trials) if t.study == s and t.state == 4]
+        running = [i for i, t in enumerate(self.trials) if t.study == s and t.state == 0]
+        x = r.random()
+        if x < 0.35 and running:
+            t, new = r.choice(running), 4
+        elif x < 0.6 and waiting:
+            t, new = (waiting[0] if r.random() < 0.6 else r.choice(waiting)), 0
+        else:
+            self.put(4, ("study_id", str(s)), ("datetime_start", "null"), ("state", "4"))
+            self.trials.append(Trial(s, self.studies[s].n, 4))
+            self.studies[s].n += 1
+            return
+        self.put(6, *self.state_members(t, new, s))
+        self.trials[t].state = new
+
+    def wide_trial(self, s, keys):
+        """A trial with many parameters, attributes and reports; the names come in a rotated order."""
+        r = self.r
+        first = r.randrange(keys)
+        names = ["b%d" % ((first + i) % keys) for i in range(r.randrange(1, keys + 1))]
+        dist = json.dumps('{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": %d.0, "log": false}}' % r.randrange(1, 3))
+        state = r.choice([0, 1, 2, 3])
+        self.put(4, ("study_id", str(s)), ("datetime_start", "null"), ("state", str(state)), ("values", "[1.0]" if state == 1 else "null"),
+                 ("distributions", self.object([(n, dist) for n in names])), ("params", self.object([(n, number_token(r)) for n in names])),
+                 ("user_attrs", self.object([(n, any_json(r, 3)) for n in names if r.random() < 0.5])),
+                 ("intermediate_values", self.object([(n[1:], number_token(r)) for n in names if r.random() < 0.5])))
+        self.trials.append(Trial(s, self.studies[s].n, state))
+        self.studies[s].n += 1
+
     # ---- a list ----
 
     def run(self):
@@ -966,6 +1041,9 @@ class Generator:
                  (self.claim_race, 4), (self.report, 11), (self.trial_attr, 15), (self.discard, 1.5)]
         if self.malformed:
             steps += [(self.odd, 24), (self.broken, 1.6), (self.loose, 2.5), (self.tool_only, 2.4)]
+        if r.random() < 0.05:
+            steps.append((self.burst, 6))
+            n += 200
         while len(self.lines) < n:
             if not any(not s.deleted for s in self.studies) and r.random() < 0.7:
                 self.create_study()

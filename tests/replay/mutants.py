@@ -93,12 +93,31 @@ def condition_start(toks, i):
     return 0
 
 
+BOUNDARY = {"{", "}", ";", ",", "=", "return", "?", ":", "&&", "||", "+=", "-=", "|=", "&="}
+
+
+def operand(toks, i, step):
+    """Indexes of the first and last token of the operand before (step -1) or behind (step 1) the && or || at i."""
+    k = i + step
+    opening, closers = ({")", "]"}, {"(", "["}) if step < 0 else ({"(", "["}, {")", "]"})
+    while 0 <= k < len(toks) and toks[k][2] not in BOUNDARY | closers:
+        if toks[k][2] in opening:
+            depth = 0
+            while True:
+                depth += (toks[k][2] in opening) - (toks[k][2] in closers)
+                if depth == 0:
+                    break
+                k += step
+        k += step
+    return (k + 1, i - 1) if step < 0 else (i + 1, k - 1)
+
+
 def mutants_of(path):
     """(name, mutated text) of each mutant of a file."""
     text = open(path).read()
     toks = tokens(text)
     spans = []
-    cases = []
+    cases, operands = [], []
     for i, (start, end, t) in enumerate(toks):
         if t in ("if", "while") and toks[i + 1][2] == "(":
             close = closing(toks, i + 1)
@@ -111,9 +130,14 @@ def mutants_of(path):
         elif t == "?":
             first = condition_start(toks, i)
             spans.append(("?", toks[first][0], start))
+        elif t in ("&&", "||"):
+            for a, b in (operand(toks, i, -1), operand(toks, i, 1)):
+                if (toks[a][0], toks[b][1]) not in operands:
+                    operands.append((toks[a][0], toks[b][1]))
         elif t == "case":
             k = next(k for k in range(i, len(toks)) if toks[k][2] == ":")
             cases.append((start, toks[k][1], text[toks[i + 1][0]:toks[k][0]]))
+    spans += [("operand", a, b) for a, b in operands]
     seen = collections.Counter()
     for kind, a, b in spans:
         cond = " ".join(text[a:b].split())

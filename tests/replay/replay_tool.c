@@ -299,6 +299,46 @@ static void put_studies(const struct state *s, struct buf *out, struct arena *a)
     buf_add_char(out, ']');
 }
 
+/* Columns hold what the rows say, and nothing else. */
+static void check_columns(const struct study *st)
+{
+    size_t want = 0, have = 0;
+    for (size_t i = 0; i < st->rows.len; i++) {
+        const struct row *r = svec_at(&st->rows, i);
+        for (size_t k = 0; k < row_n_params(st, r); k++) {
+            struct param_entry p = row_param(st, r, i, k);
+            const struct column *c = study_column(st, p.name);
+            const struct column_block *b = c ? column_block_at(c, i / BLOCK) : NULL;
+            if (!b || (b->present >> i % BLOCK & 1) != p.has_value)
+                die("a column does not agree with its row");
+            want += p.has_value;
+        }
+    }
+    for (size_t i = 0; i < st->columns.len; i++) {
+        const struct column *c = svec_at(&st->columns, i);
+        const struct column_block *b;
+        for (size_t k = 0; k <= st->rows.len / BLOCK; k++)
+            if ((b = column_block_at(c, k)) != NULL)
+                have += (size_t)__builtin_popcountll(b->present);
+    }
+    if (have != want)
+        die("columns hold more than their rows");
+}
+
+/* The front is ordered by the first objective. */
+static void check_front(const struct study *st)
+{
+    double last = 0;
+    for (size_t i = 0; st->front && i < st->front->n; i++) {
+        double v = row_values(st, svec_at(&st->rows, st->front->rows[i]))[0];
+        if (st->directions[0] == TL_MAXIMIZE)
+            v = -v;
+        if (i > 0 && v < last)
+            die("the front is not in order");
+        last = v;
+    }
+}
+
 /* Per study that is not deleted: id, counts per state, first waiting trial, best, front, both search spaces. */
 static void put_facts(const struct state *s, struct buf *out)
 {
@@ -308,6 +348,8 @@ static void put_facts(const struct state *s, struct buf *out)
         struct study *st = state_study(s, (int64_t)id);
         if (!st)
             continue;
+        check_columns(st);
+        check_front(st);
         buf_printf(out, "%s[%zu,[", comma, id);
         comma = ",";
         for (int i = 0; i < TL_N_STATES; i++)
