@@ -72,8 +72,8 @@ int trial_load(tl_trial *t, struct tl_err *err);
 int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_err *err);
 /* What waits, as the front of an append. */
 struct trial_write trial_waiting(const tl_trial *t);
-/* After an append that carried it: done, or, after TL_EINCOMPATIBLE, the parameter that does not fit is forgotten. */
-void trial_wrote(tl_trial *t, const struct trial_write *w, int rc);
+/* After an append that carried it and ended in `rc`: done, or, after TL_EINCOMPATIBLE, what does not fit is forgotten. Returns rc. */
+int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c, int rc, struct tl_err *err);
 /* What samplers get to see; takes the view when the sampler wants one. */
 int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err);
 

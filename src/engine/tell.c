@@ -158,7 +158,7 @@ static int tell(struct tell *t, enum tl_state *final, struct tl_err *err)
     if (rc == TL_OK) {
         rc = store_commit(t->study->storage, &c, err);
         if (t->trial) {
-            trial_wrote(t->trial, &t->write, rc);
+            trial_wrote(t->trial, &t->write, &c, rc, err);
         }
     }
     if (rc == TL_OK && final) {

@@ -493,13 +493,23 @@ struct trial_write trial_waiting(const tl_trial *t)
                                 .n_params = t->n_params - t->n_written};
 }
 
-void trial_wrote(tl_trial *t, const struct trial_write *w, int rc)
+int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c, int rc, struct tl_err *err)
 {
     if (rc == TL_OK) {
         t->n_written += w->n_params;
-    } else if (rc == TL_EINCOMPATIBLE && w->misfit < w->n_params) {
-        forget_param(t, t->n_written + w->misfit);
+    } else if (rc == TL_EINCOMPATIBLE && c->n_ops == 0 && w->misfit < w->n_params) {
+        forget_param(t, t->n_written + w->misfit); /* found before anything was written */
+    } else if (rc == TL_EINCOMPATIBLE && c->n_ops > 0) {
+        size_t first = t->n_written; /* another writer was faster: what fits has been written all the same */
+        for (size_t i = w->n_params; i > 0; i--) {
+            if (c->applied[i - 1].verdict == V_INCOMPATIBLE) {
+                err_set(err, rc, "parameter '%s' has another kind of distribution in this study", w->params[i - 1].name.p);
+                forget_param(t, first + i - 1);
+            }
+        }
+        t->n_written = t->n_params;
     }
+    return rc;
 }
 
 /* What waits and `n` operations more, in one append. */
@@ -511,8 +521,7 @@ static int write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err
     w.misfit = w.n_params;
     t->commit = (struct commit){.decide = trial_write_decide, .ctx = &w, .arena = t->commit.arena};
     int rc = store_commit(t->study->storage, &t->commit, err);
-    trial_wrote(t, &w, rc);
-    return rc;
+    return trial_wrote(t, &w, &t->commit, rc, err);
 }
 
 TL_API int tl_trial_flush(tl_trial *t, struct tl_err *err)
