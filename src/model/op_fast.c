@@ -6,8 +6,7 @@
  * there.
  *
  * The end of a line is looked at first: behind the last member of the operation may only come our `n` and
- * `crc`. The last member's value is then known to reach up to `c.end`, which saves looking for the end of a
- * distribution text.
+ * `crc`. So an attribute's value, whatever it holds, is known to reach up to the brace before `c.end`.
  */
 #include "base/num.h"
 #include "model/op_text.h"
@@ -64,36 +63,13 @@ static inline bool plain_string(struct scan *c, struct str *out)
     return true;
 }
 
-/* Behind an opening quote: borrows the string that must end at c->end, in which nothing but quotes may be
- * escaped: a quote stands exactly where a backslash stands before it. */
+/* Behind an opening quote: borrows the text of a distribution, which must end at c->end. */
 static inline bool last_string(struct scan *c, struct str *out, bool *escaped)
 {
-    const char *p = c->p, *end = c->end - 1;
-    if (end < p || *end != '"' || end[-1] == '\\')
+    const char *last = op_scan_text(c->p, c->end, escaped);
+    if (!last || last + 1 != c->end)
         return false;
-    bool any = false;
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
-    __m128i bad = _mm_setzero_si128(), quotes = bad;
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
-        __m128i is_quote = _mm_cmpeq_epi8(v, quote);
-        quotes = _mm_or_si128(quotes, is_quote);
-        bad = _mm_or_si128(bad, _mm_or_si128(_mm_xor_si128(is_quote, _mm_cmpeq_epi8(before, backslash)),
-                                             _mm_cmplt_epi8(v, space)));
-    }
-    if (_mm_movemask_epi8(bad))
-        return false;
-    any = _mm_movemask_epi8(quotes) != 0;
-#endif
-    for (; p < end; p++) {
-        if ((*p == '"') != (p[-1] == '\\') || (signed char)*p < 0x20)
-            return false;
-        any |= *p == '"';
-    }
-    *out = (struct str){c->p, (size_t)(end - c->p)};
-    *escaped = any;
+    *out = (struct str){c->p, (size_t)(last - c->p)};
     c->p = c->end;
     return true;
 }

@@ -11,6 +11,10 @@
 
 #include <math.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 const struct str op_member_names[M_COUNT] = {
 #define OP_X(name, text) [name] = {text, sizeof(text) - 1},
     OP_MEMBERS(OP_X)
@@ -116,16 +120,52 @@ int op_read_text(struct op_reader *r, enum op_member m, struct json *j, struct s
     return json_string(j, r->a, out, r->err);
 }
 
+const char *op_scan_text(const char *p, const char *end, bool *escaped)
+{
+    /* A quote stands exactly where a backslash stands before it, up to the first place where that fails. The byte
+     * before `p` is the opening quote. */
+    *escaped = false;
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
+        __m128i is_quote = _mm_cmpeq_epi8(v, quote);
+        /* as signed bytes those from 0x80 on are below the space, too */
+        __m128i stop =
+            _mm_or_si128(_mm_xor_si128(is_quote, _mm_cmpeq_epi8(before, backslash)), _mm_cmplt_epi8(v, space));
+        unsigned stops = (unsigned)_mm_movemask_epi8(stop), quotes = (unsigned)_mm_movemask_epi8(is_quote);
+        if (stops) {
+            unsigned at = (unsigned)__builtin_ctz(stops);
+            *escaped |= (quotes & ((1u << at) - 1)) != 0;
+            return p[at] == '"' && p[(int)at - 1] != '\\' ? p + at : NULL;
+        }
+        *escaped |= quotes != 0;
+    }
+#endif
+    for (; p < end; p++) {
+        if ((*p == '"') != (p[-1] == '\\') || (signed char)*p < 0x20)
+            return *p == '"' && p[-1] != '\\' ? p : NULL;
+        *escaped |= *p == '"';
+    }
+    return NULL;
+}
+
 int op_read_raw_text(struct op_reader *r, enum op_member m, struct json *j, struct str *out, bool *escaped)
 {
     if (json_peek(j) != JSON_STRING)
         return refuse(r, m, j, "is no text");
-    struct str raw;
-    int rc = json_skip(j, &raw, r->err);
-    if (rc != TL_OK)
-        return rc;
-    *out = (struct str){raw.p + 1, raw.n - 2};
-    *escaped = memchr(out->p, '\\', out->n) != NULL;
+    const char *first = j->p + 1, *last = op_scan_text(first, j->end, escaped);
+    if (last) {
+        j->p = last + 1;
+    } else {
+        int rc = json_skip(j, NULL, r->err);
+        if (rc != TL_OK)
+            return rc;
+        last = j->p - 1;
+        *escaped = memchr(first, '\\', (size_t)(last - first)) != NULL;
+    }
+    *out = (struct str){first, (size_t)(last - first)};
     return TL_OK;
 }
 

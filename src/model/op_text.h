@@ -62,6 +62,10 @@ struct op_reader {
 /* Notes why Optuna would raise; the message names the member. 0 or TL_ENOMEM. */
 int op_odd(struct op_reader *r, enum op_member member, const char *what);
 
+/* Behind an opening quote: finds the closing one if all between is ASCII and only quotes are escaped, as in the
+ * texts of distributions; NULL otherwise. */
+const char *op_scan_text(const char *p, const char *end, bool *escaped);
+
 int op_read_text(struct op_reader *r, enum op_member m, struct json *j, struct str *out);
 /* The bytes between the quotes, and whether they hold escapes. */
 int op_read_raw_text(struct op_reader *r, enum op_member m, struct json *j, struct str *out, bool *escaped);
