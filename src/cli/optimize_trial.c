@@ -23,8 +23,6 @@
 #define COMPLAINT_MAX 200u
 #define READ_AT_ONCE  65536u
 
-extern char **environ;
-
 /* ---- what the program says ---- */
 
 /* Storage errors while a trial runs. It may have been ended by somebody else: then its program has nothing left to do. */

@@ -576,7 +576,7 @@ static bool holds(const struct search_space *s, const struct cond_step *step, co
 bool search_space_active(const struct search_space *s, size_t param, const struct space_value *values)
 {
     /* each waiting operator holds one truth value back, and there are at most SPACE_MAX_DEPTH of them */
-    bool stack[SPACE_MAX_DEPTH + 1];
+    bool stack[SPACE_MAX_DEPTH + 1] = {false};
     size_t depth = 0;
     const struct space_param *p = &s->params[param];
     for (size_t i = 0; i < p->n_cond; i++) {
