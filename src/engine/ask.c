@@ -305,6 +305,7 @@ static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
         tl_storage_set_state(a->study->storage, t->id, TL_FAIL, NULL, 0, NULL, NULL);
     }
     commit_release(&c);
+    a->commit = NULL;
     return rc;
 }
 

@@ -114,8 +114,8 @@ TL_API int tl_study_load(tl_storage *storage, const char *name, const struct tl_
                          struct tl_err *err)
 {
     struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
-    const enum tl_direction *directions;
-    size_t n;
+    const enum tl_direction *directions = NULL;
+    size_t n = 0;
     int rc = read_options(&o, sizeof o, options, "study options", err);
     if (rc == TL_OK) {
         rc = check_name("name of the study", name, err);
@@ -134,10 +134,10 @@ TL_API int tl_study_create(tl_storage *storage, const char *name, const struct t
 {
     static const enum tl_direction minimize[] = {TL_MINIMIZE};
     struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
-    const enum tl_direction *directions;
+    const enum tl_direction *directions = NULL;
     char fresh[STUDY_NAME_MAX];
     struct tl_err why = TL_ERR_INIT;
-    size_t n;
+    size_t n = 0;
     int rc = read_options(&o, sizeof o, options, "study options", err);
     if (rc == TL_OK && !name) {
         rc = fresh_study_name(fresh, err);

@@ -4,6 +4,8 @@
  */
 #include "pruner/pruner.h"
 
+#include <assert.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "sampler/sampler.h"
@@ -42,8 +44,9 @@ TL_API const struct tl_component_doc *tl_pruner_docs(void)
 TL_API int tl_pruner_create(const char *name, const struct tl_option *options, size_t n_options, tl_pruner **out,
                             struct tl_err *err)
 {
-    size_t row;
+    size_t row = 0;
     int rc = component_find(docs, "pruner", name, options, n_options, &row, err);
+    assert(row < TL_COUNT(makers));
     return rc == TL_OK ? makers[row](options, n_options, out, err) : rc;
 }
 

@@ -7,6 +7,8 @@
  */
 #include "sampler/sampler.h"
 
+#include <assert.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -140,8 +142,9 @@ int option_u64(const struct tl_option *options, size_t n, const char *name, uint
 TL_API int tl_sampler_create(const char *name, const struct tl_option *options, size_t n_options, tl_sampler **out,
                              struct tl_err *err)
 {
-    size_t row;
+    size_t row = 0;
     int rc = component_find(docs, "sampler", name, options, n_options, &row, err);
+    assert(row < TL_COUNT(makers));
     return rc == TL_OK ? makers[row](options, n_options, out, err) : rc;
 }
 
