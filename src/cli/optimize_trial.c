@@ -243,7 +243,7 @@ static void tell(struct slot *s, struct outcome *outcome)
         o->n_complete++;
     o->n_failed += final == TL_FAIL;
     o->failures_in_row = final == TL_FAIL ? o->failures_in_row + 1 : 0;
-    if (final == TL_FAIL && o->refund_failed)
+    if (final == TL_FAIL) /* refunded, or a grid cell that is free again */
         o->exhausted = false;
     optimize_show(o, s, outcome);
     clear_slot(s);
