@@ -12,6 +12,7 @@
 
 static struct os_table table;
 static const char *foreign; /* lines to be written before ours, once */
+static const char *follows; /* lines that somebody writes after ours, once, without robbing anybody */
 static tl_storage *storage;
 static tl_study *study;
 
@@ -23,7 +24,12 @@ static int64_t robbed_write(int fd, const void *bytes, size_t n)
         unlink(scratch_path(kit_dir, "journal.log.lock"));
         ck_assert_int_eq(os_system.write(fd, lines, strlen(lines)), (int64_t)strlen(lines));
     }
-    return os_system.write(fd, bytes, n);
+    int64_t written = os_system.write(fd, bytes, n);
+    if (follows && written == (int64_t)n && memmem(bytes, n, "\"study_name\":\"copy\"", 19)) {
+        ck_assert_int_eq(os_system.write(fd, follows, strlen(follows)), (int64_t)strlen(follows));
+        follows = NULL;
+    }
+    return written;
 }
 
 static void setup(void)
@@ -146,6 +152,24 @@ START_TEST(a_parameter_has_become_another_kind)
 }
 END_TEST
 
+START_TEST(somebody_adds_to_an_unfinished_copy)
+{
+    tl_study *s;
+    tl_storage *from = kit_open("memory://");
+    tl_study *source = kit_study(from, "copy", NULL);
+    for (int i = 0; i < 1500; i++) { /* two appends' worth */
+        kit_tell(source, kit_ask(source), i);
+    }
+    follows = "{\"op_code\":4,\"worker_id\":\"guest\",\"study_id\":1,\"datetime_start\":" TIME "}\n";
+    FAILS(TL_EUNAVAILABLE, "somebody added trials to study 'copy'", tl_study_copy(from, "copy", storage, NULL, err));
+    ck_assert_ptr_null(follows);
+    FAILS(TL_ENOTFOUND, "", tl_study_load(storage, "copy", NULL, &s, err)); /* taken away again */
+    OK(tl_study_copy(from, "copy", storage, NULL, err));
+    tl_study_free(source);
+    tl_storage_close(from);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("robbed");
@@ -155,5 +179,6 @@ int main(void)
     tcase_add_test(t, ended_before_we_could);
     tcase_add_loop_test(t, the_name_is_taken, 0, 2);
     tcase_add_test(t, a_parameter_has_become_another_kind);
+    tcase_add_test(t, somebody_adds_to_an_unfinished_copy);
     return check_run("robbed", t);
 }
