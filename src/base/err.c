@@ -5,7 +5,6 @@
  * Happy path: err_set fills the caller's struct and hands its code back. Nothing here fails or allocates, and a NULL
  * struct is always fine. A message is one line of whole UTF-8 characters, cut to the room there is.
  */
-#define TL_ERR_C /* the functions themselves, not what the analyser is told of them */
 #include "base/err.h"
 
 #include <trialog/types.h>

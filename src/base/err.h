@@ -27,12 +27,4 @@ int err_nomem(struct tl_err *err);
  * breaks above all) become '?'. */
 void err_text(char *out, size_t n, const char *fmt, va_list args);
 
-#if defined(__clang_analyzer__) && !defined(TL_ERR_C)
-/* clang's analyser looks at one file at a time: without this it thinks that these may return 0. */
-#define err_set(err, code, ...) ((err_set)((err), (code), __VA_ARGS__), (code))
-#define err_sys(err, sys, ...)  ((err_sys)((err), (sys), __VA_ARGS__), TL_EIO)
-#define err_wrap(err, rc, ...)  ((err_wrap)((err), (rc), __VA_ARGS__), (rc))
-#define err_nomem(err)          ((err_nomem)(err), TL_ENOMEM)
-#endif
-
 #endif
