@@ -60,7 +60,6 @@ int storage_rebuild(tl_storage *st, struct tl_err *err);
 /* Keeps everybody else out of the backend, and lets them in again. */
 void storage_exclusive(tl_storage *st);
 void storage_shared(tl_storage *st);
-int storage_uuid(char out[WORKER_MAX], struct tl_err *err);
 /* A line of ours came back from the log: gives its verdict to the commit that waits for it. */
 void storage_settle(tl_storage *st, uint64_t n, const struct applied *done);
 /* Loads the snapshot into the empty state if there is a usable one. */
