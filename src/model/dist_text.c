@@ -6,7 +6,7 @@
  * A text is {"name": CLASS, "attributes": {…}} with exactly the attributes that the class's constructor
  * takes, or the abbreviated {"type": "float" | "int" | "categorical", …}. Reading goes in two steps: find
  * the members (any order, the last of equal ones wins), then judge them as the constructor would. Where we
- * differ on purpose stands in src/model/README.md.
+ * differ on purpose stands in tests/replay/EXCEPTIONS.md.
  */
 #include "base/err.h"
 #include "base/json.h"

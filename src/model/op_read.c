@@ -2,7 +2,7 @@
  *
  * Readers of the single members of a line (see op_text.h). Each takes what Python's json module and Optuna's
  * replay would make of the value; where an odd one would raise there, op->odd says so. The differences that
- * we want stand in src/model/README.md.
+ * we want stand in tests/replay/EXCEPTIONS.md.
  */
 #include "base/err.h"
 #include "base/map.h"

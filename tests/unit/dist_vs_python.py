@@ -152,7 +152,7 @@ def some_distribution():
 
 
 def wanted_difference(text):
-    """Is it one of those in src/model/README.md?"""
+    """Is it one of those in tests/replay/EXCEPTIONS.md?"""
     try:
         top = json.loads(text)
         attributes = top["attributes"] if "name" in top else top

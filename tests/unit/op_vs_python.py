@@ -356,7 +356,7 @@ wanted_seen = {}
 
 
 def wanted_difference(log):
-    """Is it one of those in src/model/README.md? Asked only where there is a difference."""
+    """Is it one of those in tests/replay/EXCEPTIONS.md? Asked only where there is a difference."""
     kind = which_difference(log)
     if kind:
         wanted_seen[kind] = wanted_seen.get(kind, 0) + 1
