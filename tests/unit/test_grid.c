@@ -485,6 +485,13 @@ START_TEST(grids_from_options)
     options[0].value = " {\"b\": [\"u\", \"v\", \"w\", null, true, -0.5e1, NaN, [1, 2]], \"a\": [1]}";
     OK(tl_sampler_create("GridSampler", options, 3, &grid, err));
     const struct grid *g = grid->self;
+    options[2].value = "3";
+    tl_sampler *three;
+    OK(tl_sampler_create("grid", options, 3, &three, err));
+    ck_assert_uint_eq(((const struct grid *)three->self)->retries, 3);
+    tl_sampler_free(three);
+    options[2].value = "-2";
+    FAILS(TL_EINVAL, "retries", tl_sampler_create("grid", options, 3, &three, err));
     ck_assert_uint_eq(g->order.n, 8);
     ck_assert_uint_eq(g->order.seed, 3);
     ck_assert_uint_eq(g->retries, 0);

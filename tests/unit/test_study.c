@@ -674,6 +674,11 @@ START_TEST(joint_proposals)
     ck_assert(!tl_trial_param(t, "y", &v) && !tl_trial_param(t, NULL, &v));
     ck_assert_int_eq(own.numbers[own.relative - 1], 2);
     kit_tell(study, t, 1);
+    tl_study *fresh = kit_study(storage, "fresh", sampler);
+    t = kit_ask(fresh);
+    FAILS(TL_EINCOMPATIBLE, "sampler 'own'", tl_trial_suggest(t, "x", &kind, &v, err));
+    kit_end(fresh, t, TL_FAIL);
+    tl_study_free(fresh);
     tl_study_free(study);
     tl_sampler_free(sampler);
     study = NULL;
