@@ -544,8 +544,16 @@ TL_API int tl_trial_report(tl_trial *t, int64_t step, double value, struct tl_er
         return TL_OK;
     }
     struct op op = {.code = OP_TRIAL_REPORT, .step = step, .number = value};
-    int rc = write_with(t, &op, 1, err);
-    return rc == TL_OK ? add_report(t, step, value, err) : rc;
+    int rc = add_report(t, step, value, err); /* first: once it is written nothing may fail any more */
+    if (rc != TL_OK) {
+        return rc;
+    }
+    rc = write_with(t, &op, 1, err);
+    if (rc != TL_OK) {
+        t->n_reports--;
+        (void)map64_remove(&t->steps, (uint64_t)step);
+    }
+    return rc;
 }
 
 TL_API int tl_trial_set_attr(tl_trial *t, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err)
