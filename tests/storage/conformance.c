@@ -46,19 +46,6 @@ struct ids {
     int n;
 };
 
-static tl_view *view_of(tl_storage *s, int64_t study)
-{
-    tl_view *view = NULL;
-    OK(tl_view_open(s, study, true, &view, err));
-    return view;
-}
-
-static void read_trial(tl_storage *s, int64_t study, int64_t number, struct tl_frozen_trial *out, tl_view **view)
-{
-    *view = view_of(s, study);
-    OK(tl_view_trial(*view, number, out, err));
-}
-
 static int count_study(void *ctx, int64_t id, const char *name)
 {
     struct ids *ids = ctx;
@@ -791,6 +778,74 @@ START_TEST(numbers_are_dense_over_threads)
 }
 END_TEST
 
+/* ---- studies: what one side begins the other goes on with ---- */
+
+static void go_on_on_b(tl_storage *s, void *arg)
+{
+    struct ids *ids = arg;
+    struct tl_fixed_param p = {"x", kit_float(0.25)};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    tl_study *study = kit_study(s, "over", NULL);
+    tl_trial *t, *none;
+    enum tl_state final;
+    double x, value = 2;
+    int64_t number;
+    OK(tl_study_enqueue(study, &p, 1, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, -1); /* side A has put it there */
+    o.budget = 2;
+    OK(tl_study_ask(study, &o, &t, err));
+    ck_assert_int_eq(tl_trial_number(t), 1);
+    OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, err));
+    ck_assert_double_eq(x, 0.25);
+    FAILS(TL_EEXHAUSTED, "", tl_study_ask(study, &o, &none, err));
+    OK(tl_trial_report(t, 7, 70, err)); /* side A ends this one */
+    tl_trial_free(t);
+    OK(tl_study_tell_number(study, 0, TL_COMPLETE, &value, 1, false, &final, err));
+    OK(tl_study_set_attr(study, TL_ATTR_USER, "from", "\"b\"", err));
+    OK(tl_study_copy(s, "over", s, "copy", err));
+    ids->n = (int)tl_study_id(study);
+    tl_study_free(study);
+}
+
+START_TEST(studies_over_sides)
+{
+    struct tl_fixed_param p = {"x", kit_float(0.25)};
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_study *study = kit_study(a, "over", NULL);
+    tl_trial *t = kit_ask(study);
+    struct ids ids = {.study = tl_study_id(study)};
+    enum tl_state final;
+    double x, best;
+    size_t n;
+    int64_t number;
+    OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, err));
+    OK(tl_trial_flush(t, err));
+    OK(tl_study_enqueue(study, &p, 1, NULL, 0, true, &number, err));
+    ck_assert_int_eq(number, 1);
+    ON_B(go_on_on_b, ids);
+    ck_assert_int_eq(ids.n, (int)ids.study);
+    FAILS(TL_EFINISHED, "trial 0", tl_study_tell(study, t, TL_FAIL, NULL, 0, &final, err)); /* side B was first */
+    tl_trial_free(t);
+    OK(tl_study_tell_number(study, 1, TL_PRUNED, NULL, 0, false, &final, err));
+    tl_view *view = kit_read(study, 1, &f);
+    ck_assert(f.state == TL_PRUNED && f.n_values == 1 && f.values[0] == 70 && kit_param(&f, "x")->internal == 0.25);
+    const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
+    ck_assert_str_eq(kit_attr(attrs, n, TL_ATTR_USER, "from"), "\"b\"");
+    tl_view_close(view);
+    OK(tl_study_best(study, &number, &best, err));
+    ck_assert(number == 0 && best == 2);
+    tl_study_free(study);
+    study = kit_study(a, "copy", NULL);
+    view = kit_read(study, 1, &f);
+    ck_assert(f.state == TL_RUNNING && f.n_reports == 1 && tl_view_count(view, TL_COMPLETE) == 1);
+    tl_view_close(view);
+    tl_study_free(study);
+    tl_frozen_release(&f);
+    OK(tl_study_delete(a, "copy", err));
+    FAILS(TL_ENOTFOUND, "", tl_study_load(a, "copy", NULL, &study, err));
+}
+END_TEST
+
 /* ---- the program ---- */
 
 int main(int argc, char **argv)
@@ -812,6 +867,7 @@ int main(int argc, char **argv)
         views_never_change,
         turns,
         numbers_are_dense_over_threads,
+        studies_over_sides,
     };
     if (argc != 3) {
         fprintf(stderr, "usage: conformance memory|file one|handles|processes\n");

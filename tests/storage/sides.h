@@ -94,4 +94,18 @@ static void on_b(side *fn, void *arg, size_t size)
 }
 #define ON_B(fn, arg) on_b(fn, &(arg), sizeof(arg))
 
+/* Fresh views and trials of a storage. */
+static inline tl_view *view_of(tl_storage *s, int64_t study)
+{
+    tl_view *view = NULL;
+    OK(tl_view_open(s, study, true, &view, err));
+    return view;
+}
+
+static inline void read_trial(tl_storage *s, int64_t study, int64_t number, struct tl_frozen_trial *out, tl_view **view)
+{
+    *view = view_of(s, study);
+    OK(tl_view_trial(*view, number, out, err));
+}
+
 #endif
