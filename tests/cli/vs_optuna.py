@@ -243,14 +243,41 @@ def make_naive(path, to):
             out.write(json.dumps(op, separators=(",", ":")) + "\n")
 
 
-def show_everything(c, path, names):
-    for f in FORMATS:
+def show_everything(c, path, names, formats=FORMATS):
+    for f in formats:
         c.same(["study-names", "--storage", path, "-f", f])
         for flatten in ([], ["--flatten"]):
             c.same(["studies", "--storage", path, "-f", f] + flatten)
             for name in names:
                 for command in ("trials", "best-trial", "best-trials"):
                     c.same([command, "--storage", path, "--study-name", name, "-f", f] + flatten)
+
+
+# ---- copies ----
+
+def whole_picture(path, ids):
+    """Everything that a journal holds; ids when they matter."""
+    s = storage(path)
+    out = []
+    for st in s.get_all_studies():
+        trials = [{k: v for k, v in vars(t).items() if ids or k != "_trial_id"} for t in s.get_all_trials(st._study_id)]
+        out.append((st.study_name, st._study_id if ids else None, st.directions, st.user_attrs, st.system_attrs, trials))
+    return repr(out)
+
+
+def copies(c, work, path):
+    """compact keeps everything, ids too; copy and export keep all that a study has."""
+    short = os.path.join(work, "short")
+    c.ours(["compact", path, short])
+    whole = os.path.join(work, "whole")
+    for s in storage(path).get_all_studies():
+        c.ours(["copy", "--storage", path, "--study-name", s.study_name, "--to", whole])
+    for to, ids in ((short, True), (whole, False)):
+        c.compared += 1
+        if whole_picture(path, ids) != whole_picture(to, ids):
+            c.differences += 1
+            print("DIFFERENT:", to)
+        os.unlink(to)
 
 
 # ---- commands that write ----
@@ -360,7 +387,7 @@ def main():
         for zone in ZONES:
             os.environ["TZ"] = zone
             time.tzset()
-            show_everything(c, corner, names + ["nobody"])
+            show_everything(c, corner, names + ["nobody"], FORMATS if zone == "UTC" else ["json"])
             show_everything(c, naive, ["one"])
         maker = Maker(args.seed)
         for i in range(0, args.studies, 8):
@@ -369,6 +396,9 @@ def main():
             for name in names:
                 maker.study(storage(path), name)
             show_everything(c, path, names)
+            copies(c, work, path)
+        copies(c, work, corner)
+        copies(c, work, naive)
         writing(c, work)
     print(f"{c.compared} compared ({c.failed} of them errors), {c.skipped} without comparison, {c.differences} different")
     return 1 if c.differences else 0
