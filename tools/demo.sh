@@ -88,13 +88,13 @@ optimize=("$trialog" optimize --storage "$journal" --study-name zstd --trials "$
 words=("$objective" "$data" "$size_6" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
     'tlen={tlen}')
 
-pids=()
+pids=() ticker=
 stop()
 {
     trap '' INT TERM
     echo
     echo "demo: stopping the workers"
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" $ticker 2>/dev/null || true
     wait
     exit 130
 }
@@ -117,25 +117,26 @@ for worker in $(seq $workers); do
     pids+=($!)
 done
 began=$SECONDS
-# Without a terminal, a line now and then says how far they are.
-while [ ! -t 2 ] && kill -0 "${pids[0]}" 2>/dev/null && sleep 10; do
-    tail -n 1 $out/worker-1.txt | cut -c 1-200
-done
+if [ ! -t 2 ]; then
+    # without a terminal, a line now and then says how far they are
+    while sleep 10 >/dev/null 2>&1; do tail -n 1 $out/worker-1.txt | cut -c 1-200; done &
+    ticker=$!
+fi
 status=0
 for pid in "${pids[@]}"; do
     wait "$pid" || status=$?
 done
 pids=()
+[ -z "$ticker" ] || kill "$ticker"
 if [ $status != 0 ]; then
     say "demo: a worker ended with status $status:"
     tail -n 5 $out/worker-*.txt >&2
     exit 1
 fi
-say "demo: $(grep '^study' $out/worker-$workers.txt), in $((SECONDS - began)) seconds"
+$trialog export --storage $journal --study-name zstd -o $out/trials.csv
+say "demo: $(($(wc -l <$out/trials.csv) - 1)) trials in $((SECONDS - began)) seconds"
 
 # ---- the best, measured again ----
-
-$trialog export --storage $journal --study-name zstd -o $out/trials.csv
 
 # Settings that came out smaller than -6 within the time, best first: size, number, words. Columns are found by their names.
 candidates()
