@@ -348,13 +348,13 @@ static int touch_own(struct owner_place *p)
     if (rc != -ENOENT) {
         return rc;
     }
+    bool fresh = !p->made;
+    p->made = true; /* even when the answer is an error: on a network the file may be there all the same */
     int fd = os->open(p->own, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
         return fd;
     }
     (void)os->close(fd);
-    bool fresh = !p->made;
-    p->made = true;
     return fresh ? 0 : os->touch(p->own);
 }
 
