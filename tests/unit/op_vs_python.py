@@ -174,7 +174,7 @@ def some_json(depth=0):
 
 
 def some_template():
-    names = list({some_text() for _ in range(rng.choice([0, 1, 2, 3, 5]))})
+    names = list(dict.fromkeys(some_text() for _ in range(rng.choice([0, 1, 2, 3, 5]))))
     if rng.random() < 0.05:
         names = ["p%d" % i for i in range(40)]
     state = rng.choice([0, 1, 1, 1, 2, 3, 4])
