@@ -57,7 +57,7 @@ struct tl_err {
     int sys_errno;    /* errno of the system call that failed, or 0 */
     int64_t line;     /* line of the journal or input text, counted from 1 */
     int64_t offset;   /* byte offset in the journal or input text */
-    int64_t seq;      /* TL_EUNKNOWN: number `n` of the operation whose outcome is open */
+    int64_t seq;      /* TL_EUNKNOWN: number `n` of the call's last operation, whose outcome is open */
     char message[320]; /* one sentence, UTF-8, no newline */
 };
 

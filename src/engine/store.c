@@ -36,6 +36,12 @@ void commit_release(struct commit *c)
     arena_release(&c->arena);
 }
 
+/* The number that stands for a commit: that of its last operation, because a group lands as a prefix. */
+static int64_t commit_seq(const struct commit *c)
+{
+    return (int64_t)(c->first_n + c->n_ops - 1);
+}
+
 /* Applies the operations of a commit to the state. */
 static void apply_commit(tl_storage *st, struct commit *c)
 {
@@ -44,7 +50,7 @@ static void apply_commit(tl_storage *st, struct commit *c)
         if (state_apply(st->state, &c->ops[i], &c->applied[i], &why) != TL_OK) {
             st->stale = true;
             c->code = err_set(&c->err, TL_EUNKNOWN, "out of memory after the operation was written");
-            c->err.seq = (int64_t)c->first_n;
+            c->err.seq = commit_seq(c);
             return;
         }
         int code = verdict_code(c->applied[i].verdict);
@@ -204,8 +210,9 @@ static void settle_group(struct group *g, const struct tl_err *err)
             c->phase = PHASE_WRITTEN;
             continue;
         }
+        int64_t seq = commit_seq(c);
         commit_fail(c, TL_EUNKNOWN, err);
-        c->err.seq = (int64_t)c->first_n;
+        c->err.seq = seq;
     }
 }
 
@@ -315,7 +322,7 @@ static int flush(tl_storage *st, struct commit *c)
     if (rc == TL_OK)
         return c->code;
     c->err = why;
-    c->err.seq = (int64_t)c->first_n;
+    c->err.seq = commit_seq(c);
     c->err.code = c->code = TL_EUNKNOWN;
     return TL_EUNKNOWN;
 }
