@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define KIT_DURABILITY TL_DURABILITY_FULL
 #include "support/check_main.h"
 #include "support/study_kit.h"
 

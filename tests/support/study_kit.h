@@ -32,11 +32,15 @@
                       err->message, (part));                                                                 \
     } while (0)
 
+#ifndef KIT_DURABILITY
+#define KIT_DURABILITY TL_DURABILITY_OFF /* tests of meaning, not of disks */
+#endif
+
 static inline tl_storage *kit_open(const char *url)
 {
     tl_storage *s = NULL;
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
-    o.durability = TL_DURABILITY_OFF; /* tests of meaning, not of disks */
+    o.durability = KIT_DURABILITY;
     OK(tl_storage_open(url, &o, &s, err));
     return s;
 }
