@@ -260,7 +260,7 @@ static int take_option(struct parse *p, const struct found *f, const char *inlin
 static int take_letters(struct parse *p, const char *word)
 {
     for (const char *s = word + 1; *s; s++) {
-        struct found f;
+        struct found f = {0};
         int status = find_letter(p, *s, &f);
         if (status)
             return status;
