@@ -158,7 +158,7 @@ def full(folder, residues):
         path = fresh(folder, f"full{r}.log")
         storage = JournalStorage(JournalFileBackend(path))
         study = storage.create_new_study([StudyDirection.MINIMIZE], "s")
-        for left in (1 + r * 7 % 100, resource.RLIM_INFINITY):
+        for left in (1 + r * 7 % 100, resource.RLIM_INFINITY, resource.RLIM_INFINITY):
             limit = left if left < 0 else os.path.getsize(path) + left
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             try:

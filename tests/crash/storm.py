@@ -141,6 +141,11 @@ class Probe:
     def ask(self):
         self.process.stdin.write(b"append\n")
 
+    def command(self, text):
+        """The answer's words."""
+        self.process.stdin.write(text.encode() + b"\n")
+        return self.process.stdout.readline().decode().split()
+
     def answer(self):
         """Seconds that the append took."""
         words = self.process.stdout.readline().decode().split()

@@ -9,7 +9,8 @@
  *
  * write: lines of ACKS are "T ID NUMBER" (trial made), "R ID STEP" (value reported), "A ID KEY" (attribute set), and
  * "B 0 PID" for a dead process whose lock was taken away. At the end one line on standard output: "done APPENDS LONGEST_US UNKNOWN RETRIED", or "error CODE MESSAGE". Trials last 50 reports; each 64th operation is
- * a long attribute. probe: "ok MICROSECONDS ID STEP" or "error CODE MESSAGE". race: ends with 0 when all could append.
+ * a long attribute. probe: a line of input is "append", "limit N" (the file may grow by
+ * N bytes; -1: no limit), "pad N" or "check", the answer "ok MICROSECONDS ID STEP" or "error CODE MESSAGE". race: ends with 0 when all could append.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -194,6 +196,15 @@ static int long_attr(struct writer *w)
     return rc;
 }
 
+/* An attribute that makes the journal longer by about n bytes. */
+static int pad(struct writer *w, long n)
+{
+    static char json[4096], key[32];
+    snprintf(key, sizeof key, "pad%ld", w->steps);
+    snprintf(json, sizeof json, "\"%0*d\"", (int)(n < 4000 ? n : 4000), 0);
+    return tl_storage_set_trial_attr(w->storage, w->trial, TL_ATTR_USER, key, json, &w->err);
+}
+
 static int one_report(struct writer *w)
 {
     int rc = tl_storage_report(w->storage, w->trial, w->steps, (double)w->steps, &w->err);
@@ -313,6 +324,38 @@ static int run_write(struct writer *w)
     return 0;
 }
 
+static int limit_size(struct writer *w, long more)
+{
+    struct stat now;
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (more >= 0) {
+        if (stat(w->set.path, &now) < 0) {
+            return TL_EIO;
+        }
+        limit.rlim_cur = (rlim_t)(now.st_size + more);
+    }
+    return setrlimit(RLIMIT_FSIZE, &limit) == 0 ? TL_OK : TL_EIO;
+}
+
+static int check_journal(struct writer *w)
+{
+    struct tl_check_result r = {.size = sizeof r};
+    int rc = tl_journal_check(w->set.path, NULL, NULL, &r, &w->err);
+    return rc == TL_OK && r.broken + r.odd + r.torn > 0 ? TL_ECORRUPT : rc;
+}
+
+/* One command of a probe: an append, or what stands before " N". */
+static int obey(struct writer *w, const char *line)
+{
+    long number = strtol(line + strcspn(line, "-0123456789"), NULL, 10);
+    switch (line[0]) {
+    case 'l': return limit_size(w, number);
+    case 'c': return check_journal(w);
+    case 'p': return pad(w, number);
+    default: w->steps++; return one_report(w);
+    }
+}
+
 static int run_probe(struct writer *w)
 {
     char line[64];
@@ -323,14 +366,14 @@ static int run_probe(struct writer *w)
     if (rc != TL_OK) {
         return failed("open", &w->err);
     }
+    signal(SIGXFSZ, SIG_IGN);
     printf("ready\n");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        w->steps++;
         int64_t start = now_us();
-        rc = one_report(w);
+        rc = obey(w, line);
         if (rc != TL_OK) {
-            failed("append", &w->err);
+            failed("probe", &w->err);
             continue;
         }
         printf("ok %" PRId64 " %" PRId64 " %ld\n", now_us() - start, w->trial, w->steps);
