@@ -16,7 +16,8 @@
 
 #define WORKER "scenario"
 #define STUDY "study"
-#define STEP_LIMIT_MS 2000
+#define STEP_LIMIT_MS 2000  /* real time */
+#define LOCK_LIMIT_MS 10000 /* time that fault_os plays: a lock whose release failed is broken after 2 s on a network */
 
 struct life {
     const char *path;
@@ -48,7 +49,7 @@ static int open_storage(struct life *l, bool no_snapshot, struct tl_err *err)
 {
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
     o.worker_id = WORKER;
-    o.timeout_ms = STEP_LIMIT_MS;
+    o.timeout_ms = LOCK_LIMIT_MS;
     o.no_snapshot = no_snapshot;
     return tl_storage_open(l->path, &o, &l->storage, err);
 }
