@@ -475,6 +475,8 @@ static int run_optimize(struct cli *c, void *values)
         status = open_study(&o, v, &options);
     if (status == 0)
         status = work(&o, v);
+    if (cli_stops > 0)
+        status = 128 + (int)cli_stop_signal;
     release(&o);
     tl_sampler_free(options.sampler);
     tl_pruner_free(options.pruner);

@@ -96,8 +96,9 @@ void optimize_slot_release(struct slot *s);
 
 /* ---- optimize_loop.c ---- */
 
-/* Runs until there is nothing left to do; the caller has filled in the job and the study. Returns the exit status. */
-int optimize_loop(struct optimizer *o);
+/* Runs until there is nothing left to do; the caller has filled in the job, the study and the slots. o->status is then the exit
+ * status of the first error. */
+void optimize_loop(struct optimizer *o);
 /* cli_say, without spoiling the progress line. */
 void optimize_say(struct optimizer *o, enum cli_level level, const char *fmt, ...) TL_PRINTF(3, 4);
 /* Something that a storage call returned: shown once, no trial starts any more. */

@@ -240,6 +240,18 @@ static void fill_slots(struct optimizer *o)
     }
 }
 
+/* Takes note of programs that have ended. Comes before everything that tells programs to end: what ended by itself counts. */
+static void gather(struct optimizer *o)
+{
+    for (size_t i = 0; i < o->n_slots; i++) {
+        struct slot *s = &o->slots[i];
+        if (s->trial && !s->gathered && child_gather(&s->child)) {
+            s->gathered = true;
+            s->kill_ns = optimize_now_ns() + DRAIN_AT_MOST;
+        }
+    }
+}
+
 /* What a stop asks for: nothing new, programs end; the second time they are killed. */
 static void heed_stops(struct optimizer *o)
 {
@@ -249,7 +261,7 @@ static void heed_stops(struct optimizer *o)
         return;
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
-        if (!s->trial)
+        if (!s->trial || s->gathered)
             continue;
         optimize_end_program(s, ENDING_STOPPED, now);
         if (stops > 1)
@@ -262,8 +274,6 @@ static void heed_stops(struct optimizer *o)
                     o->n_running == 1 ? " is" : "s are");
     }
     o->stops_seen = stops;
-    /* trials are still to be recorded: only a further stop ends the waiting for the lock */
-    o->c->stops_endured = stops;
 }
 
 static void heed_deadlines(struct optimizer *o)
@@ -282,19 +292,13 @@ static void heed_deadlines(struct optimizer *o)
     }
 }
 
-/* Programs that have ended, and whose output was read to its end: a process that left the program's group may hold the pipes
+/* Programs that have ended and whose output was read to its end. A process that left the program's group may hold the pipes
  * open, so what is not there a second later is not waited for. */
 static void heed_ends(struct optimizer *o)
 {
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
-        if (!s->trial)
-            continue;
-        if (!s->gathered && child_gather(&s->child)) {
-            s->gathered = true;
-            s->kill_ns = optimize_now_ns() + DRAIN_AT_MOST;
-        }
-        if (s->gathered && ((s->child.out < 0 && s->child.err < 0) || optimize_now_ns() >= s->kill_ns))
+        if (s->trial && s->gathered && ((s->child.out < 0 && s->child.err < 0) || optimize_now_ns() >= s->kill_ns))
             optimize_finish(s);
     }
 }
@@ -347,6 +351,7 @@ static void redraw(struct optimizer *o)
 static void turn(struct optimizer *o, struct pollfd *polls)
 {
     stop_signals(SIG_BLOCK);
+    gather(o);
     heed_stops(o);
     if (o->n_running > 0)
         await(o, polls);
@@ -355,6 +360,7 @@ static void turn(struct optimizer *o, struct pollfd *polls)
         if (o->slots[i].trial)
             optimize_read(&o->slots[i]);
     }
+    gather(o);
     heed_stops(o);
     heed_deadlines(o);
     heed_ends(o);
@@ -381,12 +387,16 @@ static void catch_child(struct optimizer *o)
     sigaction(SIGCHLD, &action, NULL);
 }
 
-int optimize_loop(struct optimizer *o)
+void optimize_loop(struct optimizer *o)
 {
     struct pollfd *polls = mem_zalloc(2 * o->n_slots, sizeof *polls);
-    if (!polls)
-        return cli_nomem(o->c);
+    if (!polls) {
+        o->status = cli_nomem(o->c);
+        return;
+    }
     catch_child(o);
+    /* what has been done must be recorded: only a second stop ends the waiting for the lock */
+    o->c->stops_endured = 1;
     o->began_ns = optimize_now_ns();
     do {
         fill_slots(o);
@@ -395,7 +405,4 @@ int optimize_loop(struct optimizer *o)
     } while (o->n_running > 0 || may_start(o, optimize_now_ns()));
     progress_clear(&o->progress);
     mem_free(polls);
-    if (o->status == 0 && cli_stops > 0)
-        o->status = 128 + (int)cli_stop_signal;
-    return o->status;
 }

@@ -381,7 +381,9 @@ void optimize_start(struct optimizer *o, struct slot *s)
     options.n_space = o->n_ask_space;
     options.budget = o->budget;
     options.refund_failed = o->refund_failed;
+    o->c->stops_endured = 0; /* nothing is lost when this call is cut short */
     int rc = tl_study_ask(o->study, &options, &s->trial, &err);
+    o->c->stops_endured = 1;
     if (rc == TL_EEXHAUSTED) {
         o->exhausted = true;
         return;

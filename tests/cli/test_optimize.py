@@ -6,6 +6,7 @@ Programs are small shell scripts; what happened is read back with `trialog expor
 with a deadline. Programs that hang do so in `sleep` with a number of seconds that no other process has, so that a test can see
 whether one survived.
 """
+import fcntl
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -431,6 +433,41 @@ class Stopping(Optimize):
         process.kill()
         self.ends(process, -signal.SIGKILL)
         until(lambda: not processes(self.marker), "the program has ended")
+
+    def lock(self):
+        """Holds the journal's kernel lock until the returned file is closed."""
+        f = open(self.journal, "r+b") # pylint: disable=consider-using-with
+        self.addCleanup(f.close)
+        fcntl.fcntl(f, fcntl.F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        return f
+
+    def test_interrupt_while_the_journal_is_locked(self):
+        self.run_it("--trials", "1", "--", "echo", "1")
+        self.lock()
+        process = self.start("--trials", "5", "--", "echo", "1")
+        until(lambda: os.path.exists(f"/proc/{process.pid}/fd") and
+              any(os.path.realpath(f"/proc/{process.pid}/fd/{fd}") == os.path.realpath(self.journal)
+                  for fd in os.listdir(f"/proc/{process.pid}/fd")), "the journal is open")
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        self.ends(process, 130)
+        self.assertLess(time.monotonic() - began, 20, "it does not wait for the lock")
+
+    def test_a_value_is_recorded_although_the_journal_is_locked_at_the_interrupt(self):
+        begun, go = os.path.join(self.dir, "begun"), os.path.join(self.dir, "go")
+        process = self.start("--trials", "5", "--", "sh", "-c",
+                             f"touch {begun}; while ! [ -e {go} ]; do sleep 0.02; done; echo 7", "x", self.marker)
+        until(lambda: os.path.exists(begun), "the program runs")
+        locked = self.lock()
+        with open(go, "w", encoding="utf-8"):
+            pass
+        until(lambda: processes(self.marker) == [process.pid], "the program has ended")
+        process.send_signal(signal.SIGINT)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        locked.close()
+        self.ends(process, 130)
+        self.assertEqual([(t["state"], t["values"]) for t in self.trials()], [("COMPLETE", [7])])
 
     def test_ignored_signals_stay_ignored(self):
         process = self.begin(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
