@@ -167,7 +167,10 @@ int file_lock_move(struct file_lock *l, int from, int to, struct tl_err *err)
 
 bool file_lock_release_owner(struct file_lock *l)
 {
-    return !l->with_owner || owner_give_back(&l->owner);
+    if (!l->with_owner || l->owner.n_held == 0) {
+        return true;
+    }
+    return owner_leave(&l->owner) || owner_give_back(&l->owner);
 }
 
 bool file_lock_release_kernel(struct file_lock *l, int fd)

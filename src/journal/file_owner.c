@@ -129,6 +129,7 @@ int owner_init(struct owner *o, const char *const *paths, unsigned n_paths, int6
     o->log = log;
     atomic_init(&o->held, false);
     atomic_init(&o->touched_ns, 0);
+    atomic_init(&o->own_touched_ns, 0);
     int rc = name_machine(o, err);
     for (unsigned i = 0; rc == TL_OK && i < n_paths; i++) {
         rc = name_place(o, &o->places[i], paths[i], err);
@@ -137,13 +138,27 @@ int owner_init(struct owner *o, const char *const *paths, unsigned n_paths, int6
     return rc;
 }
 
+static bool is_ours(const char *path, struct str target)
+{
+    char text[OWNER_TARGET_MAX];
+    int64_t got = os->readlink(path, text, sizeof text);
+    return got > 0 && str_eq((struct str){text, (size_t)got}, target);
+}
+
 void owner_close(struct owner *o)
 {
+    if (o->handover.possible && o->handover.path) {
+        owner_clean(o); /* what adopted links named and their owners had to leave */
+    }
     for (unsigned i = 0; i < o->n_places; i++) {
-        if (o->places[i].made) {
+        /* who adopted our link needs the file that it names; then others clean up */
+        if (o->places[i].made && !(o->handover.possible && is_ours(o->places[i].lock, str_of(o->places[i].target)))) {
             (void)os->unlink(o->places[i].own); /* what stays is cleaned by others */
         }
         free_names(&o->places[i]);
+    }
+    if (o->handover.possible) {
+        handover_release(&o->handover);
     }
     o->n_places = 0;
 }
@@ -202,6 +217,12 @@ static bool same_machine(const struct owner *o, const struct holder *h)
     return h->ours && str_eq(h->machine, str_of(o->machine));
 }
 
+bool owner_is_of_this_machine(const struct owner *o, const struct owner_place *p, struct str target)
+{
+    struct holder h = read_holder(p, target);
+    return same_machine(o, &h);
+}
+
 static bool is_dead(const struct owner *o, const struct holder *h)
 {
     uint64_t start;
@@ -210,6 +231,12 @@ static bool is_dead(const struct owner *o, const struct holder *h)
     }
     int rc = os->process_start((int64_t)h->pid, &start);
     return rc == -ESRCH || (rc == 0 && h->start != 0 && start != h->start);
+}
+
+bool owner_is_dead(const struct owner *o, const struct owner_place *p, struct str target)
+{
+    struct holder h = read_holder(p, target);
+    return is_dead(o, &h);
 }
 
 static void describe_holder(const struct holder *h, char *out, size_t n)
@@ -362,8 +389,9 @@ static int touch_own(struct owner_place *p)
  * New enough is enough: in a tight loop this saves a call per acquisition. */
 static int renew(struct owner *o, struct tl_err *err)
 {
-    int64_t now = os->boottime_ns();
-    if (now - atomic_load(&o->touched_ns) < (o->n_held > 0 ? BEAT_NS : FRESH_NS)) {
+    int64_t now = os->boottime_ns(), own = atomic_load(&o->own_touched_ns);
+    if (now - own < (o->n_held > 0 ? BEAT_NS : FRESH_NS)) {
+        atomic_store(&o->touched_ns, own);
         return TL_OK;
     }
     for (unsigned i = 0; i < o->n_places; i++) {
@@ -372,6 +400,7 @@ static int renew(struct owner *o, struct tl_err *err)
             return err_sys(err, -rc, "cannot make the lock's owner file '%s'", o->places[i].own);
         }
     }
+    atomic_store(&o->own_touched_ns, now);
     atomic_store(&o->touched_ns, now);
     return TL_OK;
 }
@@ -396,7 +425,9 @@ static int try_place(struct owner *o, struct owner_place *p, struct owner_watch 
 
 int owner_try(struct owner *o, struct owner_watch *w, struct tl_err *err)
 {
-    int rc = renew(o, err);
+    bool adopted = o->n_held == 0 && handover_adopt(o, &o->places[0]);
+    int rc = adopted ? TL_OK : renew(o, err);
+    o->n_held += adopted;
     while (rc >= 0 && o->n_held < o->n_places) {
         rc = try_place(o, &o->places[o->n_held], w, err);
         if (rc <= 0) {
@@ -422,17 +453,12 @@ void owner_beat(struct owner *o)
     for (unsigned i = 0; i < o->n_places; i++) {
         (void)os->touch(o->places[i].own); /* a failure shows when ownership is checked */
     }
+    handover_touch(o);
+    atomic_store(&o->own_touched_ns, now);
     atomic_store(&o->touched_ns, now);
 }
 
 /* ---- keeping and giving back ---- */
-
-static bool is_ours(const char *path, const char *target)
-{
-    char text[OWNER_TARGET_MAX];
-    int64_t got = os->readlink(path, text, sizeof text);
-    return got > 0 && str_eq((struct str){text, (size_t)got}, str_of(target));
-}
 
 static bool safe_by_time(const struct owner *o)
 {
@@ -445,7 +471,7 @@ bool owner_still_ours(const struct owner *o)
         return true;
     }
     for (unsigned i = 0; i < o->n_held; i++) {
-        if (!is_ours(o->places[i].lock, o->places[i].target)) {
+        if (!is_ours(o->places[i].lock, handover_target(o, &o->places[i]))) {
             return false;
         }
     }
@@ -454,19 +480,30 @@ bool owner_still_ours(const struct owner *o)
 
 static bool give_back(struct owner *o, struct owner_place *p)
 {
-    if (!safe_by_time(o) && !is_ours(p->lock, p->target)) {
+    struct str target = handover_target(o, p);
+    if (!safe_by_time(o) && !is_ours(p->lock, target)) {
         return false;
     }
     int rc = os->rename(p->lock, p->moved);
     if (rc < 0) {
         /* It stays, or has gone. Ours still: others will break it, because the kernel lock shows that we are not inside. */
-        return is_ours(p->lock, p->target);
+        return is_ours(p->lock, target);
     }
-    if (!is_ours(p->moved, p->target)) {
+    if (!is_ours(p->moved, target)) {
         put_back(p);
         return false;
     }
     (void)os->unlink(p->moved);
+    return true;
+}
+
+bool owner_leave(struct owner *o)
+{
+    if (o->n_held != 1 || !owner_still_ours(o) || !handover_leave(o, &o->places[0])) {
+        return false;
+    }
+    o->n_held = 0;
+    atomic_store(&o->held, false);
     return true;
 }
 
@@ -478,6 +515,7 @@ bool owner_give_back(struct owner *o)
         o->n_held--;
         kept = give_back(o, &o->places[o->n_held]) && kept;
     }
+    handover_given_back(o);
     if (!kept) {
         log_emit(o->log, LOG_LOCK_LOST, "somebody took the lock file '%s' away while it was held", o->places[0].lock);
     }
@@ -488,7 +526,9 @@ int owner_forked(struct owner *o, struct tl_err *err)
 {
     atomic_store(&o->held, false);
     atomic_store(&o->touched_ns, 0);
+    atomic_store(&o->own_touched_ns, 0);
     o->n_held = 0;
+    handover_init(&o->handover, o->handover.possible);
     for (unsigned i = 0; i < o->n_places; i++) {
         struct owner_place *p = &o->places[i], fresh = {0};
         size_t n = strlen(p->lock) - (sizeof lock_suffix - 1);
