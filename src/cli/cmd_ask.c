@@ -359,6 +359,10 @@ static int read_object(struct cli *c, struct nodes *ns, const char *option, cons
         return ns->failed ? cli_nomem(c) : cli_error(c, TL_EINVAL, "--%s: %s", option, err.message);
     if (*out && (*out)->kind != NODE_DICT)
         return cli_error(c, TL_EINVAL, "--%s must be a JSON object", option);
+    for (const struct node *n = *out ? (*out)->u.kids.first : NULL; n; n = n->next) {
+        if (n->key.n && memchr(n->key.p, 0, n->key.n))
+            return cli_error(c, TL_EINVAL, "--%s: a name may not hold a NUL character", option);
+    }
     return 0;
 }
 

@@ -67,7 +67,7 @@ static int print_line(struct cli *c, const char *text)
 
 static int run_create(struct cli *c, void *values)
 {
-    const struct create_values *v = values;
+    struct create_values *v = values;
     struct tl_study_options options = TL_STUDY_OPTIONS_INIT;
     struct tl_err err = TL_ERR_INIT;
     tl_study *study = NULL;
@@ -75,6 +75,8 @@ static int run_create(struct cli *c, void *values)
     size_t n = v->direction ? 1 : v->directions.n;
     if (v->direction && v->directions.set)
         return cli_usage(c, "give either --direction or --directions");
+    if (v->name && !*v->name) /* as in Optuna */
+        v->name = NULL;
     int status = cli_open(c, CLI_CREATE);
     enum tl_direction *directions = status ? NULL : arena_alloc(&c->memory, (n + 1) * sizeof *directions);
     if (!directions)

@@ -209,13 +209,15 @@ class Studies(Case):
     def test_create(self):
         self.assertEqual(self.out("create-study", "--study-name", "Ünï 日本"), "Ünï 日本\n")
         self.assertRegex(self.out("create-study"), r"^no-name-[0-9a-f-]{36}\n$")
+        self.assertRegex(self.out("create-study", "--study-name", ""), r"^no-name-[0-9a-f-]{36}\n$")
+        self.fails(2, "UTF-8", "create-study", "--study-name", b"\xff")
         self.fails(4, "--skip-if-exists", "create-study", "--study-name", "Ünï 日本")
         self.assertEqual(self.out("create-study", "--study-name", "Ünï 日本", "--skip-if-exists"), "Ünï 日本\n")
         _, err = self.call("create-study", "--study-name", "Ünï 日本", "--skip-if-exists", "--direction", "maximize")
         self.assertIn("keeps them", err)
         self.fails(2, "either", "create-study", "--direction", "minimize", "--directions", "minimize")
         self.out("create-study", "--study-name", "m", "--directions", "maximize", "minimize")
-        self.assertEqual(self.json("studies", "--json")[2]["direction"], ["MAXIMIZE", "MINIMIZE"])
+        self.assertEqual(self.json("studies", "--json")[3]["direction"], ["MAXIMIZE", "MINIMIZE"])
 
     def test_delete(self):
         self.study()
@@ -385,6 +387,9 @@ class Trials(Case):
         self.fails(2, "twice", "enqueue", "x=1", "x=2")
         self.fails(2, "twice", "enqueue", "--params", '{"x": 1}', "x=2")
         self.fails(2, "--params", "enqueue", "--params", "{")
+        self.fails(2, "NUL", "enqueue", "--params", '{"a\\u0000b": 1}')
+        self.fails(2, "NUL", "enqueue", "--user-attrs", '{"a\\u0000b": 1}')
+        self.fails(2, "UTF-8", "enqueue", b"x=\xff")
         self.fails(2, "--user-attrs must be a JSON object", "enqueue", "--user-attrs", "[]")
 
     def test_best(self):

@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
  * values_tool json|repr|yaml: reads one JSON value a line and prints each as the command would, with a NUL behind it; a line that
- * is no JSON gives "!" and the message. For vs_python.py.
+ * is no JSON gives "!" and the message. values_tool float|int: reads what people type for a number. For vs_python.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "cli/cli.h"
 #include "cli/node.h"
+
+/* What somebody typed for a number. */
+static void show_number(const char *how, struct str text)
+{
+    struct buf b = BUF_INIT(SIZE_MAX / 2);
+    double v;
+    int64_t i;
+    if (strcmp(how, "float") == 0 && cli_parse_number(text, &v)) {
+        json_put_double(&b, v);
+    } else if (strcmp(how, "int") == 0 && cli_parse_int(text, &i)) {
+        json_put_int(&b, i);
+    } else {
+        buf_add_char(&b, '!');
+    }
+    buf_add_char(&b, '\0');
+    fwrite(b.data, 1, b.len, stdout);
+    buf_release(&b);
+}
 
 static void show(const char *how, struct str line)
 {
@@ -44,7 +64,11 @@ int main(int argc, char **argv)
         if (!copy) {
             return 1;
         }
-        show(argv[1], (struct str){copy, len});
+        if (strcmp(argv[1], "float") == 0 || strcmp(argv[1], "int") == 0) {
+            show_number(argv[1], (struct str){copy, len});
+        } else {
+            show(argv[1], (struct str){copy, len});
+        }
         mem_free(copy);
     }
     free(line);

@@ -62,6 +62,39 @@ class Maker:
         return {self.key(): self.value(depth + 1) for _ in range(self.r.randrange(4))}
 
 
+def typed_numbers(r, n):
+    """What people may type for a number, right and wrong."""
+    parts = ["0", "1", "9", "12", "007", "1_0", "_1", "1_", "1__0", "123456789012345678901234567890", "9223372036854775807", "9223372036854775808"]
+    out = ["", " ", "inf", "-Infinity", "+INF", "nan", "-NaN", "infinit", "0x1f", "1e400", "-1e-400", "١", " 1\t", "\xa02\u3000", "--1", "+-1", "1 2",
+           "-9223372036854775808", "-9223372036854775809", "-0", "+00", "1e5", ".", "-.", "e5", ".e5", "5.", ".5", "1e", "1e+", "1_0.0_1e0_1"]
+    for _ in range(n):
+        s = r.choice(["", "", "-", "+", " "]) + r.choice(parts + [""])
+        if r.random() < 0.6:
+            s += "." + r.choice(parts + [""])
+        if r.random() < 0.4:
+            s += r.choice("eE") + r.choice(["", "-", "+"]) + r.choice(["0", "5", "12", "308", "_1", "1_0", ""])
+        out.append(s + r.choice(["", "", "", " ", "x", "\f"]))
+    return out
+
+
+def compare_numbers(tool, r):
+    different = 0
+    texts = typed_numbers(r, 5000)
+    for how, read in (("float", float), ("int", int)):
+        for text, got in zip(texts, run(tool, how, "\n".join(texts) + "\n")):
+            try:
+                want = json.dumps(read(text))
+                if how == "int" and not -2**63 <= int(text) < 2**63:
+                    want = "!"
+            except ValueError:
+                want = "!"
+            if want != got and not any(c.isdigit() and not c.isascii() for c in text):  # digits of other scripts: ours is stricter
+                different += 1
+                if different <= 5:
+                    print(f"{how} of {text!r}: want {want}, got {got}")
+    return different
+
+
 def run(tool, how, text):
     done = subprocess.run([tool, how], input=text.encode(), stdout=subprocess.PIPE, check=True)
     return done.stdout.decode("utf-8", "surrogatepass").split("\0")[:-1]
@@ -93,6 +126,7 @@ def main():
                 different += 1
                 if different <= 3:
                     print(f"{how} of {text[:400]}\n  want {want[:800]!r}\n  got  {got[:800]!r}")
+    different += compare_numbers(args.tool, maker.r)
     bad = ["", "{", "[1,]", '{"a" 1}', "nul", '"\x01"', "[1] 2", "[" * 1200 + "]" * 1200]
     answers = run(args.tool, "json", "\n".join(b for b in bad if b) + "\n")
     for text, answer in zip([b for b in bad if b], answers):
