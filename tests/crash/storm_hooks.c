@@ -8,6 +8,8 @@
  */
 #include "storm_hooks.h"
 
+#include "base/os.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -15,8 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "base/os.h"
 
 static struct os_table table;
 static bool installed, inside, counted, has_kernel_lock;
@@ -175,8 +175,9 @@ static void install(void)
 
 bool storm_arm(const char *point, int signal, long nth)
 {
-    static const char *const points[] = {"open",         "locked",     "stat",        "heal",    "heal-half", "healed",
-                                         "before-write", "half-write", "after-write", "release", "moved",     "flush"};
+    static const char *const points[] = {"open",        "locked",  "stat",         "heal",
+                                         "heal-half",   "healed",  "before-write", "half-write",
+                                         "after-write", "release", "moved",        "flush"};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         if (strcmp(points[i], point) == 0) {
             armed_point = points[i];

@@ -7,11 +7,15 @@
  *   storm_worker probe PATH WORKER [option=value]…        one append for each line of standard input
  *   storm_worker race PATH PROCESSES APPENDS DURABILITY   processes that open a missing journal at once
  *
- * write: lines of ACKS are "T ID NUMBER" (trial made), "R ID STEP" (value reported), "A ID KEY" (attribute set), and
- * "B 0 PID" for a dead process whose lock was taken away. At the end one line on standard output: "done APPENDS LONGEST_US UNKNOWN RETRIED", or "error CODE MESSAGE". Trials last 50 reports; each 64th operation is
- * a long attribute. probe: a line of input is "append", "limit N" (the file may grow by
- * N bytes; -1: no limit), "pad N" or "check", the answer "ok MICROSECONDS ID STEP" or "error CODE MESSAGE". race: ends with 0 when all could append.
+ * write: lines of ACKS are "T ID NUMBER" (trial made), "R ID STEP" (value reported), "A ID KEY" (attribute set). At the end one
+ * line on standard output: "done APPENDS LONGEST_US UNKNOWN RETRIED", or "error CODE MESSAGE". Trials last 50 reports; each 64th
+ * operation is an attribute, sometimes a very long one.
+ * probe: a line of input is "append", "limit N" (the file may grow by N bytes; -1: no limit), "pad N" or "check"; the answer is
+ * "ok MICROSECONDS ID STEP" or "error CODE MESSAGE".
+ * race: ends with 0 when all could append.
  */
+#include <trialog/trialog.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -25,16 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <trialog/trialog.h>
-
 #ifndef STORM_PUBLIC
 #include "storm_hooks.h"
 #endif
 
-#define STUDY "storm"
+#define STUDY         "storm"
 #define TRIAL_REPORTS 50
-#define ATTR_EVERY 64
-#define ATTR_MAX 400000 /* long enough that a kill can fall into the write */
+#define ATTR_EVERY    64
+#define ATTR_MAX      400000 /* long enough that a kill can fall into the write */
 
 struct settings {
     const char *path, *acks, *worker;
@@ -53,7 +55,6 @@ struct writer {
     int acks;
     long done, longest_us, unknown, retried, steps;
     struct tl_err err;
-    struct tl_log_sink sink;
 };
 
 static int64_t now_us(void)
@@ -258,17 +259,6 @@ static int timed_append(struct writer *w)
     return rc;
 }
 
-/* Whose lock was taken away tells the driver who died inside. */
-static void note_broken_lock(void *ctx, int level, const char *event, const char *message)
-{
-    static const char begin_[] = "process ";
-    const char *pid = strstr(message, begin_);
-    (void)level;
-    if (strcmp(event, "LOCK_BROKEN") == 0 && pid) {
-        acknowledge(ctx, "B %" PRId64 " %" PRId64 "\n", 0, strtoll(pid + sizeof begin_ - 1, NULL, 10));
-    }
-}
-
 static int begin(struct writer *w)
 {
     w->trial = w->number = -1;
@@ -281,8 +271,6 @@ static int begin(struct writer *w)
             return TL_EIO;
         }
     }
-    w->sink = (struct tl_log_sink){note_broken_lock, w, 0};
-    w->set.storage.log = &w->sink;
     int rc = tl_storage_open(w->set.path, &w->set.storage, &w->storage, &w->err);
     return rc == TL_OK ? open_study(w->storage, &w->study, &w->err) : rc;
 }

@@ -8,16 +8,16 @@
  * left where its removal did not fail.
  * Usage: engine_faults [local|network] [one kind]
  */
+#include "engine_scenario.h"
+#include "fault_os.h"
+
+#include <trialog/error.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <trialog/error.h>
-
-#include "engine_scenario.h"
-#include "fault_os.h"
 
 static char folder[64] = "/tmp/trialog-faults-XXXXXX", path[96];
 static struct scenario_result plain, now;
@@ -26,15 +26,15 @@ static bool network;
 
 static bool may_fail(int code)
 {
-    return code == TL_EIO || code == TL_ENOSPC || code == TL_EUNKNOWN || code == TL_EPOISONED || code == TL_EUNAVAILABLE ||
-           code == TL_EACCESS || code == TL_ELOCKED;
+    return code == TL_EIO || code == TL_ENOSPC || code == TL_EUNKNOWN || code == TL_EPOISONED ||
+           code == TL_EUNAVAILABLE || code == TL_EACCESS || code == TL_ELOCKED;
 }
 
 /* Where removing a lock may fail, one may stay. */
 static bool may_leave_lock(enum fault_kind kind)
 {
-    return kind == FAULT_rename || kind == FAULT_unlink || kind == FAULT_readlink || kind == FAULT_stat || kind == FAULT_symlink ||
-           kind == FAULT_link || kind == FAULT_open;
+    return kind == FAULT_rename || kind == FAULT_unlink || kind == FAULT_readlink || kind == FAULT_stat ||
+           kind == FAULT_symlink || kind == FAULT_link || kind == FAULT_open;
 }
 
 static bool run_one(const struct fault_plan *plan)
@@ -55,18 +55,20 @@ static bool run_one(const struct fault_plan *plan)
     landed += now.landed;
     poisoned += now.poisoned;
     if (!now.problem[0] && strcmp(now.end, plain.end) != 0) {
-        snprintf(now.problem, sizeof now.problem, "another end:\n%.280s\ninstead of\n%.280s", now.end, plain.end);
+        snprintf(now.problem, sizeof now.problem, "another end:\n%.280s\ninstead of\n%.280s", now.end,
+                 plain.end);
     }
     if (!now.problem[0] && now.dishonest && plan->kind != FAULT_truncate) {
-        snprintf(now.problem, sizeof now.problem, "%s: a definite error, but it had written", now.dishonest_step);
+        snprintf(now.problem, sizeof now.problem, "%s: a definite error, but it had written",
+                 now.dishonest_step);
     }
     if (!now.problem[0] && locks > 0 && !may_leave_lock(plan->kind)) {
         snprintf(now.problem, sizeof now.problem, "%d lock files left behind", locks);
     }
     if (now.problem[0]) {
-        printf("FAILED: call %ld of %s fails with errno %d, %s, effect %d, disk %d, %s: %s\n", plan->at, fault_names[plan->kind],
-               plan->sys, plan->sticky ? "for ever" : "once", (int)plan->effect, (int)plan->disk,
-               plan->network ? "network" : "local", now.problem);
+        printf("FAILED: call %ld of %s fails with errno %d, %s, effect %d, disk %d, %s: %s\n", plan->at,
+               fault_names[plan->kind], plan->sys, plan->sticky ? "for ever" : "once", (int)plan->effect,
+               (int)plan->disk, plan->network ? "network" : "local", now.problem);
         exit(1);
     }
     return fired;
@@ -89,7 +91,8 @@ static bool has_effect(enum fault_kind kind, enum fault_effect effect)
 static void sweep_kind(enum fault_kind kind)
 {
     for (int effect = 0; effect < FAULT_N_EFFECTS; effect++) {
-        for (int disk = 0; has_effect(kind, (enum fault_effect)effect) && disk <= (kind == FAULT_sync ? 2 : 0); disk++) {
+        for (int disk = 0; has_effect(kind, (enum fault_effect)effect) && disk <= (kind == FAULT_sync ? 2 : 0);
+             disk++) {
             for (int sticky = 0; sticky < 2; sticky++) {
                 sweep((struct fault_plan){.kind = kind,
                                           .sys = fault_errnos[kind][0],
@@ -127,7 +130,8 @@ int main(int argc, char **argv)
     }
     fault_end();
     rmdir(folder);
-    printf("engine_faults, %s: %ld failing calls in %ld runs: %ld errors, of these %ld of unknown outcome (%ld had landed) and %ld "
+    printf("engine_faults, %s: %ld failing calls in %ld runs: %ld errors, of these %ld of unknown outcome (%ld "
+           "had landed) and %ld "
            "refusals of a closed handle; 0 done for dropped data, the same end each time\n",
            network ? "network" : "local", points, runs, errors, unknown, landed, poisoned);
     return 0;

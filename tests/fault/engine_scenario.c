@@ -4,6 +4,8 @@
  */
 #include "engine_scenario.h"
 
+#include <trialog/trialog.h>
+
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,12 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <trialog/trialog.h>
-
-#define WORKER "scenario"
-#define STUDY "study"
-#define STEP_LIMIT_MS 2000  /* real time */
-#define LOCK_LIMIT_MS 10000 /* time that fault_os plays: a lock whose release failed is broken after 2 s on a network */
+#define WORKER        "scenario"
+#define STUDY         "study"
+#define STEP_LIMIT_MS 2000 /* real time */
+#define LOCK_LIMIT_MS \
+    10000 /* time that fault_os plays: a lock whose release failed is broken after 2 s on a network */
 
 struct life {
     const char *path;
@@ -151,8 +152,9 @@ static int do_report_2(struct life *l, struct tl_err *err)
 
 static int do_trial_attr(struct life *l, struct tl_err *err)
 {
-    return l->trial ? tl_trial_set_attr(l->trial, TL_ATTR_SYSTEM, "note", "\"hello\"", err)
-                    : tl_storage_set_trial_attr(l->storage, l->trial_id, TL_ATTR_SYSTEM, "note", "\"hello\"", err);
+    return l->trial
+               ? tl_trial_set_attr(l->trial, TL_ATTR_SYSTEM, "note", "\"hello\"", err)
+               : tl_storage_set_trial_attr(l->storage, l->trial_id, TL_ATTR_SYSTEM, "note", "\"hello\"", err);
 }
 
 static int tell(struct life *l, enum tl_state state, const double *values, size_t n, struct tl_err *err)
@@ -261,7 +263,9 @@ static int do_create_by_id(struct life *l, struct tl_err *err)
 {
     int64_t number;
     l->by_id = l->again ? lowest(l, TL_RUNNING) : -1;
-    return l->by_id >= 0 ? TL_OK : tl_storage_create_trial(l->storage, tl_study_id(l->study), NULL, &l->by_id, &number, err);
+    return l->by_id >= 0
+               ? TL_OK
+               : tl_storage_create_trial(l->storage, tl_study_id(l->study), NULL, &l->by_id, &number, err);
 }
 
 static int do_param_by_id(struct life *l, struct tl_err *err)
@@ -318,18 +322,21 @@ static int read_all(struct life *l, char *text, size_t room, struct tl_err *err)
         if (rc != TL_OK || (t.state == TL_FAIL && t.n_reports == 0)) {
             continue; /* given up by an ask that had no memory */
         }
-        SAY("\n%s%s times %d%d", k == tl_view_best(view) ? "best " : "", tl_state_name(t.state), t.start.set, t.complete.set);
+        SAY("\n%s%s times %d%d", k == tl_view_best(view) ? "best " : "", tl_state_name(t.state), t.start.set,
+            t.complete.set);
         for (size_t i = 0; i < t.n_values; i++) {
             SAY(" value %.17g", t.values[i]);
         }
         for (size_t i = 0; i < t.n_params; i++) {
-            SAY(" param %.*s", (int)t.params[i].name.len, t.params[i].name.s); /* asked ones depend on the trial's number */
+            SAY(" param %.*s", (int)t.params[i].name.len,
+                t.params[i].name.s); /* asked ones depend on the trial's number */
             if (t.params[i].name.s[0] == 'z' || t.params[i].internal == 0.5 || t.params[i].internal == 2.5) {
                 SAY("=%g", t.params[i].internal);
             }
         }
         for (size_t i = 0; i < t.n_attrs; i++) {
-            SAY(" attr %.*s=%.*s", (int)t.attrs[i].key.len, t.attrs[i].key.s, (int)t.attrs[i].json.len, t.attrs[i].json.s);
+            SAY(" attr %.*s=%.*s", (int)t.attrs[i].key.len, t.attrs[i].key.s, (int)t.attrs[i].json.len,
+                t.attrs[i].json.s);
         }
         for (size_t i = 0; i < t.n_reports; i++) {
             SAY(" report %" PRId64 "=%.17g", t.reports[i].step, t.reports[i].value);
@@ -462,7 +469,8 @@ static void count(struct scenario_result *out, int code)
 }
 
 /* The step has failed: does what the manual says. Returns true when it must be repeated. */
-static bool recover(struct life *l, const struct step *s, int code, const struct tl_err *err, struct scenario_result *out)
+static bool recover(struct life *l, const struct step *s, int code, const struct tl_err *err,
+                    struct scenario_result *out)
 {
     struct tl_err again = TL_ERR_INIT;
     if (code == TL_EUNKNOWN) {
@@ -501,7 +509,8 @@ static long journal_lines(const char *path)
 /* What is missing before a step that needs it, after handles were given up. */
 static bool step_needs_study(const struct step *s)
 {
-    return s->run != do_open && s->run != do_create_study && s->run != do_reopen_with_snapshot && s->run != do_reopen_and_replay;
+    return s->run != do_open && s->run != do_create_study && s->run != do_reopen_with_snapshot &&
+           s->run != do_reopen_and_replay;
 }
 
 static void run_step(struct life *l, const struct step *s, void (*calm)(void), bool (*may_fail)(int code),
@@ -552,8 +561,9 @@ static void check_end(struct life *l, struct scenario_result *out)
     if (rc != TL_OK) {
         problem(out, "the end", rc, &err);
     } else if ((check.broken || check.odd || check.torn) && !out->problem[0]) {
-        snprintf(out->problem, sizeof out->problem, "%" PRIu64 " broken, %" PRIu64 " odd, %" PRIu64 " torn lines", check.broken,
-                 check.odd, check.torn);
+        snprintf(out->problem, sizeof out->problem,
+                 "%" PRIu64 " broken, %" PRIu64 " odd, %" PRIu64 " torn lines", check.broken, check.odd,
+                 check.torn);
     }
 }
 

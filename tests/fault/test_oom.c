@@ -4,16 +4,16 @@
  * scenario passes without one. Each failure must be an error code, leave no memory, descriptor or lock behind, and the repeated step
  * must lead to the same end.
  */
+#include "base/os.h"
+#include "engine_scenario.h"
+
+#include <trialog/trialog.h>
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <trialog/trialog.h>
-
-#include "base/os.h"
-#include "engine_scenario.h"
 
 static atomic_long left, blocks;
 static atomic_bool fired;
@@ -91,7 +91,8 @@ static long sweep(const char *path, bool for_ever, long *failures, long *unknown
             snprintf(now.problem, sizeof now.problem, "%s failed and had written", now.dishonest_step);
         }
         if (!now.problem[0] && strcmp(now.end, plain.end) != 0) {
-            snprintf(now.problem, sizeof now.problem, "another end:\n%.250s\ninstead of\n%.250s", now.end, plain.end);
+            snprintf(now.problem, sizeof now.problem, "another end:\n%.250s\ninstead of\n%.250s", now.end,
+                     plain.end);
         }
         if (!now.problem[0] && atomic_load(&blocks) != 0) {
             snprintf(now.problem, sizeof now.problem, "%ld blocks leaked", atomic_load(&blocks));
@@ -137,7 +138,8 @@ int main(void)
     if (for_ever < 0) {
         return 1;
     }
-    printf("out of memory: %ld allocations failed once, %ld for ever: %ld errors (%ld of unknown outcome), 0 crashes, 0 leaks, 0 locks "
+    printf("out of memory: %ld allocations failed once, %ld for ever: %ld errors (%ld of unknown outcome), 0 "
+           "crashes, 0 leaks, 0 locks "
            "left, the same end each time (%ld times a queued trial had to be queued again)\n",
            once, for_ever, failures, unknown, requeued);
     return 0;
