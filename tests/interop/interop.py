@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the drivers of this folder share: the Pythons with Optuna, and dumps brought into one form."""
+
 import json
 import os
 import subprocess
@@ -22,7 +23,10 @@ def need_pythons():
 def run(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
     if done.returncode or b"Traceback" in done.stderr:
-        raise SystemExit("%s: status %d\n%s" % (" ".join(command[:3]), done.returncode, done.stderr.decode("utf-8", "replace")))
+        raise SystemExit(
+            "%s: status %d\n%s"
+            % (" ".join(command[:3]), done.returncode, done.stderr.decode("utf-8", "replace"))
+        )
     return done.stdout
 
 
@@ -51,4 +55,4 @@ def first_difference(a, b):
     if x == y:
         return None
     at = next((i for i in range(min(len(x), len(y))) if x[i] != y[i]), min(len(x), len(y)))
-    return "at %d:\n  …%s\n  …%s" % (at, x[max(0, at - 200):at + 200], y[max(0, at - 200):at + 200])
+    return "at %d:\n  …%s\n  …%s" % (at, x[max(0, at - 200) : at + 200], y[max(0, at - 200) : at + 200])

@@ -6,6 +6,7 @@ numbers are dense, every trial has exactly one worker and is complete in all its
 counts have no gap and no repetition, no operation of Optuna's is lost or doubled, and all processes, fresh ones of all three kinds
 included, see the same state. Both kinds must take turns in the log often enough, else the test proves nothing.
 """
+
 import argparse
 import collections
 import json
@@ -22,7 +23,12 @@ NAME = "mixed"
 class Worker:
     def __init__(self, kind, command, index, trials):
         self.kind, self.index = kind, index
-        self.process = subprocess.Popen(command + [NAME, str(index), str(trials)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            command + [NAME, str(index), str(trials)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def say(self, word):
         self.process.stdin.write(word.encode() + b"\n")
@@ -31,8 +37,11 @@ class Worker:
     def hear(self, word):
         line = self.process.stdout.readline()
         if not line.startswith(word.encode()):
-            raise SystemExit("worker %d (%s): %r instead of %r\n%s" % (self.index, self.kind, line, word, self.process.stderr.read().decode()))
-        return line[len(word):]
+            raise SystemExit(
+                "worker %d (%s): %r instead of %r\n%s"
+                % (self.index, self.kind, line, word, self.process.stderr.read().decode())
+            )
+        return line[len(word) :]
 
     def end(self):
         self.process.stdin.close()
@@ -58,7 +67,15 @@ def check_trials(trials, n_workers, per_worker, told):
         seen[index][k] = t[1]
         state = 2 if k % 7 == 3 else 3 if k % 11 == 5 else 1
         x = dict(t[6])["x"][1]
-        if t[2] != state or len(t[6]) != 3 or len(t[7]) != 3 or [s for s, _ in t[10]] != [0, 1] or t[10][0][1] != x or not t[3] or not t[4]:
+        if (
+            t[2] != state
+            or len(t[6]) != 3
+            or len(t[7]) != 3
+            or [s for s, _ in t[10]] != [0, 1]
+            or t[10][0][1] != x
+            or not t[3]
+            or not t[4]
+        ):
             wrong.append("trial %d is not as its worker left it: %r" % (t[1], t))
     for index, numbers in told.items():
         if [seen[index].get(k) for k in range(per_worker)] != numbers:
@@ -90,7 +107,10 @@ def check_lines(path, per_worker, n_ours, n_theirs):
     if len(counts) != n_ours:
         wrong.append("%d workers of ours in the log, not %d" % (len(counts), n_ours))
     for worker in ends:
-        if (ends[worker] or reports[worker]) and (ends[worker], reports[worker]) != (per_worker, 2 * per_worker):
+        if (ends[worker] or reports[worker]) and (ends[worker], reports[worker]) != (
+            per_worker,
+            2 * per_worker,
+        ):
             wrong.append("%s ended %d trials and made %d reports" % (worker, ends[worker], reports[worker]))
     if sum(1 for w in ends if ends[w] and w not in counts) != n_theirs:
         wrong.append("the number of Optuna's workers in the log is not %d" % n_theirs)
@@ -110,8 +130,13 @@ def main():
         path = os.path.join(folder, "journal.log")
         interop.run([pythons[mix[0]], interop.SIDE, "create", path, NAME, str(args.trials // 2)])
         began = time.monotonic()
-        workers = [Worker("Optuna " + m, [pythons[m], interop.SIDE, "work", path], i, args.trials) for i, m in enumerate(mix)]
-        workers += [Worker("Trialog", [args.tool, "work", path], len(mix) + i, args.trials) for i in range(len(mix))]
+        workers = [
+            Worker("Optuna " + m, [pythons[m], interop.SIDE, "work", path], i, args.trials)
+            for i, m in enumerate(mix)
+        ]
+        workers += [
+            Worker("Trialog", [args.tool, "work", path], len(mix) + i, args.trials) for i in range(len(mix))
+        ]
         for w in workers:
             w.hear("ready")
         for w in workers:
@@ -137,8 +162,20 @@ def main():
             wrong.append("only %d turns between the kinds" % switches)
     for w in wrong[:20]:
         print(w)
-    print("%d workers (%s + %d Trialog), %d trials, %d lines, %d turns between the kinds, %d equal states, %.1f s: %s" % (
-        len(workers), " ".join(sorted(mix)), len(mix), len(first[0][5]), lines, switches, len(dumps), took, "%d errors" % len(wrong) if wrong else "fine"))
+    print(
+        "%d workers (%s + %d Trialog), %d trials, %d lines, %d turns between the kinds, %d equal states, %.1f s: %s"
+        % (
+            len(workers),
+            " ".join(sorted(mix)),
+            len(mix),
+            len(first[0][5]),
+            lines,
+            switches,
+            len(dumps),
+            took,
+            "%d errors" % len(wrong) if wrong else "fine",
+        )
+    )
     return 1 if wrong else 0
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Optuna's side of the tests with real Optuna (interop_tool.c is ours); runs under either Optuna.
 
-  optuna_side.py dump PATH                      all studies of a journal, one line of JSON in interop_tool's form
-  optuna_side.py make PATH                      a journal that uses everything Optuna can write
-  optuna_side.py work PATH STUDY INDEX TRIALS   one worker of mixed_writers.py
-  optuna_side.py create PATH STUDY QUEUED       a study with that many enqueued trials
+optuna_side.py dump PATH                      all studies of a journal, one line of JSON in interop_tool's form
+optuna_side.py make PATH                      a journal that uses everything Optuna can write
+optuna_side.py work PATH STUDY INDEX TRIALS   one worker of mixed_writers.py
+optuna_side.py create PATH STUDY QUEUED       a study with that many enqueued trials
 """
+
 import datetime
 import json
 import struct
@@ -32,6 +33,7 @@ def open_storage(path):
 
 
 # ---- printing ----
+
 
 def bits(v):
     v = float(v)
@@ -73,28 +75,65 @@ def dist(d):
 
 
 def trial(t):
-    return [t._trial_id, t.number, int(t.state), instant(t.datetime_start), instant(t.datetime_complete),
-            None if t.values is None else [bits(v) for v in t.values],
-            [[k, external(t.distributions[k], v)] for k, v in t.params.items()],
-            [[k] + dist(d) for k, d in t.distributions.items()],
-            [[k, v] for k, v in t.user_attrs.items()], [[k, v] for k, v in t.system_attrs.items()],
-            [[k, bits(v)] for k, v in t.intermediate_values.items()]]
+    return [
+        t._trial_id,
+        t.number,
+        int(t.state),
+        instant(t.datetime_start),
+        instant(t.datetime_complete),
+        None if t.values is None else [bits(v) for v in t.values],
+        [[k, external(t.distributions[k], v)] for k, v in t.params.items()],
+        [[k] + dist(d) for k, d in t.distributions.items()],
+        [[k, v] for k, v in t.user_attrs.items()],
+        [[k, v] for k, v in t.system_attrs.items()],
+        [[k, bits(v)] for k, v in t.intermediate_values.items()],
+    ]
 
 
 def dump(storage):
     out = []
     for s in storage.get_all_studies():
         trials = storage.get_all_trials(s._study_id, deepcopy=False)
-        out.append([s._study_id, s.study_name, [int(d) for d in s.directions], [[k, v] for k, v in s.user_attrs.items()],
-                    [[k, v] for k, v in s.system_attrs.items()], [trial(t) for t in trials]])
+        out.append(
+            [
+                s._study_id,
+                s.study_name,
+                [int(d) for d in s.directions],
+                [[k, v] for k, v in s.user_attrs.items()],
+                [[k, v] for k, v in s.system_attrs.items()],
+                [trial(t) for t in trials],
+            ]
+        )
     print(json.dumps(out), flush=True)
 
 
 # ---- a journal with everything ----
 
-STRINGS = ["", "a", "名前", "\U0001F600", "\ud800", "x\udfff", 'quote"back\\slash/\n\t\x7f\x01', "k" * 5000]
-ANY = [None, True, False, 0, -1, 2**53 + 1, 10**30, 0.1, -0.0, 1e-5, 1e16, 5e-324, 1.7976931348623157e308, float("inf"), float("-inf"), float("nan"),
-       "", "\ud83d", [], {}, [[[[]]]], {"a": {"b": [1, 2.0, None]}, "": "\u2028"}]
+STRINGS = ["", "a", "名前", "\U0001f600", "\ud800", "x\udfff", 'quote"back\\slash/\n\t\x7f\x01', "k" * 5000]
+ANY = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**53 + 1,
+    10**30,
+    0.1,
+    -0.0,
+    1e-5,
+    1e16,
+    5e-324,
+    1.7976931348623157e308,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+    "",
+    "\ud83d",
+    [],
+    {},
+    [[[[]]]],
+    {"a": {"b": [1, 2.0, None]}, "": "\u2028"},
+]
 CHOICES = [None, True, 7, 0.5, "s", "名前", "\ud801", -(2**62), 1e300]
 
 
@@ -107,7 +146,7 @@ def make_trial(study, k):
     t.suggest_int("int log", 1, 2**20, log=True)
     t.suggest_categorical("mixed λ", CHOICES)
     t.suggest_categorical("", ["only"])
-    for i, v in enumerate(ANY[k % 5::5]):
+    for i, v in enumerate(ANY[k % 5 :: 5]):
         t.set_user_attr(STRINGS[i % len(STRINGS)], v)
         study._storage.set_trial_system_attr(t._trial_id, "sys%d" % i, v)
     return t
@@ -117,7 +156,12 @@ def make(path):
     storage = open_storage(path)
     study = optuna.create_study(storage=storage, study_name="deleted")
     optuna.delete_study(storage=storage, study_name="deleted")
-    study = optuna.create_study(storage=storage, study_name="single ☃", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+    study = optuna.create_study(
+        storage=storage,
+        study_name="single ☃",
+        direction="maximize",
+        sampler=optuna.samplers.RandomSampler(seed=1),
+    )
     for s, v in zip(STRINGS, ANY):
         study.set_user_attr(s, v)
     study.enqueue_trial({"float": 0.1, "int": 4, "mixed λ": "\ud801"}, user_attrs={"who": "queue"})
@@ -135,21 +179,41 @@ def make(path):
     study.enqueue_trial({"float": 1})  # stays WAITING
     multi = optuna.create_study(storage=storage, study_name="deleted", directions=["minimize", "maximize"])
     for values in ([0.5, 2e-308], [float("-inf"), 1.0]):
-        multi.add_trial(optuna.trial.create_trial(values=values, params={"lr": 3.3e-4, "n": -3, "c": None},
-                        distributions={"lr": od.FloatDistribution(1e-5, 0.1, log=True), "n": od.IntDistribution(-3, 9, step=2),
-                                       "c": od.CategoricalDistribution(CHOICES)},
-                        user_attrs={"u": 1, "\ud800": []}, system_attrs={"s": {}}, intermediate_values={5: 0.5, 1: float("nan"), -3: 1.0}))
-    multi.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING, system_attrs={"fixed_params": {"lr": 0.01}}))
+        multi.add_trial(
+            optuna.trial.create_trial(
+                values=values,
+                params={"lr": 3.3e-4, "n": -3, "c": None},
+                distributions={
+                    "lr": od.FloatDistribution(1e-5, 0.1, log=True),
+                    "n": od.IntDistribution(-3, 9, step=2),
+                    "c": od.CategoricalDistribution(CHOICES),
+                },
+                user_attrs={"u": 1, "\ud800": []},
+                system_attrs={"s": {}},
+                intermediate_values={5: 0.5, 1: float("nan"), -3: 1.0},
+            )
+        )
+    multi.add_trial(
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.WAITING, system_attrs={"fixed_params": {"lr": 0.01}}
+        )
+    )
     old = optuna.create_study(storage=storage, study_name="old classes")
     t = old.ask()
-    for name, d, v in (("u", od.UniformDistribution(-1, 1), 0.25), ("l", od.LogUniformDistribution(0.1, 1), 0.5), ("d", od.DiscreteUniformDistribution(0, 1, 0.25), 0.5),
-                       ("i", od.IntUniformDistribution(0, 9, 2), 4), ("il", od.IntLogUniformDistribution(1, 9), 3)):
+    for name, d, v in (
+        ("u", od.UniformDistribution(-1, 1), 0.25),
+        ("l", od.LogUniformDistribution(0.1, 1), 0.5),
+        ("d", od.DiscreteUniformDistribution(0, 1, 0.25), 0.5),
+        ("i", od.IntUniformDistribution(0, 9, 2), 4),
+        ("il", od.IntLogUniformDistribution(1, 9), 3),
+    ):
         storage.set_trial_param(t._trial_id, name, v, d)
     old.tell(t, 1.0)
     dump(storage)
 
 
 # ---- a worker ----
+
 
 def await_word(word):
     line = sys.stdin.readline()

@@ -4,6 +4,7 @@
 Each maker (Optuna 5, Optuna 3.1, Trialog) writes a journal with everything it can write and prints what it has in memory; then each
 reader opens the file. All must agree. Run under UTC and under a zone with summer time.
 """
+
 import argparse
 import datetime
 import json

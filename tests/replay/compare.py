@@ -8,6 +8,7 @@ each single operation. Half of the lists run under UTC, the other half in a zone
 Oracles: the Pythons in TRIALOG_PYTHON_OPTUNA and TRIALOG_PYTHON_OPTUNA31. None set: exit status 77 (skipped). A failing list is
 reduced to the lines it needs and printed with its seed. --min-cell: every counter (rule, outcome, own or foreign) must reach it.
 """
+
 import argparse
 import collections
 import datetime
@@ -15,6 +16,7 @@ import json
 import multiprocessing
 import os
 import random
+import struct
 import subprocess
 import sys
 import time
@@ -26,8 +28,20 @@ import gen  # noqa: E402
 
 ZONES = ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3"]
 SAME = {"D": "N", "K": "I", "L": "I", "C": "I"}
-OUTCOMES = {"A": "applied", "Y": "not yours", "N": "not found", "D": "deleted", "F": "finished", "E": "exists", "K": "other kind", "L": "other log flag",
-            "C": "other choices", "O": "malformed", "B": "damaged", "S": "skipped"}
+OUTCOMES = {
+    "A": "applied",
+    "Y": "not yours",
+    "N": "not found",
+    "D": "deleted",
+    "F": "finished",
+    "E": "exists",
+    "K": "other kind",
+    "L": "other log flag",
+    "C": "other choices",
+    "O": "malformed",
+    "B": "damaged",
+    "S": "skipped",
+}
 STUDY_RULES = ["delete study", "study user attr", "study system attr", "create trial", "create template"]
 TRIAL_RULES = ["param", "report", "user attr", "system attr"]
 
@@ -37,7 +51,9 @@ def required_cells():
     cells += [(rule, o) for rule in STUDY_RULES for o in "ANDO"]
     cells += [(rule, o) for rule in TRIAL_RULES for o in "ANFO"]
     cells += [("param", o) for o in "KLC"] + [("state", o) for o in "NFO"]
-    cells += [("state 0>0", "Y")] + [("state %d>%d" % (a, b), "A") for a in (0, 4) for b in range(5) if (a, b) != (0, 0)]
+    cells += [("state 0>0", "Y")] + [
+        ("state %d>%d" % (a, b), "A") for a in (0, 4) for b in range(5) if (a, b) != (0, 0)
+    ]
     cells += [("discard", "S"), ("other", "O")]
     return [(rule, o, own) for rule, o in cells for own in (True, False)] + [("damaged line", "B", False)]
 
@@ -69,7 +85,7 @@ def normal_params(params, dists):
     for p in params:
         v = as_external(p[1])
         if v[0] == "i" and "Int" in classes[p[0]] and abs(int(v[1])) >= 2**53:
-            v = ["f", gen.struct.pack(">d", float(int(v[1]))).hex()]
+            v = ["f", struct.pack(">d", float(int(v[1]))).hex()]
         p[1] = v
 
 
@@ -101,6 +117,7 @@ def prepare(res):
 
 # ---- comparing one list ----
 
+
 def differing_line(lines, ours, theirs, oracle, allowed):
     """The first line whose verdict differs, as text; None when there is none."""
     if len(ours) != len(theirs):
@@ -128,12 +145,18 @@ def differing_line(lines, ours, theirs, oracle, allowed):
 def first_difference(a, b):
     """Where two canonical texts part."""
     n = next((i for i in range(min(len(a), len(b))) if a[i] != b[i]), min(len(a), len(b)))
-    return "at byte %d:\n    ours:   …%s\n    Optuna: …%s" % (n, a[max(0, n - 150):n + 150], b[max(0, n - 150):n + 150])
+    return "at byte %d:\n    ours:   …%s\n    Optuna: …%s" % (
+        n,
+        a[max(0, n - 150) : n + 150],
+        b[max(0, n - 150) : n + 150],
+    )
 
 
 def facts_differ(ours, theirs):
     for a, b in zip(ours, theirs):
-        if [a[0], a[1], a[2], a[5], a[6]] != [b[0], b[1], b[2], b[4], b[5]] or (b[3] is not None and [a[3], a[4]] != b[3]):
+        if [a[0], a[1], a[2], a[5], a[6]] != [b[0], b[1], b[2], b[4], b[5]] or (
+            b[3] is not None and [a[3], a[4]] != b[3]
+        ):
             return "facts: ours %r, Optuna %r" % (a, b)
     return None if len(ours) == len(theirs) else "facts of %d studies, not %d" % (len(ours), len(theirs))
 
@@ -152,7 +175,11 @@ def compare_list(lines, ours, oracles, allowed):
         if ours["ids"] != theirs["ids"]:
             return "Optuna %s: new ids %r, Optuna's %r" % (name, ours["ids"], theirs["ids"])
         a, b = dump_text(ours, name == "5"), json.dumps([theirs["studies"], theirs["trials"]])
-        if a != b and any(tag == "valueless" for _, _, tag in lines) and dump_text(ours, name == "5", True) == unordered(theirs):
+        if (
+            a != b
+            and any(tag == "valueless" for _, _, tag in lines)
+            and dump_text(ours, name == "5", True) == unordered(theirs)
+        ):
             allowed["parameter whose distribution came first"] += 1
         elif a != b:
             return "Optuna %s: state differs %s" % (name, first_difference(a, b))
@@ -164,6 +191,7 @@ def compare_list(lines, ours, oracles, allowed):
 
 
 # ---- the processes ----
+
 
 class Reader:
     """A process that answers lists with lines of JSON; started again when it dies."""
@@ -192,7 +220,10 @@ class Reader:
             try:
                 return json.loads(line)
             except ValueError as e:
-                return {"error": "%s: answer is no JSON: %s in %r" % (self.command[0], e, line[max(0, getattr(e, "pos", 0) - 80):][:200])}
+                return {
+                    "error": "%s: answer is no JSON: %s in %r"
+                    % (self.command[0], e, line[max(0, getattr(e, "pos", 0) - 80) :][:200])
+                }
         status = self.process.wait()
         self.process = None
         return {"error": "%s died with status %d" % (self.command[0], status)}
@@ -229,7 +260,7 @@ def reduce_list(own, lines, tool, oracles):
     while True:
         i = 0
         while i < len(lines):
-            fewer = lines[:i] + lines[i + step:]
+            fewer = lines[:i] + lines[i + step :]
             if fewer and bad(fewer):
                 lines = fewer
             else:
@@ -284,8 +315,13 @@ def print_counters(cells, tags, allowed):
     print("%-18s %-15s %9s %9s" % ("rule", "outcome", "own", "foreign"))
     for rule, o in sorted({c[:2] for c in cells}):
         print("%-18s %-15s %9d %9d" % (rule, OUTCOMES.get(o, o), cells[rule, o, True], cells[rule, o, False]))
-    print("malformed lines by kind (own, foreign): " + ", ".join("%s %d %d" % (t[4:], tags[t, True], tags[t, False]) for t in sorted({t for t, _ in tags})))
-    print("deliberate differences (EXCEPTIONS.md): " + ", ".join("%s %d" % kv for kv in sorted(allowed.items())))
+    print(
+        "malformed lines by kind (own, foreign): "
+        + ", ".join("%s %d %d" % (t[4:], tags[t, True], tags[t, False]) for t in sorted({t for t, _ in tags}))
+    )
+    print(
+        "deliberate differences (EXCEPTIONS.md): " + ", ".join("%s %d" % kv for kv in sorted(allowed.items()))
+    )
 
 
 def print_failure(failure):
@@ -293,7 +329,10 @@ def print_failure(failure):
     print("\nDIFFERENCE, seed %d\n  %s" % (seed, found))
     print("  reduced to %d lines, which give: %s" % (len(small), again))
     for flag, data, tag in small:
-        print("   %s %s %s" % (flag, data.decode("utf-8", "backslashreplace")[:2000], "   <" + tag + ">" if tag else ""))
+        print(
+            "   %s %s %s"
+            % (flag, data.decode("utf-8", "backslashreplace")[:2000], "   <" + tag + ">" if tag else "")
+        )
 
 
 def main():
@@ -317,7 +356,10 @@ def main():
     for r in oracles.values():
         versions.append(r.start())
         r.stop()
-    print("oracles: Optuna %s; first seed %d, %d lists" % (" and ".join(versions), args.seed, args.lists), flush=True)
+    print(
+        "oracles: Optuna %s; first seed %d, %d lists" % (" and ".join(versions), args.seed, args.lists),
+        flush=True,
+    )
     began = time.monotonic()
     queue = multiprocessing.Queue()
     workers = [multiprocessing.Process(target=shard, args=(i, args, queue)) for i in range(args.jobs)]
@@ -337,10 +379,22 @@ def main():
         print_failure(f)
     low = [(c, cells[c]) for c in required_cells() if cells[c] < args.min_cell]
     for c, n in low:
-        print("too rare: %s, %s, %s: %d of %d" % (c[0], OUTCOMES[c[1]], "own" if c[2] else "foreign", n, args.min_cell))
-    print("%d lists, %d lines, %d prefixes, %d counters (lowest %d), %d differences, %.0f s" % (
-        args.lists, sum(p[4] for p in parts), sum(p[5] for p in parts), len(required_cells()), min(cells[c] for c in required_cells()),
-        len(failures), time.monotonic() - began))
+        print(
+            "too rare: %s, %s, %s: %d of %d"
+            % (c[0], OUTCOMES[c[1]], "own" if c[2] else "foreign", n, args.min_cell)
+        )
+    print(
+        "%d lists, %d lines, %d prefixes, %d counters (lowest %d), %d differences, %.0f s"
+        % (
+            args.lists,
+            sum(p[4] for p in parts),
+            sum(p[5] for p in parts),
+            len(required_cells()),
+            min(cells[c] for c in required_cells()),
+            len(failures),
+            time.monotonic() - began,
+        )
+    )
     return 1 if failures or low else 0
 
 

@@ -13,6 +13,7 @@ Reads lists from standard input in the form of gen.encode_list and answers each 
 Every line is fed as the own worker's or as a foreign one, as its worker_id says. A foreign line that changes nothing is then fed
 once more as if its worker were this one: so the verdict is known for every line, and the silence on foreign ones is checked too.
 """
+
 import copy
 import datetime
 import json
@@ -35,8 +36,10 @@ except ImportError:
 try:
     from optuna.exceptions import UpdateFinishedTrialError
 except ImportError:
+
     class UpdateFinishedTrialError(RuntimeError):
         pass
+
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 LOCAL_TIMES = int(optuna.__version__.split(".")[0]) >= 5  # all times are made local ones
@@ -49,8 +52,19 @@ if LOCAL_TIMES:
 # A applied, Y not yours, N not found, D not found because deleted, F finished, E exists, K L C incompatible in kind, log flag or
 # choices, O raises whoever wrote the line, B the line is no JSON, S skipped
 LETTERS = "AYNDFEKLCOBS-"
-RULES = ["create study", "delete study", "study user attr", "study system attr", "create trial", "param", "state", "report", "user attr",
-         "system attr", "discard"]
+RULES = [
+    "create study",
+    "delete study",
+    "study user attr",
+    "study system attr",
+    "create trial",
+    "param",
+    "state",
+    "report",
+    "user attr",
+    "system attr",
+    "discard",
+]
 
 
 class Replay(journal.JournalStorageReplayResult):
@@ -80,7 +94,9 @@ def verdict_of(e, r, log):
         return "D" if log["op_code"] <= 4 and type(sid) is int and 0 <= sid < r._next_study_id else "N"
     if isinstance(e, DuplicatedStudyError):
         return "E"
-    if isinstance(e, (UpdateFinishedTrialError, RuntimeError)) and text.endswith("has already finished and can not be updated."):
+    if isinstance(e, (UpdateFinishedTrialError, RuntimeError)) and text.endswith(
+        "has already finished and can not be updated."
+    ):
         return "F"
     if isinstance(e, ValueError):
         if text.startswith("Cannot set different distribution kind"):
@@ -97,7 +113,7 @@ class Feeder:
         self.own = own
         self.r = Replay("")
         self.r.wid = own
-        self.owner = {}   # trial id -> worker whose operation made it RUNNING
+        self.owner = {}  # trial id -> worker whose operation made it RUNNING
         self.mine = None  # the own worker's last one
         self.notes = []
         self.ids = []
@@ -151,7 +167,12 @@ class Feeder:
             self.notes.append("%s, but something changed: %r" % (letter, data))
         if letter == "A":
             self.applied(log, op, own)
-            if op == 6 and r._trials[log["trial_id"]].state == TrialState.RUNNING and own and r.owned_trial_id != log["trial_id"]:
+            if (
+                op == 6
+                and r._trials[log["trial_id"]].state == TrialState.RUNNING
+                and own
+                and r.owned_trial_id != log["trial_id"]
+            ):
                 self.notes.append("claim not won: %r" % data)
         if letter == "O":
             self.mine = r.owned_trial_id  # may move although the line raises
@@ -240,7 +261,7 @@ def dist_text(d):
 
 def steps(values):
     """Steps as whole numbers; those beyond 64 bits, which we leave out, left out."""
-    return [[int(k), bits(v)] for k, v in values.items() if -2**63 <= k < 2**63]
+    return [[int(k), bits(v)] for k, v in values.items() if -(2**63) <= k < 2**63]
 
 
 def attrs(d):
@@ -248,21 +269,42 @@ def attrs(d):
 
 
 def dump_trial(i, t, study, owner):
-    return [i, study, t.number, int(t.state), instant(t.datetime_start), instant(t.datetime_complete),
-            None if t.values is None else [bits(v) for v in t.values],
-            [[k, external(t.distributions[k], v)] for k, v in t.params.items()],
-            sorted([k] + dist_text(d) for k, d in t.distributions.items()),
-            attrs(t.user_attrs), attrs(t.system_attrs), steps(t.intermediate_values), owner.get(i) if t.state == TrialState.RUNNING else None]
+    return [
+        i,
+        study,
+        t.number,
+        int(t.state),
+        instant(t.datetime_start),
+        instant(t.datetime_complete),
+        None if t.values is None else [bits(v) for v in t.values],
+        [[k, external(t.distributions[k], v)] for k, v in t.params.items()],
+        sorted([k] + dist_text(d) for k, d in t.distributions.items()),
+        attrs(t.user_attrs),
+        attrs(t.system_attrs),
+        steps(t.intermediate_values),
+        owner.get(i) if t.state == TrialState.RUNNING else None,
+    ]
 
 
 def dump(f):
     r = f.r
-    studies = [[i, s.study_name, [int(d) for d in s.directions], attrs(s.user_attrs), attrs(s.system_attrs), r._study_id_to_trial_ids[i]] for i, s in sorted(r._studies.items())]
+    studies = [
+        [
+            i,
+            s.study_name,
+            [int(d) for d in s.directions],
+            attrs(s.user_attrs),
+            attrs(s.system_attrs),
+            r._study_id_to_trial_ids[i],
+        ]
+        for i, s in sorted(r._studies.items())
+    ]
     trials = [dump_trial(i, t, r._trial_id_to_study_id[i], f.owner) for i, t in r._trials.items()]
     return studies, trials
 
 
 # ---- facts ----
+
 
 def well_shaped(t, n):
     return t.values is not None and len(t.values) == n and not any(bits(v) == "nan" for v in t.values)
@@ -281,7 +323,11 @@ def best_and_front(trials, directions):
                 return -1, []
             pick = max if directions[0] == StudyDirection.MAXIMIZE else min
             return pick(feasible, key=lambda t: t.value).number, []
-        return -1, sorted(t.number for t in _get_pareto_front_trials_by_trials(shaped, directions, True)) if shaped else []
+        return -1, (
+            sorted(t.number for t in _get_pareto_front_trials_by_trials(shaped, directions, True))
+            if shaped
+            else []
+        )
     except Exception:
         return None
 
@@ -296,7 +342,12 @@ def facts(r):
             counts[t.state] += 1
             if t.state == TrialState.WAITING and waiting < 0:
                 waiting = t.number
-        spaces = [sorted([k, type(d).__name__] for k, d in intersection_search_space(trials, include_pruned=p).items()) for p in (False, True)]
+        spaces = [
+            sorted(
+                [k, type(d).__name__] for k, d in intersection_search_space(trials, include_pruned=p).items()
+            )
+            for p in (False, True)
+        ]
         out.append([i, counts, waiting, best_and_front(trials, s.directions)] + spaces)
     return out
 
@@ -331,8 +382,16 @@ def run(own, lines):
         if flag in " T":
             note_count(workers, data)
     studies, trials = dump(f)
-    return {"v": "".join(out), "ids": f.ids, "studies": studies, "trials": trials, "notes": f.notes, "cells": cells, "workers": sorted(workers.items()),
-            "facts": facts(f.r) if LOCAL_TIMES else None}
+    return {
+        "v": "".join(out),
+        "ids": f.ids,
+        "studies": studies,
+        "trials": trials,
+        "notes": f.notes,
+        "cells": cells,
+        "workers": sorted(workers.items()),
+        "facts": facts(f.r) if LOCAL_TIMES else None,
+    }
 
 
 def main():
