@@ -34,7 +34,9 @@ static bool may_fail(int code)
 static bool may_leave_lock(enum fault_kind kind)
 {
     return kind == FAULT_rename || kind == FAULT_unlink || kind == FAULT_readlink || kind == FAULT_stat ||
-           kind == FAULT_symlink || kind == FAULT_link || kind == FAULT_open;
+           kind == FAULT_symlink || kind == FAULT_link || kind == FAULT_open ||
+           kind ==
+               FAULT_lock; /* one that was left for the next process is only removed under the kernel lock */
 }
 
 static bool run_one(const struct fault_plan *plan)
