@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * Trialog's side of the tests with real Optuna; optuna_side.py is the other one. Public API only, linked with the shared library.
+ * Trialog's side of the tests with real Optuna; optuna_side.py is the other one. Public API only, linked with the
+ * shared library.
  *
  *   interop_tool dump PATH                      all studies of a journal, one line of JSON
  *   interop_tool make PATH                      a journal that uses everything the API can write
- *   interop_tool work PATH STUDY INDEX TRIALS   one worker of mixed_writers.py: prints "ready", waits for "go", runs its trials,
- *                                               prints "done" and the numbers, waits for "dump", prints what it sees
+ *   interop_tool work PATH STUDY INDEX TRIALS   one worker of mixed_writers.py: prints "ready", waits for "go", runs its
+ *                                               trials, prints "done" and their numbers, waits for "dump", prints what
+ *                                               it sees
  *
  * Doubles are printed as their bits. Any error of the library ends the program with status 1 and its message.
  */
+#include <trialog/trialog.h>
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <trialog/trialog.h>
 
 static struct tl_err err = TL_ERR_INIT;
 
@@ -240,7 +242,8 @@ static void make_params(tl_trial *trial)
     must(tl_trial_suggest_float(trial, "step", 0.1, 1.05, 0.1, false, &f, &err), "step");
     must(tl_trial_suggest_int(trial, "int", -5, 12, 3, false, &i, &err), "int");
     must(tl_trial_suggest_int(trial, "int log", 1, 1 << 20, 1, true, &i, &err), "int log");
-    must(tl_trial_suggest_choice(trial, "mixed \xce\xbb", mixed, sizeof mixed / sizeof mixed[0], &at, &err), "choice");
+    must(tl_trial_suggest_choice(trial, "mixed \xce\xbb", mixed, sizeof mixed / sizeof mixed[0], &at, &err),
+         "choice");
     must(tl_trial_suggest_string(trial, "", names, 3, &at, &err), "string");
 }
 
@@ -251,7 +254,9 @@ static void make_single(tl_storage *storage)
     tl_trial *trial;
     options.maximize = true;
     must(tl_study_create(storage, "single \xe2\x98\x83 \"x\"", &options, &study, &err), "create study");
-    must(tl_study_set_attr(study, TL_ATTR_USER, "k\xc3\xb6y", "{\"a\": [1, 2.5, null, true, \"\\ud800\"], \"n\": NaN}", &err), "attr");
+    must(tl_study_set_attr(study, TL_ATTR_USER, "k\xc3\xb6y",
+                           "{\"a\": [1, 2.5, null, true, \"\\ud800\"], \"n\": NaN}", &err),
+         "attr");
     must(tl_study_set_attr(study, TL_ATTR_SYSTEM, "", "-0.0", &err), "attr");
     const struct tl_fixed_param fixed[] = {{"float", {.kind = TL_VALUE_FLOAT, .as.f = 0.1}},
                                            {"int", {.kind = TL_VALUE_INT, .as.i = 4}}};
@@ -285,10 +290,12 @@ static void make_added(tl_storage *storage, int64_t study_id)
 {
     static const struct tl_dist dists[] = {TL_FLOAT_LOG(1e-5, 0.1), TL_INT_RANGE(-3, 9)};
     static const struct tl_param_spec params[] = {{"lr", 3.3e-4, &dists[0]}, {"n", -3, &dists[1]}};
-    static const struct tl_attr_spec attrs[] = {{TL_ATTR_USER, "u", "1"}, {TL_ATTR_SYSTEM, "s", "{}"}, {TL_ATTR_USER, "v", "[]"}};
+    static const struct tl_attr_spec attrs[] = {
+        {TL_ATTR_USER, "u", "1"}, {TL_ATTR_SYSTEM, "s", "{}"}, {TL_ATTR_USER, "v", "[]"}};
     static const struct tl_report_spec reports[] = {{5, 0.5}, {1, NAN}, {0, -INFINITY}};
     static const double values[] = {1.0 / 3, 2e-308};
-    static const struct tl_time times[] = {{1700000000123456, true, false}, {-1, true, false}, {4102444800000000, true, false}};
+    static const struct tl_time times[] = {
+        {1700000000123456, true, false}, {-1, true, false}, {4102444800000000, true, false}};
     for (int k = 0; k < 3; k++) {
         struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
         spec.state = k == 0 ? TL_COMPLETE : k == 1 ? TL_PRUNED : TL_FAIL;
@@ -339,7 +346,8 @@ static void await(const char *word)
     }
 }
 
-/* Ours are far quicker than Optuna's workers: each waits until all together have kept up, so that both kinds take turns. */
+/* Ours are far quicker than Optuna's workers: each waits until all together have kept up, so that both kinds take
+ * turns. */
 static void keep_pace(tl_storage *storage, int64_t study_id, size_t k)
 {
     for (;;) {

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * What our replay makes of operation lists: reads them from standard input in the form of gen.py's encode_list, decodes and
- * applies each line, and answers each list with one line of JSON in the form of oracle.py:
- *   v        a letter per line: A applied, Y not yours, N not found, F finished, E exists, I incompatible, O odd, B broken, S skipped
+ * What our replay makes of operation lists: reads them from standard input in the form of gen.py's encode_list, decodes
+ * and applies each line, and answers each list with one line of JSON in the form of oracle.py:
+ *   v        a letter per line: A applied, Y not yours, N not found, F finished, E exists, I incompatible, O odd,
+ *            B broken, S skipped
  *   ids      for each applied create operation, the new id
  *   studies, trials   the state at the end
  *   workers  highest operation count of each worker
  *   facts    what is kept up as operations apply, per study
- * A line of damage (flag P) leaves a placeholder. Stands on base and model alone, so that the mutation test compiles quickly. A
- * failure of the tool itself (input, memory) ends it with status 2.
+ * A line of damage (flag P) leaves a placeholder. Stands on base and model alone, so that the mutation test compiles
+ * quickly. A failure of the tool itself (input, memory, a state that contradicts itself) ends it with status 2.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "model/dist.h"
 #include "model/op.h"
 #include "model/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static _Noreturn void die(const char *what)
 {
@@ -99,8 +100,21 @@ static void *room(struct arena *a, size_t n, size_t size)
 
 static void read_live(const struct live_trial *t, struct arena *a, struct trial *out)
 {
-    *out = (struct trial){t->id, t->number, t->owner, t->state, t->start, t->complete, t->has_values, t->values, t->n_values,
-                          NULL, t->params.distinct, NULL, t->attrs.distinct, NULL, t->reports.distinct};
+    *out = (struct trial){t->id,
+                          t->number,
+                          t->owner,
+                          t->state,
+                          t->start,
+                          t->complete,
+                          t->has_values,
+                          t->values,
+                          t->n_values,
+                          NULL,
+                          t->params.distinct,
+                          NULL,
+                          t->attrs.distinct,
+                          NULL,
+                          t->reports.distinct};
     out->params = room(a, out->n_params, sizeof *out->params);
     out->attrs = room(a, out->n_attrs, sizeof *out->attrs);
     out->reports = room(a, out->n_reports, sizeof *out->reports);
@@ -122,8 +136,21 @@ static void read_live(const struct live_trial *t, struct arena *a, struct trial 
 static void read_row(const struct study *st, const struct row *r, struct arena *a, struct trial *out)
 {
     size_t index = atomic_load((_Atomic uint32_t *)svec_at(&st->slots, r->number));
-    *out = (struct trial){r->id, r->number, r->owner, r->state, r->start, r->complete, r->has_values, row_values(st, r), r->n_values,
-                          NULL, row_n_params(st, r), NULL, 0, NULL, row_n_reports(st, r)};
+    *out = (struct trial){r->id,
+                          r->number,
+                          r->owner,
+                          r->state,
+                          r->start,
+                          r->complete,
+                          r->has_values,
+                          row_values(st, r),
+                          r->n_values,
+                          NULL,
+                          row_n_params(st, r),
+                          NULL,
+                          0,
+                          NULL,
+                          row_n_reports(st, r)};
     out->params = room(a, out->n_params, sizeof *out->params);
     for (size_t i = 0; i < out->n_params; i++)
         out->params[i] = row_param(st, r, index, i);
@@ -136,7 +163,8 @@ static void read_row(const struct study *st, const struct row *r, struct arena *
         out->reports[i] = row_report(st, r, i);
 }
 
-static void put_attrs(const struct state *s, struct buf *out, const struct attr_entry *attrs, size_t n, unsigned kind)
+static void put_attrs(const struct state *s, struct buf *out, const struct attr_entry *attrs, size_t n,
+                      unsigned kind)
 {
     const char *comma = "";
     buf_add_char(out, '[');
@@ -172,7 +200,8 @@ static void put_params(const struct state *s, struct buf *out, const struct tria
         struct tl_value v;
         if (!t->params[i].has_value)
             continue;
-        if (tl_dist_external(&dist_table_get(&s->dists, t->params[i].dist)->d, t->params[i].internal, &v, NULL) != TL_OK)
+        if (tl_dist_external(&dist_table_get(&s->dists, t->params[i].dist)->d, t->params[i].internal, &v,
+                             NULL) != TL_OK)
             v = (struct tl_value){.kind = TL_VALUE_STRING, .as.text = {"no such value", 13}};
         buf_printf(out, "%s[", comma);
         json_put_string(out, intern_str(&s->names, t->params[i].name));
@@ -354,10 +383,12 @@ static void put_facts(const struct state *s, struct buf *out)
         comma = ",";
         for (int i = 0; i < TL_N_STATES; i++)
             buf_printf(out, "%s%zu", i ? "," : "", st->counts[i]);
-        int64_t best = st->best < 0 ? -1 : (int64_t)((const struct row *)svec_at(&st->rows, (size_t)st->best))->number;
+        int64_t best =
+            st->best < 0 ? -1 : (int64_t)((const struct row *)svec_at(&st->rows, (size_t)st->best))->number;
         buf_printf(out, "],%" PRId64 ",%" PRId64 ",[", study_first_waiting(st), best);
         for (size_t i = 0; st->front && i < st->front->n; i++)
-            buf_printf(out, "%s%u", i ? "," : "", ((const struct row *)svec_at(&st->rows, st->front->rows[i]))->number);
+            buf_printf(out, "%s%u", i ? "," : "",
+                       ((const struct row *)svec_at(&st->rows, st->front->rows[i]))->number);
         const struct search_space *spaces[] = {&st->complete_space, &st->pruned_space};
         for (int k = 0; k < 2; k++) {
             buf_add_text(out, "],[");
