@@ -33,9 +33,10 @@ def against_release(scratch):
 
 
 def new_worker(program, journal, folder):
-    """Most of them in a hurry: a writer that flushes or pauses is outside the critical section, where dying is easy."""
+    """Most of them do not flush: a writer that does is outside the critical section, where dying is easy. The pauses keep the journal
+    small enough for the checker."""
     return storm.Worker(program, journal, folder, durability=random.choice(["full", "off", "off"]),
-                        pause_us=random.choice([0, 0, 300]))
+                        pause_us=random.choice([300, 1000, 3000]))
 
 
 class Rounds:
@@ -44,15 +45,20 @@ class Rounds:
         self.journal = scratch.file("storm.log")
         self.probe = storm.Probe(program, self.journal, "probe", durability="off")
         self.checker = storm.Checker(self.journal)
+        self.opening = []  # that have not said yet that they are ready
         self.workers = [self.fresh() for _ in range(WRITERS)]
         self.dead = []
         self.acks = self.kills = self.inside = self.torn = 0
         self.delays = []
 
     def fresh(self):
-        return new_worker(self.program, self.journal, self.folder)
+        self.opening.append(new_worker(self.program, self.journal, self.folder))
+        return self.opening[-1]
 
     def one(self):
+        if random.random() < 0.8:  # in the other rounds newcomers may die while they open the journal
+            while self.opening:
+                self.opening.pop().ready()
         time.sleep(random.uniform(0, 0.05))
         victims = random.sample(self.workers, random.randint(1, WRITERS))
         look = random.random() < 0.85  # the others die in the middle of system calls, too
@@ -63,6 +69,7 @@ class Rounds:
             w.kill()
         for w in victims:
             w.wait_dead()
+        self.opening = [w for w in self.opening if w not in victims]
         if len(victims) == WRITERS:
             with open(self.journal, "rb") as f:
                 f.seek(-1, os.SEEK_END)
