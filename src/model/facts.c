@@ -12,9 +12,20 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/num.h"
 
 /* ---- feasibility ---- */
+
+/* One constraint: false when it is no number. Python's true counts as 1: functions that answer with a comparison write it. */
+static bool constraint_read(struct json *j, double *out)
+{
+    bool flag = false;
+    if (json_peek(j) == JSON_NUMBER)
+        return json_number(j, out, NULL) == TL_OK;
+    if (json_bool(j, &flag, NULL) != TL_OK)
+        return false;
+    *out = flag;
+    return true;
+}
 
 static bool list_feasible(struct str json)
 {
@@ -24,12 +35,19 @@ static bool list_feasible(struct str json)
     if (json_open(&j, '[', NULL) != 0)
         return true;
     while (json_next_item(&j, &first, NULL) > 0) {
-        if (json_number(&j, &v, NULL) != 0)
+        if (!constraint_read(&j, &v))
             return true;
         if (!(v <= 0))
             return false;
     }
     return true;
+}
+
+static bool single_feasible(struct str json)
+{
+    struct json j = JSON_OF(json.p, json.n);
+    double v;
+    return !constraint_read(&j, &v) || v <= 0;
 }
 
 bool row_feasible(const struct state *s, const struct study *st, const struct row *r)
@@ -42,13 +60,8 @@ bool row_feasible(const struct state *s, const struct study *st, const struct ro
         struct str key;
         if (a.kind != TL_ATTR_SYSTEM || (key = intern_str(&s->names, a.key)).n < n || memcmp(key.p, prefix, n) != 0)
             continue;
-        double v;
-        if (key.n == n) {
-            if (!list_feasible(a.json))
-                return false;
-        } else if (key.p[n] == ':' && num_parse(a.json.p, a.json.p + a.json.n, &v, NULL) && !(v <= 0)) {
+        if (key.n == n ? !list_feasible(a.json) : key.p[n] == ':' && !single_feasible(a.json))
             return false;
-        }
     }
     return true;
 }

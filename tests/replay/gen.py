@@ -229,7 +229,10 @@ class Generator(Malformed):
         tok = text_token(r, key, self.fancy)
         value = any_json(r)
         if key.startswith("constraints") and r.random() < 0.8:
-            nums = [r.choice(["-1.0", "0.0", "0.5", "-0.0", "1e-300"]) for _ in range(r.randrange(3))]
+            nums = [
+                r.choice(["-1.0", "0.0", "0.5", "-0.0", "1e-300", "true", "false", "NaN"])
+                for _ in range(r.randrange(3))
+            ]
             value = (
                 "[" + ",".join(nums) + "]" if key == "constraints" else r.choice(["-1.0", "0.0", "0.5", "-0.0"])
             )

@@ -2,8 +2,9 @@
 """Mutation test of the replay: every branch, flipped, must make the differential test fail.
 
 Negates one condition at a time (if, while, for, ?:) and takes away one `case` at a time, compiles the replay tool with it, and
-compares generated lists with what Optuna made of them (asked once). A mutant is killed by a difference, a crash or a hang. One that
-survives must stand in EQUIVALENT with the reason why nobody could see it; an entry that no longer survives is an error too.
+compares generated lists with what Optuna made of them (asked once). A mutant is killed by a difference, a crash, a hang or
+the address sanitizer. One that survives must stand in EQUIVALENT with the reason why nobody could see it; an entry that no
+longer survives is an error too.
 
 Mutants are named FILE:FUNCTION:CONDITION, so the list holds while lines move.
 """
@@ -189,6 +190,7 @@ class Builder:
             "-D_GNU_SOURCE",
             "-O1",
             "-w",
+            "-fsanitize=address",
             "-I",
             args.source + "/include",
             "-I",
@@ -230,7 +232,7 @@ class Builder:
             return None
         objects = [stem + ".o" if p == changed else self.object(p) for p in self.sources()]
         subprocess.run(
-            [self.args.compiler, "-o", stem] + objects + ["-lm", "-lpthread"],
+            [self.args.compiler, "-fsanitize=address", "-o", stem] + objects + ["-lm", "-lpthread"],
             check=True,
             stderr=subprocess.DEVNULL,
         )
@@ -240,8 +242,10 @@ class Builder:
 # ---- running ----
 
 
+ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:hard_rss_limit_mb=1500:allocator_may_return_null=1")
+
+
 def limits():
-    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (20, 20))  # endless loops
 
@@ -249,7 +253,12 @@ def limits():
 def difference(tool, corpus):
     """Why a tool fails on the corpus, None when it does not."""
     process = subprocess.Popen(
-        [tool], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=limits
+        [tool],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=limits,
+        env=ENVIRONMENT,
     )
     signal.alarm(900)
     try:
