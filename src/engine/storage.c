@@ -215,7 +215,13 @@ int storage_rebuild(tl_storage *st, struct tl_err *err)
     st->stale = false;
     pthread_mutex_unlock(&st->state_lock);
     int rc = storage_load_snapshot(st, err);
-    return rc == TL_OK ? storage_read_news(st, err) : rc;
+    rc = rc == TL_OK ? storage_read_news(st, err) : rc;
+    if (rc != TL_OK) { /* what was read so far is no state of the journal that anybody should see */
+        pthread_mutex_lock(&st->state_lock);
+        st->stale = true;
+        pthread_mutex_unlock(&st->state_lock);
+    }
+    return rc;
 }
 
 /* Takes the commit lead and the reader's place, so that nobody else is in the backend. */
@@ -322,6 +328,9 @@ TL_API int tl_storage_open(const char *url, const struct tl_storage_options *opt
 TL_API void tl_storage_close(tl_storage *st)
 {
     if (!st)
+        return;
+    /* In a forked child the threads and files are the parent's. Where that cannot be told apart, nothing is touched. */
+    if (atomic_load(&st->fork_count) != atomic_load(&fork_count) && after_fork(st, NULL) != TL_OK)
         return;
     storage_snapshot_join(st);
     if (st->backend)

@@ -171,14 +171,17 @@ void storage_settle(tl_storage *st, uint64_t n, const struct applied *done)
 }
 
 /* The write failed after `written` whole lines of ours: commits that lie wholly in them are done, the others failed. */
-static void split_by_written(struct group *g, size_t written, int code, const struct tl_err *err)
+static void split_by_written(struct group *g, const struct append *a, int code, const struct tl_err *err)
 {
+    size_t written = a->written;
     for (struct commit *c = g->first; c; c = c->next) {
         if (c->phase != PHASE_QUEUED)
             continue;
         if (c->n_ops > 0 && c->n_ops <= written) {
             written -= c->n_ops;
             c->phase = PHASE_WRITTEN;
+            c->flush_token = a->flush_token;
+            atomic_fetch_add_explicit(&g->st->operations, c->n_ops, memory_order_relaxed);
         } else {
             size_t n = c->n_ops;
             commit_fail(c, code, err);
@@ -189,13 +192,35 @@ static void split_by_written(struct group *g, size_t written, int code, const st
     }
 }
 
+/* The verdicts of an early application do not count any more. */
+static void forget_verdicts(struct commit *c)
+{
+    c->code = TL_OK;
+    for (size_t i = 0; i < c->n_ops; i++)
+        c->applied[i] = (struct applied){V_ODD, -1};
+}
+
+/* Did the log give every operation its verdict? Not if a snapshot of another process held them already. */
+static bool has_verdicts(const struct commit *c)
+{
+    for (size_t i = 0; i < c->n_ops; i++) {
+        if (c->applied[i].verdict == V_ODD)
+            return false;
+    }
+    return true;
+}
+
 /* It is not known whether the group landed: reads on (our own lines have not been delivered yet) and sees. Commits that are in
  * the log are WRITTEN; those that are not stay QUEUED, to be written again under the lock; when the log cannot be read, or a
  * commit landed in part, the answer stays TL_EUNKNOWN. */
-static void settle_group(struct group *g, const struct tl_err *err)
+static void settle_group(struct group *g, uint64_t flush_token, const struct tl_err *err)
 {
     tl_storage *st = g->st;
     struct tl_err why = TL_ERR_INIT;
+    for (struct commit *c = g->first; c; c = c->next) {
+        if (c->phase == PHASE_QUEUED)
+            forget_verdicts(c);
+    }
     pthread_mutex_lock(&st->read_lock);
     int rc = g->applied_early ? storage_rebuild(st, &why) : storage_read_news(st, &why);
     pthread_mutex_unlock(&st->read_lock);
@@ -206,8 +231,10 @@ static void settle_group(struct group *g, const struct tl_err *err)
     for (struct commit *c = g->first; c; c = c->next) {
         if (c->phase != PHASE_QUEUED || (rc == TL_OK && seen < c->first_n))
             continue;
-        if (rc == TL_OK && seen >= c->first_n + c->n_ops - 1) {
+        if (rc == TL_OK && seen >= c->first_n + c->n_ops - 1 && has_verdicts(c)) {
             c->phase = PHASE_WRITTEN;
+            c->flush_token = flush_token;
+            atomic_fetch_add_explicit(&st->operations, c->n_ops, memory_order_relaxed);
             continue;
         }
         int64_t seq = commit_seq(c);
@@ -257,9 +284,9 @@ static bool append_group(struct group *g, bool last_try)
     g->state_locked = false;
     atomic_fetch_add_explicit(&st->lock_waits_ns, a.waited_ns, memory_order_relaxed);
     if (a.outcome == OUTCOME_ERROR)
-        split_by_written(g, a.written, rc, &err);
+        split_by_written(g, &a, rc, &err);
     else if (a.outcome == OUTCOME_UNKNOWN)
-        settle_group(g, &err);
+        settle_group(g, a.flush_token, &err);
     if (last_try && any_queued(g)) {
         for (struct commit *c = g->first; c; c = c->next) {
             if (c->phase == PHASE_QUEUED)

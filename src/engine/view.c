@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "engine/store.h"
+#include "engine/storage.h"
 
 struct built { /* an array made on demand */
     void *items;
@@ -121,13 +121,12 @@ int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_
 
 TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
 {
-    if (fresh) {
-        int rc = store_refresh(storage, err);
-        if (rc != TL_OK)
-            return rc;
-    }
+    /* Also without news a forked child's handle is set up, and a state that the log does not bear out is not shown. */
+    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    if (rc != TL_OK)
+        return rc;
     struct state *s = store_lock_state(storage);
-    int rc = store_view(storage, s, study_id, out, err);
+    rc = store_view(storage, s, study_id, out, err);
     store_unlock_state(storage);
     return rc;
 }

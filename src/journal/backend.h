@@ -53,7 +53,7 @@ struct append {
     /* results */
     enum outcome outcome; /* UNKNOWN: the position stays before our lines, so that the next read delivers them if they landed */
     size_t written;   /* OUTCOME_ERROR: whole lines of ours that landed nevertheless (the position is behind them) */
-    uint64_t flush_token; /* for flush */
+    uint64_t flush_token; /* for flush: covers what was written, or may have been (UNKNOWN) */
     uint64_t waited_ns;   /* for the lock */
 };
 

@@ -229,6 +229,7 @@ static int unknown(struct file *f, struct append *a, int sys, struct tl_err *err
         flush_fence(&f->flush, sys);
         err_sys(err, sys, "writing to '%s' failed, and it is not known whether the operation is in it", f->path);
     } else {
+        a->flush_token = flush_wrote(&f->flush); /* if the log shows that it landed, it has to be flushed like anything else */
         err_set(err, TL_EUNKNOWN, "the lock of '%s' was lost while writing", f->path);
     }
     if (err) {

@@ -16,6 +16,14 @@ static const char *follows; /* lines that somebody writes after ours, once, with
 static tl_storage *storage;
 static tl_study *study;
 
+static bool unflushed; /* something was written after a robbery and not flushed since */
+
+static int noted_sync(int fd, bool data_only)
+{
+    unflushed = false;
+    return os_system.sync(fd, data_only);
+}
+
 static int64_t robbed_write(int fd, const void *bytes, size_t n)
 {
     if (foreign && n > 11 && memcmp(bytes, "{\"op_code\":", 11) == 0) {
@@ -23,6 +31,7 @@ static int64_t robbed_write(int fd, const void *bytes, size_t n)
         foreign = NULL;
         unlink(scratch_path(kit_dir, "journal.log.lock"));
         ck_assert_int_eq(os_system.write(fd, lines, strlen(lines)), (int64_t)strlen(lines));
+        unflushed = true;
     }
     int64_t written = os_system.write(fd, bytes, n);
     if (follows && written == (int64_t)n && memmem(bytes, n, "\"study_name\":\"copy\"", 19)) {
@@ -36,6 +45,7 @@ static void setup(void)
 {
     table = os_system;
     table.write = robbed_write;
+    table.sync = noted_sync;
     os_use(&table);
     storage = kit_open(kit_url(1));
     study = kit_study(storage, "s", NULL);
@@ -152,6 +162,19 @@ START_TEST(a_parameter_has_become_another_kind)
 }
 END_TEST
 
+/* What landed elsewhere than it should is found in the log; it is as durable as anything else when the call returns. */
+START_TEST(what_landed_is_flushed)
+{
+    foreign = "{\"op_code\":4,\"worker_id\":\"thief\",\"study_id\":0,\"datetime_start\":" TIME "}\n";
+    tl_storage *durable;
+    OK(tl_storage_open(kit_url(1), NULL, &durable, err));
+    OK(tl_storage_set_study_attr(durable, 0, TL_ATTR_USER, "k", "1", err));
+    check_used();
+    ck_assert(!unflushed);
+    tl_storage_close(durable);
+}
+END_TEST
+
 START_TEST(somebody_adds_to_an_unfinished_copy)
 {
     tl_study *s;
@@ -179,6 +202,7 @@ int main(void)
     tcase_add_test(t, ended_before_we_could);
     tcase_add_loop_test(t, the_name_is_taken, 0, 2);
     tcase_add_test(t, a_parameter_has_become_another_kind);
+    tcase_add_test(t, what_landed_is_flushed);
     tcase_add_test(t, somebody_adds_to_an_unfinished_copy);
     return check_run("robbed", t);
 }

@@ -4,6 +4,8 @@
  * operations; handles on one journal agree. Runs under the thread sanitizer too.
  */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "engine/storage.h"
 #include "engine/store.h"
 #include "state_text.h"
@@ -246,6 +249,124 @@ START_TEST(a_forked_child_is_another_worker)
 }
 END_TEST
 
+static int count_owner_files(const char *name, void *ctx)
+{
+    *(int *)ctx += strncmp(name, "j.lock.own.", 11) == 0;
+    return 0;
+}
+
+/* A child that closes what it never used leaves the parent's thread, lock and owner file alone. */
+START_TEST(a_forked_child_only_closes)
+{
+    char dir[] = "/tmp/trialog-store-XXXXXX";
+    int status, n = 0;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    url = "j";
+    tl_storage *st = open_storage();
+    create_study(st, "s");
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        tl_storage_close(st);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(os->dir_list(".", count_owner_files, &n), 0);
+    ck_assert_int_eq(n, 1);
+    create_study(st, "t");
+    tl_storage_close(st);
+    ck_assert_int_eq(unlink("j"), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* ---- a disk that is full in the middle of a group ---- */
+
+static struct os_table full_table;
+static atomic_int written_short, flushed_after;
+
+/* The first line lands, half of the second does. */
+static int64_t short_write(int fd, const void *bytes, size_t n)
+{
+    const char *newline = memchr(bytes, '\n', n);
+    if (atomic_load(&written_short) == 0 && newline && newline + 1 < (const char *)bytes + n) {
+        atomic_store(&written_short, 1);
+        return os_system.write(fd, bytes, (size_t)(newline + 1 - (const char *)bytes) + 5);
+    }
+    return atomic_load(&written_short) == 1 ? (atomic_store(&written_short, 2), -ENOSPC) : os_system.write(fd, bytes, n);
+}
+
+static int note_flush(int fd, bool data_only)
+{
+    atomic_store(&flushed_after, atomic_load(&written_short) == 2);
+    return os_system.sync(fd, data_only);
+}
+
+static void *create_named(void *ctx)
+{
+    static atomic_int names;
+    char name[16];
+    uint8_t direction = TL_MINIMIZE;
+    snprintf(name, sizeof name, "n%d", atomic_fetch_add(&names, 1));
+    struct op op = {.code = OP_CREATE_STUDY, .name = str_of(name), .directions = &direction, .n_directions = 1};
+    struct commit c = {.ops = &op, .n_ops = 1};
+    int rc = store_commit(ctx, &c, NULL);
+    bool flushed = atomic_load(&flushed_after);
+    commit_release(&c);
+    return (void *)(uintptr_t)(rc == TL_OK ? (flushed ? 1 : 2) : 3);
+}
+
+static size_t n_queued(tl_storage *st)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&st->queue_lock);
+    for (const struct commit *c = st->queue; c; c = c->next)
+        n++;
+    pthread_mutex_unlock(&st->queue_lock);
+    return n;
+}
+
+START_TEST(the_part_of_a_group_that_landed_is_flushed)
+{
+    char dir[] = "/tmp/trialog-store-XXXXXX";
+    pthread_t threads[3];
+    int outcomes[4] = {0};
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    url = "j";
+    full_table = os_system;
+    full_table.write = short_write;
+    full_table.sync = note_flush;
+    os_use(&full_table);
+    tl_storage *st = open_storage();
+    int fd = os->open("j", O_RDWR, 0);
+    ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, create_named, st), 0);
+    while (n_queued(st) < 2) /* the leader waits for the lock, the others for the leader */
+        os->sleep_ns(1000000);
+    os->close(fd);
+    for (int i = 0; i < 3; i++) {
+        void *how;
+        pthread_join(threads[i], &how);
+        outcomes[(uintptr_t)how]++;
+    }
+    ck_assert_int_eq(atomic_load(&written_short), 2);
+    ck_assert_int_eq(outcomes[3], 1); /* the second of the group */
+    ck_assert_int_ge(outcomes[1], 1); /* the first: in the log, flushed before it was acknowledged */
+    ck_assert_int_eq(outcomes[1] + outcomes[2], 2);
+    create_study(st, "after");
+    tl_storage_close(st);
+    os_use(NULL);
+    ck_assert_int_eq(unlink("j"), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -255,6 +376,8 @@ int main(void)
     tcase_add_test(c, a_refused_decision_writes_nothing);
     tcase_add_test(c, a_broken_rule_is_the_writers_error);
     tcase_add_test(c, a_forked_child_is_another_worker);
+    tcase_add_test(c, a_forked_child_only_closes);
+    tcase_add_test(c, the_part_of_a_group_that_landed_is_flushed);
     suite_add_tcase(suite, c);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
