@@ -97,8 +97,6 @@ static void fill_stat(const struct stat *s, struct os_stat *out)
         .size = (uint64_t)s->st_size,
         .nlink = (uint64_t)s->st_nlink,
         .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec,
-        .atime_ns = (int64_t)s->st_atim.tv_sec * 1000000000 + s->st_atim.tv_nsec,
-        .ctime_ns = (int64_t)s->st_ctim.tv_sec * 1000000000 + s->st_ctim.tv_nsec,
         .mode = (uint32_t)(s->st_mode & 07777),
         .is_link = S_ISLNK(s->st_mode),
         .is_dir = S_ISDIR(s->st_mode),
@@ -252,26 +250,6 @@ static const struct {
     {0x786f4256, OS_FS_OTHER_NETWORK}, /* vboxsf */
 };
 
-/* Local file systems known to keep the access times of symbolic links, when the mount does not say noatime. */
-static const uint32_t systems_with_access_times[] = {
-    0xef53,     /* ext2, ext3, ext4 */
-    0x58465342, /* xfs */
-    0x9123683e, /* btrfs */
-    0x01021994, /* tmpfs */
-    0xf2f52010, /* f2fs */
-};
-
-static bool keeps_access_times(const struct statfs *fs)
-{
-    enum { MOUNT_NOATIME = 0x400 }; /* ST_NOATIME of statfs(2) */
-    for (size_t i = 0; i < TL_COUNT(systems_with_access_times); i++) {
-        if ((uint32_t)fs->f_type == systems_with_access_times[i]) {
-            return ((unsigned long)fs->f_flags & MOUNT_NOATIME) == 0;
-        }
-    }
-    return false;
-}
-
 static bool option_is_set(const char *options, const char *name)
 {
     size_t n = strlen(name);
@@ -325,7 +303,7 @@ static int sys_fs_info(const char *path, struct os_fs_info *out)
     if (rc == -1 || stat(path, &s) == -1) {
         return -errno;
     }
-    *out = (struct os_fs_info){.kind = OS_FS_LOCAL, .locks_shared = true, .access_times = keeps_access_times(&fs)};
+    *out = (struct os_fs_info){.kind = OS_FS_LOCAL, .locks_shared = true};
     for (size_t i = 0; i < TL_COUNT(network_systems); i++) {
         if ((uint32_t)fs.f_type == network_systems[i].magic) {
             out->kind = network_systems[i].kind;

@@ -14,8 +14,7 @@
 
 struct os_stat {
     uint64_t dev, ino, size, nlink;
-    int64_t mtime_ns; /* these three by the file system's clock */
-    int64_t atime_ns, ctime_ns;
+    int64_t mtime_ns; /* by the file system's clock */
     uint32_t mode;
     bool is_link, is_dir, is_file;
 };
@@ -24,7 +23,6 @@ struct os_stat {
 enum os_fs { OS_FS_LOCAL, OS_FS_NFS, OS_FS_LUSTRE, OS_FS_SMB, OS_FS_FUSE, OS_FS_OTHER_NETWORK };
 struct os_fs_info {
     enum os_fs kind;
-    bool access_times; /* following a symbolic link made just now sets its access time (relatime or better, and known to) */
     bool locks_shared; /* a kernel lock taken here is seen by every host that has the file system mounted */
 };
 

@@ -151,7 +151,6 @@ static int init_owner(struct file *f, const struct tl_storage_options *options, 
         n = strcmp(real, f->path) != 0 ? 2 : 1;
     }
     int64_t grace_ms = options->grace_ms == 0 ? 30000 : options->grace_ms < 3000 ? 3000 : options->grace_ms;
-    handover_init(&f->lock.owner.handover, n == 1 && f->access_times && f->lock.owner.proof_ns > 0);
     return owner_init(&f->lock.owner, paths, n, grace_ms, f->log, err);
 }
 
@@ -163,7 +162,6 @@ static void look_at_file_system(struct file *f, bool *locks_shared)
         (void)os->fs_info(f->folder, &info); /* the journal is still to be made */
     }
     f->network = f->flush.written_through = f->lock.network = info.kind != OS_FS_LOCAL;
-    f->access_times = info.kind == OS_FS_LOCAL && info.access_times;
     *locks_shared = info.kind == OS_FS_LOCAL || info.locks_shared;
 }
 
@@ -202,8 +200,7 @@ static bool tick(void *ctx)
     struct file *f = ctx;
     owner_beat(&f->lock.owner);
     bool dirty = flush_when_due(&f->flush);
-    bool left = f->lock.with_owner && !handover_sweep(&f->lock.owner, f->path, false);
-    return dirty || left || atomic_load(&f->lock.owner.held);
+    return dirty || atomic_load(&f->lock.owner.held);
 }
 
 static void release(struct file *f)
@@ -213,7 +210,6 @@ static void release(struct file *f)
     if (f->read_fd >= 0) {
         (void)os->close(f->read_fd);
     }
-    (void)handover_sweep(&f->lock.owner, f->path, true);
     owner_close(&f->lock.owner);
     flush_release(&f->flush);
     pthread_mutex_destroy(&f->guard);

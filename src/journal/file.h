@@ -21,7 +21,6 @@ struct file {
     char *path;   /* absolute, the journal as given */
     char *folder; /* that it lies in, for syncing */
     bool read_only, network;
-    bool access_times; /* os_fs_info's */
     const struct tl_log_sink *log;
     bool (*cancelled)(void *ctx); /* asked while waiting for news */
     void *cancelled_ctx;

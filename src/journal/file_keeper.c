@@ -2,7 +2,7 @@
  *
  * The keeper thread of a journal file: renews a lock that is held long, flushes under relaxed durability.
  *
- * Happy path: asleep without limit until poked, then a tick every tenth of a second until the tick finds nothing to do. Failure: no
+ * Happy path: asleep without limit until poked, then a tick every half second until the tick finds nothing to do. Failure: no
  * thread can be made; the caller is told and does without. Invariant: a poke is never lost, because the thread says "asleep" before it
  * looks a last time, and whoever pokes has made its need visible before it asks "asleep?".
  */
@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <time.h>
 
-#define TICK_NS INT64_C(100000000)
+#define TICK_NS INT64_C(500000000)
 #define STACK_BYTES ((size_t)256 * 1024)
 
 static void init_sync(struct keeper *k)

@@ -23,11 +23,19 @@
 #define ASK_NS (50 * MS)
 #define WARN_NS (10 * SECOND)
 
-/* Pauses between tries: a few times giving way to others, then doubling; longer ones when it takes long. */
+/* Pauses between tries, by how long this wait has lasted: the first entry whose limit is not over. */
 struct pace {
-    unsigned yields; /* left */
-    int64_t next_ns, most_ns;
+    int64_t up_to_ns, pause_ns;
 };
+/* At the gate, where many may wait: who has waited longer looks more often, so that nobody starves; until it is clear that the
+ * holder is stuck. */
+static const struct pace at_gate[] = {{2 * MS, 400 * US},  {10 * MS, 200 * US}, {50 * MS, 100 * US}, {200 * MS, 200 * US},
+                                      {SECOND, 500 * US}, {5 * SECOND, 1 * MS}, {INT64_MAX, 5 * MS}};
+/* Behind the gate, where only one waits: for a holder that is inside for some ten microseconds, as a rule. 0: lets others run. */
+static const struct pace at_journal[] = {{30 * US, 0}, {10 * MS, 30 * US}, {100 * MS, 100 * US}, {SECOND, 500 * US}, {INT64_MAX, 5 * MS}};
+/* For a holder of Optuna's lock file. */
+static const struct pace at_file[] = {{5 * MS, 50 * US}, {50 * MS, 200 * US}, {SECOND, 1 * MS}, {INT64_MAX, 5 * MS}};
+#define NETWORK_FACTOR 10 /* a look costs a round trip */
 
 struct lock_wait lock_wait_begin(int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx)
 {
@@ -43,10 +51,9 @@ struct lock_wait lock_wait_begin(int64_t timeout_ms, bool (*cancelled)(void *ctx
     };
 }
 
-/* One pause. TL_ELOCKED or TL_ECANCELLED when it is time to give up. */
-static int pause_a_little(struct file_lock *l, struct lock_wait *w, struct pace *p, struct tl_err *err)
+/* Is it time to give up, or to say that it takes long? */
+static int look_at_clock(struct file_lock *l, struct lock_wait *w, int64_t now, struct tl_err *err)
 {
-    int64_t now = os->monotonic_ns();
     char who[160] = "another process";
     if (w->cancelled && now >= w->next_ask_ns) {
         w->next_ask_ns = now + ASK_NS;
@@ -54,39 +61,46 @@ static int pause_a_little(struct file_lock *l, struct lock_wait *w, struct pace 
             return err_set(err, TL_ECANCELLED, "cancelled while waiting for the lock of '%s'", l->path);
         }
     }
-    if (now >= w->deadline_ns || now >= w->next_warn_ns) {
-        if (l->with_owner) {
-            owner_holder(&l->owner, who, sizeof who);
-        }
-        if (now >= w->deadline_ns) {
-            return err_set(err, TL_ELOCKED, "'%s' stayed locked for %.1f s, by %s", l->path,
-                           (double)(now - w->start_ns) / (double)SECOND, who);
-        }
-        w->next_warn_ns = now + WARN_NS;
-        log_emit(l->log, LOG_LOCK_WAIT, "waiting for the lock of '%s' for %lld s already; it is held by %s", l->path,
-                 (long long)((now - w->start_ns) / SECOND), who);
-    }
-    if (p->yields > 0) {
-        p->yields--;
-        os->sleep_ns(0);
+    if (now < w->deadline_ns && now < w->next_warn_ns) {
         return TL_OK;
     }
-    int64_t ns = p->next_ns;
-    if (ns > w->deadline_ns - now) {
-        ns = w->deadline_ns - now;
+    if (l->with_owner) {
+        owner_holder(&l->owner, who, sizeof who);
     }
-    os->sleep_ns(ns > 0 ? ns : 1);
-    int64_t most = now - w->start_ns > SECOND ? 5 * p->most_ns : p->most_ns;
-    p->next_ns = p->next_ns * 2 > most ? most : p->next_ns * 2;
+    if (now >= w->deadline_ns) {
+        return err_set(err, TL_ELOCKED, "'%s' stayed locked for %.1f s, by %s", l->path,
+                       (double)(now - w->start_ns) / (double)SECOND, who);
+    }
+    w->next_warn_ns = now + WARN_NS;
+    log_emit(l->log, LOG_LOCK_WAIT, "waiting for the lock of '%s' for %lld s already; it is held by %s", l->path,
+             (long long)((now - w->start_ns) / SECOND), who);
+    return TL_OK;
+}
+
+/* One pause of a wait that began at `since_ns`. TL_ELOCKED or TL_ECANCELLED when it is time to give up. */
+static int pause_a_little(struct file_lock *l, struct lock_wait *w, const struct pace *p, int64_t since_ns, struct tl_err *err)
+{
+    int64_t now = os->monotonic_ns();
+    int rc = look_at_clock(l, w, now, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    while (now - since_ns > p->up_to_ns) {
+        p++;
+    }
+    int64_t ns = p->pause_ns * (l->network ? NETWORK_FACTOR : 1), left = w->deadline_ns - now;
+    os->sleep_ns(ns < left ? ns : left);
     return TL_OK;
 }
 
 /* Tries until the range is ours. */
-static int lock_range(struct file_lock *l, int fd, enum os_range range, struct lock_wait *w, struct pace p, struct tl_err *err)
+static int lock_range(struct file_lock *l, int fd, enum os_range range, struct lock_wait *w, struct tl_err *err)
 {
+    const struct pace *pace = range == OS_RANGE_GATE ? at_gate : at_journal;
+    int64_t since = os->monotonic_ns();
     int rc;
     while ((rc = os->lock(fd, OS_LOCK_TRY, range)) == -EAGAIN) {
-        rc = pause_a_little(l, w, &p, err);
+        rc = pause_a_little(l, w, pace, since, err);
         if (rc != TL_OK) {
             return rc;
         }
@@ -108,14 +122,11 @@ static int lock_kernel(struct file_lock *l, int fd, struct lock_wait *w, struct 
         return err_sys(err, -rc, "cannot lock '%s'", l->path);
     }
     if (rc == -EAGAIN) {
-        /* Many may wait at the gate, one behind it: that one looks often. */
-        struct pace gate = {3, 100 * US, l->network ? 10 * MS : 2 * MS};
-        struct pace journal = {10, 50 * US, l->network ? 5 * MS : 1 * MS};
-        rc = lock_range(l, fd, OS_RANGE_GATE, w, gate, err);
+        rc = lock_range(l, fd, OS_RANGE_GATE, w, err);
         if (rc != TL_OK) {
             return rc;
         }
-        rc = lock_range(l, fd, OS_RANGE_JOURNAL, w, journal, err);
+        rc = lock_range(l, fd, OS_RANGE_JOURNAL, w, err);
         if (rc != TL_OK) {
             (void)os->lock(fd, OS_LOCK_RELEASE, OS_RANGE_GATE);
             return rc;
@@ -127,10 +138,10 @@ static int lock_kernel(struct file_lock *l, int fd, struct lock_wait *w, struct 
 static int lock_owner(struct file_lock *l, struct lock_wait *w, struct tl_err *err)
 {
     struct owner_watch watch = {0};
-    struct pace p = {0, l->network ? 1 * MS : 20 * US, l->network ? 20 * MS : 1 * MS};
+    int64_t since = os->monotonic_ns();
     int rc;
     while ((rc = owner_try(&l->owner, &watch, err)) == 0) {
-        rc = pause_a_little(l, w, &p, err);
+        rc = pause_a_little(l, w, at_file, since, err);
         if (rc != TL_OK) {
             break;
         }
@@ -167,10 +178,7 @@ int file_lock_move(struct file_lock *l, int from, int to, struct tl_err *err)
 
 bool file_lock_release_owner(struct file_lock *l)
 {
-    if (!l->with_owner || l->owner.n_held == 0) {
-        return true;
-    }
-    return owner_leave(&l->owner) || owner_give_back(&l->owner);
+    return !l->with_owner || owner_give_back(&l->owner);
 }
 
 bool file_lock_release_kernel(struct file_lock *l, int fd)

@@ -33,8 +33,7 @@ struct lock_wait lock_wait_begin(int64_t timeout_ms, bool (*cancelled)(void *ctx
 int file_lock_acquire(struct file_lock *l, int fd, struct lock_wait *w, struct tl_err *err);
 /* Moves the kernel lock to another descriptor of the same file, so that what is written through it is fenced; frees the gate. */
 int file_lock_move(struct file_lock *l, int from, int to, struct tl_err *err);
-/* The lock file first, given back or left to the next process of ours: false when somebody had taken it away. The kernel lock is
- * still held then. */
+/* The lock file first: false when somebody had taken it away. The kernel lock is still held then. */
 bool file_lock_release_owner(struct file_lock *l);
 /* False: it could not be released, so the descriptor must be closed. */
 bool file_lock_release_kernel(struct file_lock *l, int fd);

@@ -3,12 +3,14 @@
  * The lock file that Optuna's processes wait for.
  *
  * Optuna's lock is JOURNAL.lock: a symbolic link to the journal, or an empty file made with O_EXCL. A waiter that sees no
- * change in the time of what it points to for its grace period (30 s) takes it away. Ours is a link to an owner file whose time
- * is set to now before each acquisition and every half second while held, so a live holder is never robbed, and whose name
- * tells others who holds it: JOURNAL.lock.own.MACHINE.PID.START.NONCE, MACHINE being the host's name and a hash of boot and
- * process-id namespace, so that a process id is believed only where it means something.
+ * change in its time (through the link) for its grace period (30 s) takes it away. Ours is a second name, a hard link, of an owner file
+ * whose time is set to now before an acquisition and every half second while held, so a live holder is never robbed. Its
+ * own name, JOURNAL.lock.own.MACHINE.PID.START.NONCE, also stands in it, so others see who holds the lock; MACHINE is the host's
+ * name and a hash of boot and process-id namespace, so that a process id is believed only where it means something. A hard link
+ * makes and frees no inode: beside writers that flush, it costs half of a symbolic link, which from 60 bytes on even waits for
+ * ext4's journal. Where there are no hard links, the lock is a symbolic link to the owner file.
  *
- * Happy path: touch, symlink; later rename, readlink, unlink. The owner file is made once and kept until the handle closes.
+ * Happy path: link; later rename, stat, unlink. The owner file is made once and kept until the handle closes.
  * Breaking somebody's lock: at once when its process is dead here; soon when the kernel lock proves that no process of ours can
  * be inside; otherwise when nothing about it has changed for the grace period on our own clock. It is moved aside first and
  * looked at again; what turns out to be another lock is put back.
@@ -129,7 +131,6 @@ int owner_init(struct owner *o, const char *const *paths, unsigned n_paths, int6
     o->log = log;
     atomic_init(&o->held, false);
     atomic_init(&o->touched_ns, 0);
-    atomic_init(&o->own_touched_ns, 0);
     int rc = name_machine(o, err);
     for (unsigned i = 0; rc == TL_OK && i < n_paths; i++) {
         rc = name_place(o, &o->places[i], paths[i], err);
@@ -138,27 +139,13 @@ int owner_init(struct owner *o, const char *const *paths, unsigned n_paths, int6
     return rc;
 }
 
-static bool is_ours(const char *path, struct str target)
-{
-    char text[OWNER_TARGET_MAX];
-    int64_t got = os->readlink(path, text, sizeof text);
-    return got > 0 && str_eq((struct str){text, (size_t)got}, target);
-}
-
 void owner_close(struct owner *o)
 {
-    if (o->handover.possible && o->handover.path) {
-        owner_clean(o); /* what adopted links named and their owners had to leave */
-    }
     for (unsigned i = 0; i < o->n_places; i++) {
-        /* who adopted our link needs the file that it names; then others clean up */
-        if (o->places[i].made && !(o->handover.possible && is_ours(o->places[i].lock, str_of(o->places[i].target)))) {
+        if (o->places[i].made) {
             (void)os->unlink(o->places[i].own); /* what stays is cleaned by others */
         }
         free_names(&o->places[i]);
-    }
-    if (o->handover.possible) {
-        handover_release(&o->handover);
     }
     o->n_places = 0;
 }
@@ -217,12 +204,6 @@ static bool same_machine(const struct owner *o, const struct holder *h)
     return h->ours && str_eq(h->machine, str_of(o->machine));
 }
 
-bool owner_is_of_this_machine(const struct owner *o, const struct owner_place *p, struct str target)
-{
-    struct holder h = read_holder(p, target);
-    return same_machine(o, &h);
-}
-
 static bool is_dead(const struct owner *o, const struct holder *h)
 {
     uint64_t start;
@@ -231,12 +212,6 @@ static bool is_dead(const struct owner *o, const struct holder *h)
     }
     int rc = os->process_start((int64_t)h->pid, &start);
     return rc == -ESRCH || (rc == 0 && h->start != 0 && start != h->start);
-}
-
-bool owner_is_dead(const struct owner *o, const struct owner_place *p, struct str target)
-{
-    struct holder h = read_holder(p, target);
-    return is_dead(o, &h);
 }
 
 static void describe_holder(const struct holder *h, char *out, size_t n)
@@ -248,53 +223,93 @@ static void describe_holder(const struct holder *h, char *out, size_t n)
     }
 }
 
-void owner_holder(const struct owner *o, char *out, size_t n)
-{
-    char target[OWNER_TARGET_MAX];
-    for (unsigned i = 0; i < o->n_places; i++) {
-        const struct owner_place *p = &o->places[i];
-        int64_t got = os->readlink(p->lock, target, sizeof target);
-        if (got < 0 && got != -EINVAL) {
-            continue;
-        }
-        struct holder h = read_holder(p, (struct str){target, got < 0 ? 0 : (size_t)got});
-        describe_holder(&h, out, n);
-        return;
-    }
-    snprintf(out, n, "another process");
-}
-
 /* ---- looking at a lock and breaking it ---- */
+
+/* What stands in a lock file that is no link: the name of its owner file and a newline when it is ours, else nothing. */
+static int read_inside(const char *path, struct owner_watch *w)
+{
+    int fd = os->open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    int64_t got = os->pread(fd, w->target, sizeof w->target, 0);
+    (void)os->close(fd);
+    if (got < 0) {
+        return (int)got;
+    }
+    if (got > 0 && w->target[got - 1] == '\n') {
+        w->n_target = (size_t)got - 1;
+    }
+    return 0;
+}
 
 /* Reads the lock file at `path` as it is now. 0, or -ENOENT and the like. */
 static int look(const char *path, struct owner_watch *w)
 {
-    int rc = os->stat(path, false, &w->link);
+    struct os_stat behind;
+    int rc = os->stat(path, false, &w->file);
     if (rc < 0) {
         return rc;
     }
     w->n_target = 0;
-    if (w->link.is_link) {
-        int64_t got = os->readlink(path, w->target, sizeof w->target);
-        if (got < 0) {
-            return (int)got;
-        }
-        w->n_target = (size_t)got;
+    w->target_mtime_ns = -1;
+    if (!w->file.is_link) {
+        return w->file.is_file && w->file.size > 0 ? read_inside(path, w) : 0;
     }
-    struct os_stat behind;
-    w->target_mtime_ns = os->stat(path, true, &behind) == 0 ? behind.mtime_ns : -1;
+    int64_t got = os->readlink(path, w->target, sizeof w->target);
+    if (got < 0) {
+        return (int)got;
+    }
+    w->n_target = (size_t)got;
+    if (os->stat(path, true, &behind) == 0) {
+        w->target_mtime_ns = behind.mtime_ns;
+    }
     return 0;
 }
 
 static bool same_lock(const struct owner_watch *a, const struct owner_watch *b)
 {
-    return a->link.ino == b->link.ino && a->link.dev == b->link.dev && a->link.mtime_ns == b->link.mtime_ns &&
-           a->link.is_link == b->link.is_link &&
+    return a->file.ino == b->file.ino && a->file.dev == b->file.dev && a->file.mtime_ns == b->file.mtime_ns &&
+           a->file.is_link == b->file.is_link &&
            str_eq((struct str){a->target, a->n_target}, (struct str){b->target, b->n_target});
 }
 
+void owner_holder(const struct owner *o, char *out, size_t n)
+{
+    for (unsigned i = 0; i < o->n_places; i++) {
+        struct owner_watch w;
+        if (look(o->places[i].lock, &w) == 0) {
+            struct holder h = read_holder(&o->places[i], (struct str){w.target, w.n_target});
+            describe_holder(&h, out, n);
+            return;
+        }
+    }
+    snprintf(out, n, "another process");
+}
+
+/* Another name to move locks to: one that could not be removed stays, and renaming a file to a name that it has does nothing. */
+static void next_moved(struct owner_place *p)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *digit = p->moved + strlen(p->lock);
+    for (int i = 0; i < 8; i++, digit++) {
+        const char *at = strchr(digits, *digit);
+        *digit = at && at[1] ? at[1] : '0';
+        if (*digit != '0') {
+            return;
+        }
+    }
+}
+
+static void remove_moved(struct owner_place *p)
+{
+    if (os->unlink(p->moved) < 0) {
+        next_moved(p);
+    }
+}
+
 /* Puts a lock that was moved by mistake back. When somebody has taken the place meanwhile, its holder has lost it anyway. */
-static void put_back(const struct owner_place *p)
+static void put_back(struct owner_place *p)
 {
     if (os->link(p->moved, p->lock) < 0) {
         char target[OWNER_TARGET_MAX];
@@ -304,7 +319,7 @@ static void put_back(const struct owner_place *p)
             (void)os->symlink(target, p->lock);
         }
     }
-    (void)os->unlink(p->moved);
+    remove_moved(p);
 }
 
 /* Removes the lock that `seen` describes, if it is still that one. */
@@ -321,7 +336,7 @@ static bool break_lock(struct owner *o, struct owner_place *p, const struct owne
         put_back(p);
         return false;
     }
-    (void)os->unlink(p->moved);
+    remove_moved(p);
     o->clean_due = true;
     return true;
 }
@@ -335,6 +350,18 @@ static int64_t patience(const struct owner *o, const struct holder *h)
     return h->ours && o->proof_ns > 0 ? o->proof_ns : o->grace_ns;
 }
 
+/* Is the lock file at `path` ours? No other file can have our owner file's inode while that exists. */
+static bool is_ours(const struct owner_place *p, const char *path)
+{
+    char text[OWNER_TARGET_MAX];
+    struct os_stat s;
+    if (!p->symbolic) {
+        return os->stat(path, false, &s) == 0 && s.ino == p->ino && s.dev == p->dev;
+    }
+    int64_t got = os->readlink(path, text, sizeof text);
+    return got > 0 && str_eq((struct str){text, (size_t)got}, str_of(p->target));
+}
+
 /* A lock is in the way. 1: it is ours; 0: go on waiting; -EAGAIN: it is gone, try again at once. */
 static int consider(struct owner *o, struct owner_place *p, struct owner_watch *w)
 {
@@ -346,8 +373,8 @@ static int consider(struct owner *o, struct owner_place *p, struct owner_watch *
     if (look(p->lock, &fresh) < 0) {
         return -EAGAIN;
     }
-    if (str_eq((struct str){fresh.target, fresh.n_target}, str_of(p->target))) {
-        return 1;
+    if (is_ours(p, p->lock)) {
+        return 1; /* an answer was lost */
     }
     bool same = w->seen && same_lock(w, &fresh) && w->target_mtime_ns == fresh.target_mtime_ns;
     fresh.since_ns = same ? w->since_ns : now;
@@ -369,29 +396,41 @@ static int consider(struct owner *o, struct owner_place *p, struct owner_watch *
 
 /* ---- taking ---- */
 
-static int touch_own(struct owner_place *p)
+static int make_own(struct owner_place *p)
 {
-    int rc = p->made ? os->touch(p->own) : -ENOENT;
-    if (rc != -ENOENT) {
-        return rc;
-    }
-    bool fresh = !p->made;
+    struct os_stat s;
+    size_t n = strlen(p->target);
+    char text[NAME_LIMIT + 2];
+    memcpy(text, p->target, n);
+    text[n] = '\n';
     p->made = true; /* even when the answer is an error: on a network the file may be there all the same */
     int fd = os->open(p->own, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
         return fd;
     }
-    (void)os->close(fd);
-    return fresh ? 0 : os->touch(p->own);
+    int64_t put = os->write(fd, text, n + 1);
+    int rc = put == (int64_t)n + 1 ? os->fstat(fd, &s) : put < 0 ? (int)put : -ENOSPC;
+    int closed = os->close(fd);
+    if (rc < 0 || closed < 0) {
+        return rc < 0 ? rc : closed;
+    }
+    p->dev = s.dev;
+    p->ino = s.ino;
+    return 0;
+}
+
+static int touch_own(struct owner_place *p)
+{
+    int rc = p->ino ? os->touch(p->own) : -ENOENT;
+    return rc == -ENOENT ? make_own(p) : rc; /* somebody cleaned up, or it is the first time */
 }
 
 /* The time of the owner file must be new before the lock appears: a waiter that remembers an old one would rob us at once.
  * New enough is enough: in a tight loop this saves a call per acquisition. */
 static int renew(struct owner *o, struct tl_err *err)
 {
-    int64_t now = os->boottime_ns(), own = atomic_load(&o->own_touched_ns);
-    if (now - own < (o->n_held > 0 ? BEAT_NS : FRESH_NS)) {
-        atomic_store(&o->touched_ns, own);
+    int64_t now = os->boottime_ns();
+    if (now - atomic_load(&o->touched_ns) < (o->n_held > 0 ? BEAT_NS : FRESH_NS)) {
         return TL_OK;
     }
     for (unsigned i = 0; i < o->n_places; i++) {
@@ -400,19 +439,30 @@ static int renew(struct owner *o, struct tl_err *err)
             return err_sys(err, -rc, "cannot make the lock's owner file '%s'", o->places[i].own);
         }
     }
-    atomic_store(&o->own_touched_ns, now);
     atomic_store(&o->touched_ns, now);
     return TL_OK;
+}
+
+static bool has_no_links(int rc)
+{
+    return rc == -EPERM || rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EMLINK || rc == -EXDEV;
 }
 
 static int try_place(struct owner *o, struct owner_place *p, struct owner_watch *w, struct tl_err *err)
 {
     for (int tries = 0; tries < 3; tries++) {
-        int rc = os->symlink(p->target, p->lock);
+        int rc = p->symbolic ? os->symlink(p->target, p->lock) : os->link(p->own, p->lock);
         if (rc == 0) {
             return 1;
         }
+        if (!p->symbolic && has_no_links(rc)) {
+            p->symbolic = true;
+            continue;
+        }
         if (rc != -EEXIST) {
+            if (is_ours(p, p->lock)) {
+                return 1; /* it is there all the same */
+            }
             return err_sys(err, -rc, "cannot make the lock file '%s'", p->lock);
         }
         rc = consider(o, p, w);
@@ -425,9 +475,7 @@ static int try_place(struct owner *o, struct owner_place *p, struct owner_watch 
 
 int owner_try(struct owner *o, struct owner_watch *w, struct tl_err *err)
 {
-    bool adopted = o->n_held == 0 && handover_adopt(o, &o->places[0]);
-    int rc = adopted ? TL_OK : renew(o, err);
-    o->n_held += adopted;
+    int rc = renew(o, err);
     while (rc >= 0 && o->n_held < o->n_places) {
         rc = try_place(o, &o->places[o->n_held], w, err);
         if (rc <= 0) {
@@ -453,8 +501,6 @@ void owner_beat(struct owner *o)
     for (unsigned i = 0; i < o->n_places; i++) {
         (void)os->touch(o->places[i].own); /* a failure shows when ownership is checked */
     }
-    handover_touch(o);
-    atomic_store(&o->own_touched_ns, now);
     atomic_store(&o->touched_ns, now);
 }
 
@@ -471,39 +517,28 @@ bool owner_still_ours(const struct owner *o)
         return true;
     }
     for (unsigned i = 0; i < o->n_held; i++) {
-        if (!is_ours(o->places[i].lock, handover_target(o, &o->places[i]))) {
+        if (!is_ours(&o->places[i], o->places[i].lock)) {
             return false;
         }
     }
     return true;
 }
 
-static bool give_back(struct owner *o, struct owner_place *p)
+static bool give_back(const struct owner *o, struct owner_place *p)
 {
-    struct str target = handover_target(o, p);
-    if (!safe_by_time(o) && !is_ours(p->lock, target)) {
+    if (!safe_by_time(o) && !is_ours(p, p->lock)) {
         return false;
     }
     int rc = os->rename(p->lock, p->moved);
-    if (rc < 0) {
-        /* It stays, or has gone. Ours still: others will break it, because the kernel lock shows that we are not inside. */
-        return is_ours(p->lock, target);
+    if (!is_ours(p, p->moved)) {
+        if (rc == 0) {
+            put_back(p);
+            return false;
+        }
+        /* It stays, or has gone. If it stays, others will break it: the kernel lock shows that we are not inside. */
+        return is_ours(p, p->lock);
     }
-    if (!is_ours(p->moved, target)) {
-        put_back(p);
-        return false;
-    }
-    (void)os->unlink(p->moved);
-    return true;
-}
-
-bool owner_leave(struct owner *o)
-{
-    if (o->n_held != 1 || !owner_still_ours(o) || !handover_leave(o, &o->places[0])) {
-        return false;
-    }
-    o->n_held = 0;
-    atomic_store(&o->held, false);
+    remove_moved(p);
     return true;
 }
 
@@ -515,7 +550,6 @@ bool owner_give_back(struct owner *o)
         o->n_held--;
         kept = give_back(o, &o->places[o->n_held]) && kept;
     }
-    handover_given_back(o);
     if (!kept) {
         log_emit(o->log, LOG_LOCK_LOST, "somebody took the lock file '%s' away while it was held", o->places[0].lock);
     }
@@ -526,9 +560,7 @@ int owner_forked(struct owner *o, struct tl_err *err)
 {
     atomic_store(&o->held, false);
     atomic_store(&o->touched_ns, 0);
-    atomic_store(&o->own_touched_ns, 0);
     o->n_held = 0;
-    handover_init(&o->handover, o->handover.possible);
     for (unsigned i = 0; i < o->n_places; i++) {
         struct owner_place *p = &o->places[i], fresh = {0};
         size_t n = strlen(p->lock) - (sizeof lock_suffix - 1);

@@ -5,7 +5,6 @@
 #ifndef TL_FILE_OWNER_H
 #define TL_FILE_OWNER_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/base.h"
@@ -18,33 +17,22 @@ struct owner_place {
     char *lock;         /* JOURNAL.lock */
     char *moved;        /* JOURNAL.lock<uuid>.rename: where a lock goes before it is removed */
     char *own;          /* JOURNAL.lock.own.MACHINE.PID.START.NONCE */
-    const char *target; /* the last part of `own`: what our lock file links to */
+    const char *target; /* the last part of `own`, which is also what stands in it: who holds the lock */
     size_t prefix;      /* bytes of `target` up to MACHINE */
-    bool made;          /* our owner file exists */
+    bool made;          /* our owner file exists, as far as we know */
+    uint64_t dev, ino;  /* of it */
+    bool symbolic;      /* its file system has no hard links */
 };
 
 #define OWNER_TARGET_MAX 512
 /* What a waiter has seen of the lock file that is in its way. Zero-initialise before each wait. */
 struct owner_watch {
     bool seen;
-    struct os_stat link; /* of the lock file itself */
-    int64_t target_mtime_ns;
-    char target[OWNER_TARGET_MAX];
+    struct os_stat file; /* the lock file itself */
+    int64_t target_mtime_ns; /* when it is a symbolic link: of what it points to */
+    char target[OWNER_TARGET_MAX]; /* who holds it: what it points to, or what stands in it */
     size_t n_target;
     int64_t since_ns, next_look_ns; /* monotonic */
-};
-
-/* The lock file passed on among our processes; file_handover.c. All but `left_ns` and what `lock` guards belongs to the appender. */
-struct handover {
-    bool possible; /* kernel locks prove who is inside, access times are kept, there is one lock file */
-    bool courtesy; /* it was removed because of its age: stay away for a moment */
-    int64_t optuna_seen_ns, ours_seen_ns; /* monotonic: when lines that Optuna and other processes of ours wrote were read last */
-    atomic_int_fast64_t left_ns; /* monotonic: when we left the lock file to whoever comes next; 0: we did not */
-    pthread_mutex_t lock;   /* of what the keeper thread reads: */
-    bool adopted;           /* what we hold is another process's link */
-    char *path;             /* its owner file */
-    char target[OWNER_TARGET_MAX];
-    size_t n_target;
 };
 
 struct owner {
@@ -55,11 +43,9 @@ struct owner {
     int64_t proof_ns; /* > 0: holding the kernel lock proves that no process of ours is inside, and its lock is broken that soon */
     const struct tl_log_sink *log;
     atomic_bool held; /* for the beat */
-    atomic_int_fast64_t touched_ns; /* boottime: when what our lock file links to got its time */
-    atomic_int_fast64_t own_touched_ns; /* the same of our own owner files */
+    atomic_int_fast64_t touched_ns; /* boottime: when the owner files got their time */
     uint32_t acquisitions;
     bool clean_due;
-    struct handover handover;
 };
 
 /* `paths`: the journal as given and, when that is a symbolic link, the file itself; absolute. Errors: TL_EINVAL (name too long). */
@@ -74,8 +60,6 @@ int owner_try(struct owner *o, struct owner_watch *w, struct tl_err *err);
 bool owner_still_ours(const struct owner *o);
 /* Gives back what is ours. False: somebody had taken it away meanwhile. */
 bool owner_give_back(struct owner *o);
-/* Instead of giving back: leaves the lock file to the next process of ours. False: not now. */
-bool owner_leave(struct owner *o);
 /* Renews the time of the owner files when held for a while. Any thread. */
 void owner_beat(struct owner *o);
 /* Removes what dead processes left lying. Now and then, while no lock is held. */
@@ -86,27 +70,5 @@ int owner_forked(struct owner *o, struct tl_err *err);
 void owner_holder(const struct owner *o, char *out, size_t n);
 /* Removes the lock files when their holder is dead or, with `force`, whoever holds them. */
 int owner_unlock(struct owner *o, bool force, bool *removed, struct tl_err *err);
-/* Does `target` name an owner file of a process of this machine? */
-bool owner_is_of_this_machine(const struct owner *o, const struct owner_place *p, struct str target);
-/* Is that process known to have ended? */
-bool owner_is_dead(const struct owner *o, const struct owner_place *p, struct str target);
-
-/* ---- handing over: file_handover.c ---- */
-void handover_init(struct handover *h, bool possible);
-void handover_release(struct handover *h);
-/* Whole lines that others wrote were read. */
-void handover_see_lines(struct handover *h, const char *bytes, size_t n);
-/* Kernel lock held: takes the lock file over if a process of ours left it. */
-bool handover_adopt(struct owner *o, struct owner_place *p);
-/* What the lock file that we hold links to. */
-struct str handover_target(const struct owner *o, const struct owner_place *p);
-void handover_touch(struct owner *o);
-/* Kernel lock held: may the lock file stay? */
-bool handover_leave(struct owner *o, struct owner_place *p);
-/* The lock file was removed, the kernel lock is still held: waits a moment if newcomers should get a chance. */
-void handover_given_back(struct owner *o);
-/* Removes a lock file that was left and that nobody adopted for a while (`now`: at once). Any thread, no kernel lock held; true: there
- * is nothing left to look after. */
-bool handover_sweep(struct owner *o, const char *journal, bool now);
 
 #endif

@@ -170,7 +170,6 @@ static int64_t deliver_slice(struct file *f, size_t seen, size_t n, const struct
         return (int64_t)n;
     }
     size_t whole = (size_t)(newline + 1 - f->slice);
-    handover_see_lines(&f->lock.owner.handover, f->slice, whole);
     int rc = d->lines(d->ctx, f->slice, whole, (int64_t)f->offset, err);
     if (rc != TL_OK) {
         return rc;

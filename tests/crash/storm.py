@@ -167,13 +167,14 @@ class Probe:
 
 
 def lock_holder(journal):
-    """Process id in the lock file's owner name; 0 when there is none, -1 for a lock of Optuna's."""
+    """Process id in the owner's name, which stands in the lock file; 0 when there is none, -1 for a lock of Optuna's."""
     try:
-        target = os.readlink(journal + ".lock")
+        if os.path.islink(journal + ".lock"):
+            return -1
+        with open(journal + ".lock") as f:
+            target = f.read().strip()
     except FileNotFoundError:
         return 0
-    except OSError:
-        return -1
     words = target.split(".")
     return int(words[-3]) if ".lock.own." in target and words[-3].isdigit() else -1
 

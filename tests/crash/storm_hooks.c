@@ -2,9 +2,8 @@
  *
  * A table of system calls that knows where in an append it is; see storm_hooks.h.
  *
- * The critical section is seen from outside: it begins with the symbolic link that ends in ".lock", or, when that was handed over by
- * another process, with the look at the journal under the kernel lock; it ends with the link's renaming, or with the release of the
- * kernel lock when the link is left to the next one. Writes in between that bear the healer's name are a heal, others are the group.
+ * The critical section is seen from outside: it begins with the link that ends in ".lock" and ends with its renaming. Writes in between
+ * that bear the healer's name are a heal, others are the group.
  */
 #include "storm_hooks.h"
 
@@ -19,7 +18,7 @@
 #include <unistd.h>
 
 static struct os_table table;
-static bool installed, inside, counted, has_kernel_lock;
+static bool installed, inside, counted;
 static const char *armed_point;
 static int armed_signal;
 static long armed_nth;
@@ -75,15 +74,24 @@ static void count_out(void)
     }
 }
 
-static int hook_symlink(const char *target, const char *path)
+static int made(const char *path, int rc)
 {
-    int rc = os_system.symlink(target, path);
     if (rc == 0 && ends_with(path, ".lock")) {
         inside = true;
         count_in();
         reached("locked");
     }
     return rc;
+}
+
+static int hook_link(const char *from, const char *to)
+{
+    return made(to, os_system.link(from, to));
+}
+
+static int hook_symlink(const char *target, const char *path)
+{
+    return made(path, os_system.symlink(target, path));
 }
 
 static int hook_rename(const char *from, const char *to)
@@ -101,30 +109,9 @@ static int hook_rename(const char *from, const char *to)
     return rc;
 }
 
-static int hook_lock(int fd, enum os_lock what, enum os_range range)
-{
-    if (what == OS_LOCK_RELEASE && range != OS_RANGE_GATE) {
-        has_kernel_lock = false;
-        if (inside) {
-            count_out();
-            inside = false;
-        }
-    }
-    int rc = os_system.lock(fd, what, range);
-    if (what == OS_LOCK_TRY && range != OS_RANGE_GATE && rc == 0) {
-        has_kernel_lock = true;
-    }
-    return rc;
-}
-
 static int hook_stat(const char *path, bool follow, struct os_stat *out)
 {
     int rc = os_system.stat(path, follow, out);
-    if (has_kernel_lock && !inside && follow && ends_with(path, ".log")) {
-        inside = true; /* the lock file was handed over */
-        count_in();
-        reached("locked");
-    }
     if (inside && follow && ends_with(path, ".log")) {
         reached("stat");
     }
@@ -162,10 +149,10 @@ static void install(void)
         installed = true;
         table = os_system;
         table.open = hook_open;
+        table.link = hook_link;
         table.symlink = hook_symlink;
         table.rename = hook_rename;
         table.stat = hook_stat;
-        table.lock = hook_lock;
         table.write = hook_write;
         table.sync = hook_sync;
         srandom((unsigned)getpid());

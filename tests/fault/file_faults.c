@@ -192,12 +192,14 @@ static void others_write(const char *text, size_t n)
     fault_disk_has("j");
 }
 
-static void others_die_holding_the_lock(void)
+static void others_die_holding_the_lock(bool symbolic)
 {
+    size_t n = strlen(dead_target);
     (void)unlink("j.lock");
-    require(symlink(dead_target, "j.lock") == 0, "lock");
     int fd = open(dead_target, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    require(fd >= 0 && write(fd, dead_target, n) == (ssize_t)n && write(fd, "\n", 1) == 1, "owner");
     close(fd);
+    require((symbolic ? symlink(dead_target, "j.lock") : link(dead_target, "j.lock")) == 0, "lock");
 }
 
 static int produce(void *ctx, struct image_sink *to, struct tl_err *err)
@@ -227,7 +229,9 @@ static void script(struct run *r)
     }
     others_write("{\"other\":2}\n{\"whole\":1}", 23);
     append(r, 2);
-    others_die_holding_the_lock();
+    others_die_holding_the_lock(false);
+    append(r, 1);
+    others_die_holding_the_lock(true);
     append(r, 1);
     if (r->b && read_news(r) == TL_OK && r->b->ops->mark(r->b, &mark) == TL_OK) {
         (void)r->b->ops->snapshot_save(r->b, &mark, produce, NULL, NULL);

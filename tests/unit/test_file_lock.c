@@ -121,20 +121,38 @@ static void assert_file(const char *expected)
 
 static char seen_target[600];
 
+/* Who holds the lock: the name of an owner file, which stands in it or is what it points to. */
+static void read_target(void)
+{
+    struct os_stat s;
+    ck_assert_int_eq(os_system.stat("j.lock", false, &s), 0);
+    if (s.is_link) {
+        int64_t n = os_system.readlink("j.lock", seen_target, sizeof seen_target - 1);
+        ck_assert_int_gt(n, 0);
+        seen_target[n] = 0;
+    } else {
+        size_t n;
+        char *text = scratch_read("j.lock", &n);
+        ck_assert_uint_gt(n, 1);
+        ck_assert_int_eq(text[n - 1], '\n');
+        text[n - 1] = 0;
+        snprintf(seen_target, sizeof seen_target, "%s", text);
+        free(text);
+    }
+}
+
 static void look_inside(struct collect *c)
 {
-    struct os_stat link, owner, journal;
+    struct os_stat lock, owner, journal;
     (void)c;
-    ck_assert_int_eq(os_system.stat("j.lock", false, &link), 0);
-    ck_assert(link.is_link);
-    ck_assert_int_eq(os_system.stat("j.lock", true, &owner), 0);
+    read_target();
+    ck_assert_ptr_null(strchr(seen_target, '/'));
+    ck_assert_int_eq(os_system.stat("j.lock", true, &lock), 0); /* as Optuna's waiters look */
+    ck_assert_int_eq(os_system.stat(seen_target, false, &owner), 0);
     ck_assert(owner.is_file);
+    ck_assert_uint_eq(lock.ino, owner.ino);
     ck_assert_int_eq(os_system.stat("j", true, &journal), 0);
     ck_assert_uint_ne(owner.ino, journal.ino); /* its time is not the journal's */
-    int64_t n = os_system.readlink("j.lock", seen_target, sizeof seen_target - 1);
-    ck_assert_int_gt(n, 0);
-    seen_target[n] = 0;
-    ck_assert_ptr_null(strchr(seen_target, '/'));
     int fd = os_system.open("j", O_RDWR, 0);
     ck_assert_int_eq(os_system.lock(fd, OS_LOCK_TRY, OS_RANGE_JOURNAL), -EAGAIN);
     ck_assert_int_eq(os_system.lock(fd, OS_LOCK_TRY, OS_RANGE_GATE), 0); /* the next may queue */
@@ -345,13 +363,18 @@ END_TEST
 
 /* ---- breaking ---- */
 
+/* Is it the owner file's text that is being written? */
+static bool is_owner_text(const void *bytes, size_t n)
+{
+    return n > 11 && memcmp(bytes, "j.lock.own.", 11) == 0;
+}
+
 static int64_t die_writing(int fd, const void *bytes, size_t n)
 {
-    (void)fd;
-    (void)bytes;
-    (void)n;
-    kill(getpid(), SIGKILL);
-    return 0;
+    if (!is_owner_text(bytes, n)) {
+        kill(getpid(), SIGKILL);
+    }
+    return os_system.write(fd, bytes, n);
 }
 
 /* A child that dies inside its critical section; seen_target becomes its lock's. */
@@ -372,9 +395,7 @@ static void child_dies_inside(void)
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFSIGNALED(status));
-    int64_t n = os_system.readlink("j.lock", seen_target, sizeof seen_target - 1);
-    ck_assert_int_gt(n, 0);
-    seen_target[n] = 0;
+    read_target();
 }
 
 START_TEST(a_dead_owner_is_removed_at_once)
@@ -493,11 +514,15 @@ END_TEST
 /* The kernel lock proves that no process of ours is inside, wherever it runs. */
 START_TEST(a_lock_of_ours_is_broken_soon_when_the_kernel_lock_is_ours)
 {
+    static const char target[] = "j.lock.own.elsewhere-01234567.1.2.89abcdef\n";
     struct backend *b = open_file("j");
     struct collect c = COLLECT_INIT;
     ck_assert_int_eq(symlink("j.lock.own.elsewhere-01234567.1.2.89abcdef", "j.lock"), 0);
     ck_assert_int_eq(collect_append_for(b, &c, "1\n", -1, NULL, &err), TL_OK);
     ck_assert_int_lt(skew, SECOND);
+    scratch_write("j.lock", target, sizeof target - 1);
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_lt(skew, 2 * SECOND);
     b->ops->close(b);
     collect_release(&c);
 }
@@ -561,6 +586,72 @@ START_TEST(a_lock_that_was_not_meant_is_put_back)
     ck_assert_int_eq(collect_append_for(b, &c, "1\n", 32000, NULL, &err), TL_ELOCKED);
     assert_link("j.lock", "fresh");
     ck_assert_int_eq(scratch_count(dir, ".rename"), 0);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* ---- file systems without hard links ---- */
+
+static int no_links(const char *from, const char *to)
+{
+    (void)from;
+    (void)to;
+    return -EPERM;
+}
+
+static void see_symbolic_link(struct collect *c)
+{
+    struct os_stat s;
+    look_inside(c);
+    ck_assert_int_eq(os_system.stat("j.lock", false, &s), 0);
+    ck_assert(s.is_link);
+}
+
+START_TEST(without_hard_links_a_symbolic_one_will_do)
+{
+    played.link = no_links;
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    c.inside = see_symbolic_link;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
+        ck_assert(!exists("j.lock"));
+        skew += SECOND;
+    }
+    c.inside = NULL;
+    child_dies_inside();
+    ck_assert_int_eq(collect_append_for(b, &c, "2\n", 1000, NULL, &err), TL_OK);
+    ck_assert_str_eq(events, "LOCK_BROKEN ");
+    b->ops->close(b);
+    ck_assert_int_eq(scratch_count(dir, ".lock"), 0);
+    collect_release(&c);
+}
+END_TEST
+
+static int unlinks_to_fail;
+
+static int fail_unlink(const char *path)
+{
+    if (strstr(path, ".rename") && unlinks_to_fail > 0) {
+        unlinks_to_fail--;
+        return -EIO;
+    }
+    return os_system.unlink(path);
+}
+
+/* Renaming a name of a file to another name of the same file does nothing and reports success. */
+START_TEST(a_moved_lock_that_stays_does_not_keep_the_next_one)
+{
+    played.unlink = fail_unlink;
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    for (int i = 0; i < 20; i++) {
+        unlinks_to_fail = 1;
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
+        ck_assert(!exists("j.lock"));
+    }
+    ck_assert_int_eq(scratch_count(dir, ".rename"), 20);
     b->ops->close(b);
     collect_release(&c);
 }
@@ -666,7 +757,7 @@ static int short_write_robbed(int fd, const void *bytes, size_t n)
 
 static int64_t short_write(int fd, const void *bytes, size_t n)
 {
-    return short_write_robbed(fd, bytes, n);
+    return is_owner_text(bytes, n) ? os_system.write(fd, bytes, n) : short_write_robbed(fd, bytes, n);
 }
 
 /* Bytes of others behind our torn line must not be cut. */
@@ -840,6 +931,8 @@ int main(void)
     tcase_add_test(t, a_lock_of_ours_is_broken_soon_when_the_kernel_lock_is_ours);
     tcase_add_test(t, without_kernel_locks_the_lock_file_decides);
     tcase_add_test(t, a_lock_that_was_not_meant_is_put_back);
+    tcase_add_test(t, without_hard_links_a_symbolic_one_will_do);
+    tcase_add_test(t, a_moved_lock_that_stays_does_not_keep_the_next_one);
     tcase_add_test(t, robbed_after_the_last_look);
     tcase_add_test(t, robbed_and_noticed_before_writing);
     tcase_add_test(t, held_long_but_not_robbed);
