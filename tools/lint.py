@@ -53,7 +53,7 @@ BANNED = [
 # What objects of the library may ask of libc: nothing that reaches the system or keeps global state. os.c and mem.c have lists of
 # their own: os.c may call anything, mem.c the allocator.
 LIBC = """
-    memcpy memmove memset memcmp memchr memrchr memmem strlen strnlen strcmp strncmp strchr strrchr strstr strspn strcspn
+    memcpy memmove memset memcmp bcmp memchr memrchr memmem strlen strnlen strcmp strncmp strchr strrchr strstr strspn strcspn
     strcasecmp strncasecmp strpbrk strerror_r __xpg_strerror_r strerrordesc_np __cpu_model __cpu_indicator_init snprintf vsnprintf qsort bsearch __errno_location
     __memcpy_chk __memmove_chk __memset_chk __snprintf_chk __vsnprintf_chk __stack_chk_fail __assert_fail
     pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_mutex_destroy
