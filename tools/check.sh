@@ -64,9 +64,11 @@ run_tests()
     finish_stage "tests $1" "$good passed, $bad failed, $skip skipped"
 }
 
-with_status() # a report that is not there counts nothing
+with_status() # status, report; a report that is not there counts nothing
 {
-    cat "$2" 2>/dev/null | grep -c "^[[:blank:]]*<testcase .* status=\"$1\""
+    local n
+    n=$(grep -cs "^[[:blank:]]*<testcase .* status=\"$1\"" "$2")
+    echo "${n:-0}"
 }
 
 # stage NAME PRESET TEST-PRESET
