@@ -11,6 +11,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -48,6 +49,7 @@ class Worker:
         errors = self.process.stderr.read().decode("utf-8", "replace")
         if self.process.wait() or "Traceback" in errors or "JSONDecodeError" in errors:
             raise SystemExit("worker %d (%s) failed:\n%s" % (self.index, self.kind, errors))
+        return sum(int(n) for n in re.findall(r"half lines: (\d+)", errors))
 
 
 def check_trials(trials, n_workers, per_worker, told):
@@ -143,11 +145,11 @@ def main():
             w.say("go")
         told = {w.index: json.loads(w.hear("done ")) for w in workers}
         took = time.monotonic() - began
-        dumps = {}
+        dumps, half_lines = {}, 0
         for w in workers:
             w.say("dump")
             dumps["worker %d (%s)" % (w.index, w.kind)] = interop.normal(w.hear(""))
-            w.end()
+            half_lines += w.end()
         dumps["fresh Trialog"] = interop.normal(interop.run([args.tool, "dump", path]))
         for k, python in pythons.items():
             dumps["fresh Optuna " + k] = interop.normal(interop.run([python, interop.SIDE, "dump", path]))
@@ -163,7 +165,8 @@ def main():
     for w in wrong[:20]:
         print(w)
     print(
-        "%d workers (%s + %d Trialog), %d trials, %d lines, %d turns between the kinds, %d equal states, %.1f s: %s"
+        "%d workers (%s + %d Trialog), %d trials, %d lines, %d turns between the kinds, %d equal states, "
+        "%d half lines read again by 3.1, %.1f s: %s"
         % (
             len(workers),
             " ".join(sorted(mix)),
@@ -172,6 +175,7 @@ def main():
             lines,
             switches,
             len(dumps),
+            half_lines,
             took,
             "%d errors" % len(wrong) if wrong else "fine",
         )
