@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * journal/file_owner.c: whose lock is broken when, file systems without hard links, leftovers, unlocking by hand.
+ */
+#include "journal/file_owner.h"
+
+#include "support/check_main.h"
+#include "support/played_time.h"
+
+/* ---- breaking ---- */
+
+START_TEST(a_dead_owner_is_removed_at_once)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    child_dies_inside();
+    ck_assert(exists("j.lock") && exists(seen_target));
+    ck_assert_int_eq(collect_append_for(b, &c, "2\n", 1000, NULL, &err), TL_OK);
+    ck_assert_int_lt(skew, SECOND / 100);
+    ck_assert_str_eq(events, "LOCK_BROKEN ");
+    ck_assert_ptr_nonnull(strstr(messages, "dead"));
+    ck_assert(!exists("j.lock") && !exists(seen_target)); /* cleaned up too */
+    ck_assert_int_eq(scratch_count(dir, ".rename"), 0);
+    assert_file("2\n");
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* Locks of Optuna: nothing is known about their holders, so only time decides. */
+START_TEST(a_lock_of_optuna_is_broken_after_the_grace_period)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    for (int regular = 0; regular < 2; regular++) {
+        if (regular) {
+            scratch_write("j.lock", "", 0);
+        } else {
+            ck_assert_int_eq(symlink("j", "j.lock"), 0);
+        }
+        events[0] = 0;
+        int64_t start = os->monotonic_ns();
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 60000, NULL, &err), TL_OK);
+        ck_assert_int_ge(os->monotonic_ns() - start, 30 * SECOND);
+        ck_assert_int_lt(os->monotonic_ns() - start, 31 * SECOND);
+        ck_assert_ptr_nonnull(strstr(events, "LOCK_BROKEN"));
+        ck_assert(!exists("j.lock"));
+    }
+    b->ops->close(b);
+    collect_release(&c);
+    c = (struct collect)COLLECT_INIT;
+    options.grace_ms = 5000;
+    b = open_file("j");
+    ck_assert_int_eq(symlink("somewhere/j", "j.lock"), 0); /* a relative path with a folder: its target cannot be found */
+    int64_t start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 60000, NULL, &err), TL_OK);
+    ck_assert_int_ge(os->monotonic_ns() - start, 5 * SECOND);
+    ck_assert_int_lt(os->monotonic_ns() - start, 6 * SECOND);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+static int64_t renew_every, renewed_at;
+static int renewals;
+
+static void renew_lock(int64_t now)
+{
+    if (now - renewed_at > renew_every && renewals > 0) {
+        renewed_at = now;
+        renewals--;
+        unlink("j.lock");
+        if (symlink("j", "j.lock") != 0) {
+            abort();
+        }
+    }
+}
+
+START_TEST(a_lock_that_changes_hands_is_not_abandoned)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(symlink("j", "j.lock"), 0);
+    renew_every = 20 * SECOND;
+    renewed_at = 0;
+    renewals = 4;
+    while_asleep = renew_lock;
+    int64_t start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_ge(os->monotonic_ns() - start, 110 * SECOND);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+static void writer_lives(int64_t now)
+{
+    if (now - renewed_at > renew_every && renewals > 0) {
+        renewed_at = now;
+        renewals--;
+        scratch_append("j", "{\"o\":1}\n", 8); /* Optuna's holder is slow, but it works */
+        os_system.sleep_ns(5000000);
+        os_system.touch("j");
+    }
+}
+
+START_TEST(a_holder_that_writes_is_alive)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(symlink("j", "j.lock"), 0);
+    renew_every = 20 * SECOND;
+    renewed_at = 0;
+    renewals = 3;
+    while_asleep = writer_lives;
+    int64_t start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "{\"a\":1}\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_ge(os->monotonic_ns() - start, 90 * SECOND);
+    collect_assert_text(&c, "{\"o\":1}\n{\"o\":1}\n{\"o\":1}\n{\"a\":1}\n");
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* The kernel lock proves that no process of ours is inside, wherever it runs. */
+START_TEST(a_lock_of_ours_is_broken_soon_when_the_kernel_lock_is_ours)
+{
+    static const char target[] = "j.lock.own.elsewhere-01234567.1.2.89abcdef\n";
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(symlink("j.lock.own.elsewhere-01234567.1.2.89abcdef", "j.lock"), 0);
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_lt(skew, SECOND);
+    scratch_write("j.lock", target, sizeof target - 1);
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_lt(skew, 2 * SECOND);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+static int no_locks(int fd, enum os_lock what, enum os_range range)
+{
+    (void)fd;
+    (void)what;
+    (void)range;
+    return -ENOSYS;
+}
+
+START_TEST(without_kernel_locks_the_lock_file_decides)
+{
+    played.lock = no_locks;
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 1000, NULL, &err), TL_OK);
+    struct buf text = BUF_INIT(200);
+    b->ops->describe(b, &text);
+    ck_assert_str_eq(buf_cstr(&text), "locking=file fence=none durability=full");
+    buf_release(&text);
+    /* now another host's lock is only broken after the grace period; a dead process of this host at once */
+    ck_assert_int_eq(symlink("j.lock.own.elsewhere-01234567.1.2.89abcdef", "j.lock"), 0);
+    int64_t start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "2\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_ge(os->monotonic_ns() - start, 30 * SECOND);
+    child_dies_inside();
+    start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "3\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_lt(os->monotonic_ns() - start, SECOND / 10);
+    b->ops->close(b);
+    options.lock = TL_LOCK_KERNEL;
+    b = open_file("j");
+    ck_assert_int_eq(collect_append_for(b, &c, "4\n", -1, NULL, &err), TL_EUNSUPPORTED);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* Between our look and our rename somebody else's lock may come into the place: it is put back. */
+static int swap_and_rename(const char *from, const char *to)
+{
+    if (strcmp(strrchr(from, '/') ? strrchr(from, '/') + 1 : from, "j.lock") == 0) {
+        played.rename = os_system.rename;
+        unlink("j.lock");
+        if (symlink("fresh", "j.lock") != 0) {
+            abort();
+        }
+    }
+    return os_system.rename(from, to);
+}
+
+START_TEST(a_lock_that_was_not_meant_is_put_back)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(symlink("j", "j.lock"), 0);
+    played.rename = swap_and_rename;
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 32000, NULL, &err), TL_ELOCKED);
+    assert_link("j.lock", "fresh");
+    ck_assert_int_eq(scratch_count(dir, ".rename"), 0);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* ---- file systems without hard links ---- */
+
+static int no_links(const char *from, const char *to)
+{
+    (void)from;
+    (void)to;
+    return -EPERM;
+}
+
+static void see_symbolic_link(struct collect *c)
+{
+    struct os_stat s;
+    look_inside(c);
+    ck_assert_int_eq(os_system.stat("j.lock", false, &s), 0);
+    ck_assert(s.is_link);
+}
+
+START_TEST(without_hard_links_a_symbolic_one_will_do)
+{
+    played.link = no_links;
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    c.inside = see_symbolic_link;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
+        ck_assert(!exists("j.lock"));
+        skew += SECOND;
+    }
+    c.inside = NULL;
+    child_dies_inside();
+    ck_assert_int_eq(collect_append_for(b, &c, "2\n", 1000, NULL, &err), TL_OK);
+    ck_assert_str_eq(events, "LOCK_BROKEN ");
+    b->ops->close(b);
+    ck_assert_int_eq(scratch_count(dir, ".lock"), 0);
+    collect_release(&c);
+}
+END_TEST
+
+static int unlinks_to_fail;
+
+static int fail_unlink(const char *path)
+{
+    if (strstr(path, ".rename") && unlinks_to_fail > 0) {
+        unlinks_to_fail--;
+        return -EIO;
+    }
+    return os_system.unlink(path);
+}
+
+/* Renaming a name of a file to another name of the same file does nothing and reports success. */
+START_TEST(a_moved_lock_that_stays_does_not_keep_the_next_one)
+{
+    played.unlink = fail_unlink;
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    for (int i = 0; i < 20; i++) {
+        unlinks_to_fail = 1;
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
+        ck_assert(!exists("j.lock"));
+    }
+    ck_assert_int_eq(scratch_count(dir, ".rename"), 20);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+/* ---- names, unlocking by hand ---- */
+
+START_TEST(odd_targets_are_nobodys)
+{
+    static const char *const odd[] = {
+        "j.lock.own.", "j.lock.own.a", "j.lock.own.a.b", "j.lock.own.a.1.b.c", "j.lock.own.a..1.c", "j.lock.own.a/b.1.2.c",
+        "j.lock.own.a.99999999999999999999999.2.c", "x.lock.own.a.1.2.c", "/j.lock.own.a.1.2.c", "j.lock.own",
+    };
+    for (size_t i = 0; i < TL_COUNT(odd); i++) {
+        struct backend *b = open_file("j");
+        struct collect c = COLLECT_INIT;
+        ck_assert_int_eq(symlink(odd[i], "j.lock"), 0);
+        ck_assert_int_eq(collect_append_for(b, &c, "1\n", 20000, NULL, &err), TL_ELOCKED); /* treated like Optuna's */
+        ck_assert_int_eq(unlink("j.lock"), 0);
+        b->ops->close(b);
+        collect_release(&c);
+    }
+}
+END_TEST
+
+START_TEST(unlocking_by_hand)
+{
+    struct owner o = {0};
+    char path[SCRATCH_MAX + 10];
+    const char *paths[] = {path};
+    bool removed = true;
+    snprintf(path, sizeof path, "%s/j", dir);
+    scratch_write("j", "", 0);
+    ck_assert_int_eq(owner_init(&o, paths, 1, 30000, &sink, &err), TL_OK);
+    ck_assert_int_eq(owner_unlock(&o, false, &removed, &err), TL_OK);
+    ck_assert(!removed);
+    ck_assert_int_eq(symlink("j", "j.lock"), 0);
+    ck_assert_int_eq(owner_unlock(&o, false, &removed, &err), TL_ELOCKED);
+    ck_assert(exists("j.lock"));
+    ck_assert_int_eq(owner_unlock(&o, true, &removed, &err), TL_OK);
+    ck_assert(removed && !exists("j.lock"));
+    child_dies_inside();
+    ck_assert_int_eq(owner_unlock(&o, false, &removed, &err), TL_OK);
+    ck_assert(removed && !exists("j.lock"));
+    owner_close(&o);
+}
+END_TEST
+
+START_TEST(leftovers_are_cleaned)
+{
+    struct owner o = {0};
+    struct owner_watch w = {0};
+    char path[SCRATCH_MAX + 10];
+    const char *paths[] = {path};
+    struct timespec old[2] = {{1000, 0}, {1000, 0}};
+    snprintf(path, sizeof path, "%s/j", dir);
+    scratch_write("j", "", 0);
+    child_dies_inside();
+    ck_assert_int_eq(unlink("j.lock"), 0);
+    char dead[600];
+    snprintf(dead, sizeof dead, "%s", seen_target);
+    scratch_write("j.lock.own.elsewhere-01234567.1.2.00000001", "", 0);
+    scratch_write("j.lock.own.elsewhere-01234567.1.2.00000002", "", 0);
+    ck_assert_int_eq(utimensat(AT_FDCWD, "j.lock.own.elsewhere-01234567.1.2.00000002", old, 0), 0);
+    scratch_write("j.lock00000000-0000-4000-8000-000000000000.rename", "", 0);
+    scratch_write("j.lock00000000-0000-4000-8000-000000000001.rename", "", 0);
+    ck_assert_int_eq(utimensat(AT_FDCWD, "j.lock00000000-0000-4000-8000-000000000001.rename", old, 0), 0);
+    scratch_write("jj.lock.own.elsewhere-01234567.1.2.00000002", "", 0);
+    ck_assert_int_eq(utimensat(AT_FDCWD, "jj.lock.own.elsewhere-01234567.1.2.00000002", old, 0), 0);
+    ck_assert_int_eq(owner_init(&o, paths, 1, 30000, &sink, &err), TL_OK);
+    ck_assert_int_eq(owner_try(&o, &w, &err), 1);
+    ck_assert(owner_give_back(&o));
+    owner_clean(&o);
+    ck_assert(!exists(dead));
+    ck_assert(exists("j.lock.own.elsewhere-01234567.1.2.00000001"));
+    ck_assert(!exists("j.lock.own.elsewhere-01234567.1.2.00000002"));
+    ck_assert(exists("j.lock00000000-0000-4000-8000-000000000000.rename"));
+    ck_assert(!exists("j.lock00000000-0000-4000-8000-000000000001.rename"));
+    ck_assert(exists("jj.lock.own.elsewhere-01234567.1.2.00000002"));
+    ck_assert_int_eq(scratch_count(dir, "j.lock.own."), 3); /* ours is still in use */
+    owner_close(&o);
+    ck_assert_int_eq(scratch_count(dir, "j.lock.own."), 2);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("file_owner");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, a_dead_owner_is_removed_at_once);
+    tcase_add_test(t, a_lock_of_optuna_is_broken_after_the_grace_period);
+    tcase_add_test(t, a_lock_that_changes_hands_is_not_abandoned);
+    tcase_add_test(t, a_holder_that_writes_is_alive);
+    tcase_add_test(t, a_lock_of_ours_is_broken_soon_when_the_kernel_lock_is_ours);
+    tcase_add_test(t, without_kernel_locks_the_lock_file_decides);
+    tcase_add_test(t, a_lock_that_was_not_meant_is_put_back);
+    tcase_add_test(t, without_hard_links_a_symbolic_one_will_do);
+    tcase_add_test(t, a_moved_lock_that_stays_does_not_keep_the_next_one);
+    tcase_add_test(t, odd_targets_are_nobodys);
+    tcase_add_test(t, unlocking_by_hand);
+    tcase_add_test(t, leftovers_are_cleaned);
+    return check_run("file_owner", t);
+}
