@@ -283,6 +283,15 @@ START_TEST(a_replaced_file_is_read_from_the_start)
     ck_assert_int_eq(collect_append(b, &c, "{\"a\":3}\n", &err), TL_OK);
     ck_assert_int_eq(c.rewinds, 4);
     collect_assert_text(&c, "{\"q\":1}\n{\"q\":2}\n{\"a\":3}\n");
+    /* another file whose last bytes are the same */
+    scratch_write(scratch_path(dir, "j"), "{\"first\":1}\n{\"r\":1111111111111111111111111111111111111111}\n", 60);
+    ck_assert_int_eq(collect_read(b, &c, &err), TL_OK);
+    ck_assert_int_eq(c.rewinds, 5);
+    scratch_write(scratch_path(dir, "other"), "{\"other\":1}\n{\"r\":1111111111111111111111111111111111111111}\n{}\n", 63);
+    ck_assert_int_eq(rename("other", "j"), 0);
+    ck_assert_int_eq(collect_read(b, &c, &err), TL_OK);
+    ck_assert_int_eq(c.rewinds, 6);
+    collect_assert_text(&c, "{\"other\":1}\n{\"r\":1111111111111111111111111111111111111111}\n{}\n");
     /* gone */
     ck_assert_int_eq(unlink("j"), 0);
     ck_assert_int_eq(collect_read(b, &c, &err), TL_EUNAVAILABLE);
@@ -694,6 +703,32 @@ START_TEST(network_journals_are_opened_afresh_and_written_through)
 }
 END_TEST
 
+/* The server has something else than what we wrote: two writers at one offset. */
+static int64_t lossy_write(int fd, const void *bytes, size_t n)
+{
+    static const char nothing[64];
+    return n <= sizeof nothing && memcmp(bytes, "{\"a\":2}", 7) == 0 ? os_system.write(fd, nothing, n) : os_system.write(fd, bytes, n);
+}
+
+START_TEST(what_is_written_through_is_read_back)
+{
+    play_network();
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    struct append a;
+    ck_assert_int_eq(collect_append(b, &c, "{\"a\":1}\n", &err), TL_OK);
+    counting.write = lossy_write;
+    ck_assert_int_eq(collect_append_for(b, &c, "{\"a\":2}\n", 0, &a, &err), TL_EUNKNOWN);
+    ck_assert_int_eq(a.outcome, OUTCOME_UNKNOWN);
+    counting.write = os_system.write;
+    ck_assert_int_eq(collect_append_for(b, &c, "{\"a\":3}\n", 0, &a, &err), TL_OK); /* the NULs were moved aside */
+    collect_assert_text(&c, "{\"a\":1}\n{\"a\":3}\n");
+    ck_assert_int_eq(scratch_count(dir, "salvage"), 1);
+    close_file(b);
+    collect_release(&c);
+}
+END_TEST
+
 static int bad_close(int fd)
 {
     char path[600] = "", link_name[40];
@@ -850,6 +885,7 @@ int main(void)
     tcase_add_test(t, threads_share_flushes);
     tcase_add_test(t, a_failed_flush_fences_the_handle);
     tcase_add_test(t, network_journals_are_opened_afresh_and_written_through);
+    tcase_add_test(t, what_is_written_through_is_read_back);
     tcase_add_test(t, an_error_at_close_leaves_the_outcome_open);
     tcase_add_test(t, a_forked_child_goes_on_by_itself);
     tcase_add_test(t, out_of_memory_anywhere_is_an_error);

@@ -175,6 +175,29 @@ START_TEST(without_kernel_locks_the_lock_file_decides)
 }
 END_TEST
 
+/* A process id that was given to somebody else means nothing: the start time tells. */
+START_TEST(a_living_process_with_another_start_is_not_the_owner)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    char target[600];
+    c.inside = look_inside;
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 1000, NULL, &err), TL_OK);
+    c.inside = NULL;
+    played.lock = no_locks; /* nothing else proves that it is dead */
+    snprintf(target, sizeof target, "%s", seen_target); /* ….PID.START.NONCE: ours */
+    *strrchr(target, '.') = 0;
+    *strrchr(target, '.') = 0;
+    strcat(target, ".1.0123abcd");
+    ck_assert_int_eq(symlink(target, "j.lock"), 0);
+    int64_t start = os->monotonic_ns();
+    ck_assert_int_eq(collect_append_for(b, &c, "2\n", -1, NULL, &err), TL_OK);
+    ck_assert_int_lt(os->monotonic_ns() - start, SECOND);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
 /* Between our look and our rename somebody else's lock may come into the place: it is put back. */
 static int swap_and_rename(const char *from, const char *to)
 {
@@ -359,6 +382,7 @@ int main(void)
     tcase_add_test(t, a_holder_that_writes_is_alive);
     tcase_add_test(t, a_lock_of_ours_is_broken_soon_when_the_kernel_lock_is_ours);
     tcase_add_test(t, without_kernel_locks_the_lock_file_decides);
+    tcase_add_test(t, a_living_process_with_another_start_is_not_the_owner);
     tcase_add_test(t, a_lock_that_was_not_meant_is_put_back);
     tcase_add_test(t, without_hard_links_a_symbolic_one_will_do);
     tcase_add_test(t, a_moved_lock_that_stays_does_not_keep_the_next_one);
