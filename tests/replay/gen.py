@@ -202,7 +202,7 @@ class Generator(Malformed):
             ("directions", "[" + ",".join(map(str, dirs)) + "]"),
         )
         if name not in taken:
-            self.studies.append(Study(name, len(dirs)))
+            self.studies.append(Study(name, dirs))
 
     def delete_study(self):
         intent = self.pick([("live", 30), ("unknown", 20), ("deleted", 60)])
@@ -270,7 +270,7 @@ class Generator(Malformed):
     def values_token(self, study):
         r = self.r
         n = (
-            self.studies[study].n_dirs
+            len(self.studies[study].dirs)
             if 0 <= study < len(self.studies) and r.random() < 0.85
             else r.choice([0, 1, 2, 3])
         )
@@ -457,7 +457,10 @@ class Generator(Malformed):
         t = self.trial("live")
         if s is None or t is None:
             return
-        kind = r.choice(["reports", "attrs", "params", "study", "front", "queue", "wide"])
+        kind = r.choice(["reports", "attrs", "params", "study", "front", "front", "queue", "wide"])
+        if kind == "front":
+            several = [i for i, x in enumerate(self.studies) if len(x.dirs) > 1 and not x.deleted]
+            s = r.choice(several or [s])
         keys = r.choice([2, 7, 9, 20, 70, 200])
         for i in range(r.choice([20, 90, 200])):
             if kind == "reports":
@@ -503,17 +506,20 @@ class Generator(Malformed):
         high = r.choice([2, 4, 10])
         vals = [
             r.choice(["NaN", "Infinity", "-Infinity"]) if r.random() < 0.03 else repr(float(r.randrange(high)))
-            for _ in range(st.n_dirs)
+            for _ in range(len(st.dirs))
         ]
-        if self.chain and st.n_dirs > 1:  # many points of which none dominates another
+        if self.chain and len(st.dirs) > 1:  # many points of which none dominates another
             a = r.randrange(50)
-            vals[:2] = [str(a), str(50 - a)]
+            vals[:2] = [str(a), str(50 - a if st.dirs[0] == st.dirs[1] else a)]
         attrs = r.choice(
             ["{}"] * 6
             + [
                 '{"constraints":[0.5,-1]}',
                 '{"constraints":[-1.0,0.0]}',
                 '{"constraints:a":1.5}',
+                '{"constraints:b":true}',
+                '{"constraints":[false,true]}',
+                '{"constraints":[false]}',
                 '{"constraints:a":-1.5,"constraints:b":0}',
             ]
         )

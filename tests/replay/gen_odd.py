@@ -29,10 +29,10 @@ class Trial:
 
 
 class Study:
-    __slots__ = ("name", "deleted", "n", "n_dirs", "live")
+    __slots__ = ("name", "deleted", "n", "dirs")
 
-    def __init__(self, name, n_dirs):
-        self.name, self.deleted, self.n, self.n_dirs = name, False, 0, n_dirs
+    def __init__(self, name, dirs):
+        self.name, self.deleted, self.n, self.dirs = name, False, 0, dirs
 
 
 class Malformed:
@@ -504,7 +504,7 @@ class Malformed:
                 ("directions", r.choice(["[1.0]", "[true]", "{}", '""', "[2.0,1]"])),
             ]
             if not any(s.name == json.loads(m[1][1]) and not s.deleted for s in self.studies):
-                self.studies.append(Study(json.loads(m[1][1]), 1))
+                self.studies.append(Study(json.loads(m[1][1]), [1]))
         elif how == 4:
             m = [("op_code", "5")] + self.replaced(
                 good5, "param_value_internal", r.choice(["null", '"1"', "true", "[]", '"x"', "false"])

@@ -56,6 +56,7 @@ EQUIVALENT = {
     "row.c:put_attrs:? padded*": "bytes that fill up are never read",
     "row.c:shape_same:operand*": "needs two shapes with one hash",
     "row.c:shape_index:operand shape_same*": "needs two shapes with one hash",
+    "facts.c:front_writable:operand f->n < f->cap": "a copy at each change, never a full one: time",
     "facts.c:front_writable:operand atomic_load*": "nobody else holds the front here; with views: unit tests",
     "facts.c:front_add_2d:operand !dominates*": "the order of equal points in the front",
     "facts.c:front_add_2d:operand loss(st, front_values(st, f, lo)*": "the order of equal points in the front",
