@@ -163,7 +163,7 @@ static int run_repair(struct cli *c, void *values)
     struct tl_check_result r = {.size = sizeof r};
     struct tl_err err = TL_ERR_INIT;
     struct findings all = {.c = c};
-    const char *to;
+    const char *to = NULL;
     int status = journal_path(c, v, &all.path);
     status = status ? status : target_path(c, v, all.path, ".repaired", &to);
     if (status)
@@ -202,7 +202,7 @@ static int run_compact(struct cli *c, void *values)
     const struct journal_values *v = values;
     struct tl_err err = TL_ERR_INIT;
     uint64_t before, after;
-    const char *path, *to;
+    const char *path, *to = NULL;
     struct out o;
     int status = journal_path(c, v, &path);
     status = status ? status : target_path(c, v, path, ".compacted", &to);
