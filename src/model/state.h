@@ -82,7 +82,8 @@ struct grow_list {
     enum list_kind kind;
     struct svec entries;
     struct space bytes;   /* values of attributes */
-    struct map64 latest;  /* key -> index of its newest entry; only from the 9th entry on; the writer's own */
+    bool scattered;       /* keys did not come in ascending order; the writer's own, like the next two */
+    struct map64 latest;  /* scattered: key -> index of its newest entry; only from the 9th entry on */
     size_t n_distinct;
     struct grow_list *next_free; /* in the state's pool */
 };
