@@ -24,6 +24,9 @@ check-long:
 bench:
 	@tools/bench.sh
 
+quality:
+	@tools/quality.sh
+
 install: all
 	@cmake --install build/$(PRESET)
 
@@ -37,9 +40,10 @@ help:
 	@echo 'make check-fast  the same in short, for everyday work (under 3 minutes)'
 	@echo 'make check-long  the long tier: hours of kills, faults and fuzzing'
 	@echo 'make bench       benchmarks beside Optuna'
+	@echo 'make quality     how well the samplers search, beside Optuna (about ten minutes the first time)'
 	@echo 'make install     install build/release (as root for the default prefix /usr/local)'
 	@echo 'make clean       remove build/ and demo-out/'
-	@echo 'demo, check and bench install missing Debian packages when they may (tools/setup.sh).'
+	@echo 'demo, check, bench and quality install missing Debian packages when they may (tools/setup.sh).'
 	@echo 'Other builds: cmake --list-presets; one stage of the check: cmake --workflow --preset ci-asan'
 
-.PHONY: all demo check check-fast check-long bench install clean help
+.PHONY: all demo check check-fast check-long bench quality install clean help
