@@ -429,11 +429,12 @@ static bool in_bytes(struct reader *r, struct study *st)
         unsigned k = (unsigned)head[0] - 1;
         /* a segment is begun when the one before could not take an object: together they are half full */
         uint64_t before = k > 0 && st->bytes.segment ? st->bytes.segment[k - 1].used : 0;
-        if ((UINT64_C(1) << k) * SPACE_FIRST > 4 * (before + head[1]) + 4096)
+        uint64_t room = (uint64_t)SPACE_FIRST << k;
+        if (room > 4 * (before + head[1]) + 4096 || head[1] > room)
             return bad(r, "a segment is too large");
         last = head[0];
         if (!space_restore(&st->bytes, k, head[1]))
-            return bad(r, "a segment is too large");
+            return nomem(r);
         if (!in(r, st->bytes.segment[k].p + skip, (size_t)head[1] - skip))
             return false;
     }

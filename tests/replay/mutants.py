@@ -52,6 +52,7 @@ EQUIVALENT = {
     "live.c:entry_key:case LIST_REPORTS": "the end of the function is about reports",
     "live.c:list_recycle:*": "whether a list is reused is a matter of memory and time",
     "live.c:list_put:operand r->n <= 2 * r->distinct + 64": "when a list is made anew is a matter of memory",
+    "live.c:list_append:operand (at > 0*": "a map from the first entry on: time",
     "row.c:column_set:operand p->dist != b->dist": "a list of equal distributions instead of one for all: memory",
     "row.c:put_attrs:? padded*": "bytes that fill up are never read",
     "row.c:shape_same:operand*": "needs two shapes with one hash",

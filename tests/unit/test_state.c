@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/store.h"
+#include "fail_alloc.h"
 #include "model/image.h"
 #include "state_text.h"
 
@@ -298,11 +299,11 @@ static void write_image(struct state *s, struct memory *m)
     image_release(&im);
 }
 
-static int read_image(struct memory *m, size_t n, struct state **out)
+static int read_image(struct memory *m, size_t n, struct state **out, struct tl_err *err)
 {
     m->at = 0;
     m->source.left = n;
-    return image_read(&m->source, out, NULL);
+    return image_read(&m->source, out, err);
 }
 
 /* Random operations over several studies; some are rejected, which is fine. */
@@ -342,7 +343,7 @@ START_TEST(an_image_holds_everything)
     random_lines(s, 200 + (int)below(4000));
     state_text(s, &before);
     write_image(s, &m);
-    ck_assert_int_eq(read_image(&m, m.bytes.len, &copy), TL_OK);
+    ck_assert_int_eq(read_image(&m, m.bytes.len, &copy, NULL), TL_OK);
     state_text(copy, &after);
     ck_assert_uint_eq(before.len, after.len);
     ck_assert_int_eq(memcmp(before.data, after.data, before.len), 0);
@@ -375,7 +376,7 @@ START_TEST(a_damaged_image_is_refused_or_harmless)
         size_t at = below((unsigned)m.bytes.len), cut = round % 3 == 0 ? at : m.bytes.len;
         char old = m.bytes.data[at];
         m.bytes.data[at] = (char)(old ^ (1 << below(8)));
-        if (read_image(&m, cut, &copy) == TL_OK) {
+        if (read_image(&m, cut, &copy, NULL) == TL_OK) {
             struct buf text = BUF_INIT(1u << 28);
             state_text(copy, &text); /* whatever it says, it can be read */
             buf_release(&text);
@@ -383,6 +384,85 @@ START_TEST(a_damaged_image_is_refused_or_harmless)
         }
         m.bytes.data[at] = old;
     }
+    buf_release(&m.bytes);
+    state_unref(s);
+}
+END_TEST
+
+/* What every part of the reader has to do with, in few bytes. */
+static struct state *small_state(void)
+{
+    struct state *s = state_new();
+    create_study(s, "one", "1");
+    create_study(s, "gone", "2");
+    create_study(s, "two", "1,2");
+    feed_line(s, "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":1}");
+    feed_line(s, "{\"op_code\":2,\"worker_id\":\"w\",\"n\":9,\"study_id\":0,\"user_attr\":{\"k\":1}}");
+    random_lines(s, 150);
+    return s;
+}
+
+static void try_image(struct memory *m, size_t n, unsigned *refused)
+{
+    struct state *copy;
+    if (read_image(m, n, &copy, NULL) != TL_OK) {
+        ++*refused;
+        return;
+    }
+    struct buf text = BUF_INIT(1u << 28);
+    state_text(copy, &text);
+    buf_release(&text);
+    state_unref(copy);
+}
+
+START_TEST(every_byte_of_an_image_may_be_wrong)
+{
+    static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+    struct state *s = small_state();
+    struct memory m;
+    unsigned refused = 0;
+    write_image(s, &m);
+    for (size_t at = 0; at < m.bytes.len; at++) {
+        char old = m.bytes.data[at];
+        for (size_t i = 0; i < sizeof values + 2; i++) {
+            m.bytes.data[at] = (char)(i < sizeof values ? values[i] : i == sizeof values ? old + 1 : old - 1);
+            try_image(&m, m.bytes.len, &refused);
+        }
+        m.bytes.data[at] = old;
+    }
+    ck_assert_uint_gt(refused, 1000);
+    refused = 0;
+    for (size_t n = 0; n < m.bytes.len; n++)
+        try_image(&m, n, &refused);
+    ck_assert_uint_eq(refused, m.bytes.len);
+    buf_add(&m.bytes, "x", 1);
+    refused = 0;
+    try_image(&m, m.bytes.len, &refused);
+    ck_assert_uint_eq(refused, 1);
+    buf_release(&m.bytes);
+    state_unref(s);
+}
+END_TEST
+
+START_TEST(an_image_is_read_whole_or_not_at_all_when_memory_ends)
+{
+    struct state *s = small_state(), *copy;
+    struct fail_alloc f;
+    struct memory m;
+    long n = 0;
+    write_image(s, &m);
+    for (int rc = TL_ENOMEM; rc != TL_OK; n++) {
+        fail_alloc_after(&f, n);
+        struct tl_err err = TL_ERR_INIT;
+        rc = read_image(&m, m.bytes.len, &copy, &err);
+        ck_assert_msg(rc == TL_OK || rc == TL_ENOMEM, "allocation %ld: %s", n, err.message);
+        ck_assert(rc == TL_ENOMEM || !f.failed);
+        if (rc == TL_OK)
+            state_unref(copy);
+        ck_assert_int_eq(f.out, 0);
+        mem_set_hooks(NULL);
+    }
+    ck_assert_int_gt(n, 50);
     buf_release(&m.bytes);
     state_unref(s);
 }
@@ -423,6 +503,8 @@ int main(void)
     tcase_add_test(c, a_view_stays_as_it_was);
     tcase_add_loop_test(c, an_image_holds_everything, 0, 20);
     tcase_add_test(c, a_damaged_image_is_refused_or_harmless);
+    tcase_add_test(c, every_byte_of_an_image_may_be_wrong);
+    tcase_add_test(c, an_image_is_read_whole_or_not_at_all_when_memory_ends);
     tcase_add_test(c, a_key_written_often_stays_small);
     suite_add_tcase(suite, c);
     SRunner *r = srunner_create(suite);
