@@ -106,8 +106,11 @@ struct tl_optimize_options {
     /* After each trial of this call, one at a time, in the thread that ran it. Non-zero stops the loop like tl_study_stop. */
     int (*callback)(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values, void *ctx);
     void *callback_ctx;
+    /* When nothing is left to begin (grid or budget used up) but trials still run, here or elsewhere: wait for them, because one
+     * that fails may free its cell or its place in the budget. Returns when nothing runs, at the timeout, or when stopped. */
+    bool wait;
 };
-#define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options), 0, 0, false, 0, 0, NULL, NULL}
+#define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options), 0, 0, false, 0, 0, NULL, NULL, false}
 /* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. `options` may be NULL. A storage
  * error ends it and is returned after the running trials ended; failed objectives are no error. */
 int tl_study_optimize(tl_study *study, tl_objective *objective, void *ctx, const struct tl_optimize_options *options,

@@ -7,6 +7,9 @@
  * sampler ends the loop: the first one is returned after all threads have ended the trial they run; a trial that cannot be told
  * stays RUNNING.
  *
+ * A thread that finds nothing to begin ends, or, with `wait`, looks on until nothing runs: a trial that fails may free its cell or
+ * its place in the budget.
+ *
  * The calling thread is one of the threads. Callbacks run under a mutex, one at a time. `stop` is the only thing that a signal
  * handler touches.
  */
@@ -17,6 +20,8 @@
 
 #include "base/err.h"
 #include "base/os.h"
+
+#define WAIT_SLICE_MS 200 /* how soon a thread that waits for others notices a stop */
 
 struct loop {
     tl_study *study;
@@ -48,10 +53,15 @@ static void end_with(struct loop *l, int rc, const struct tl_err *err)
     atomic_store(&l->ended, true);
 }
 
-/* May another trial begin? */
+static bool is_over(struct loop *l)
+{
+    return atomic_load(&l->ended) || atomic_load(&l->study->stop) || os->monotonic_ns() >= l->deadline_ns;
+}
+
+/* May another trial begin? Takes one of the tickets. */
 static bool go_on(struct loop *l)
 {
-    if (atomic_load(&l->ended) || atomic_load(&l->study->stop) || os->monotonic_ns() >= l->deadline_ns) {
+    if (is_over(l)) {
         return false;
     }
     return l->options.n_trials == 0 || atomic_fetch_add(&l->tickets, 1) < l->options.n_trials;
@@ -121,14 +131,49 @@ static int run_trial(struct loop *l, double *values, struct tl_err *err)
     return rc;
 }
 
+/* What a thread that has nothing to do knows: when one of these grows, asking again may help. */
+struct outlook {
+    size_t failed, waiting;
+};
+
+/* Nothing could be begun. Waits until that may have changed: true. False: nothing runs that could change it, or the loop is over. */
+static bool wait_for_others(struct loop *l, struct outlook *seen)
+{
+    struct tl_err err = TL_ERR_INIT;
+    int rc = TL_OK;
+    while (rc == TL_OK && l->options.wait && !is_over(l)) {
+        tl_view *view;
+        rc = tl_study_view(l->study, &view, &err);
+        if (rc != TL_OK) {
+            break;
+        }
+        struct outlook now = {tl_view_count(view, TL_FAIL), tl_view_count(view, TL_WAITING)};
+        bool again = now.failed > seen->failed || now.waiting > seen->waiting;
+        bool idle = tl_view_count(view, TL_RUNNING) == 0;
+        tl_view_close(view);
+        *seen = now;
+        if (again || idle) {
+            return again;
+        }
+        rc = tl_storage_wait(l->study->storage, WAIT_SLICE_MS, &err);
+    }
+    if (rc != TL_OK) {
+        end_with(l, rc, &err);
+    }
+    return false;
+}
+
 static void *work(void *ctx)
 {
     struct loop *l = ctx;
     struct tl_err err = TL_ERR_INIT;
+    struct outlook seen = {0, 0};
     double *values = mem_zalloc(l->study->n_directions, sizeof *values);
     int rc = values ? TL_OK : err_nomem(&err);
     while (rc == TL_OK && go_on(l)) {
-        rc = run_trial(l, values, &err);
+        do {
+            rc = run_trial(l, values, &err);
+        } while (rc == TL_EEXHAUSTED && wait_for_others(l, &seen));
     }
     if (rc != TL_OK && rc != TL_EEXHAUSTED) {
         end_with(l, rc, &err); /* exhausted: for this thread; a trial of another one may yet fail and free its cell */

@@ -7,6 +7,7 @@
     optuna_side.py writer PATH SECONDS|-COUNT NAME    appends in a loop, after a byte on standard input; a line per report
     optuna_side.py load PATH…                         opens journals: how many trials, or the error
     optuna_side.py full RESIDUES                      disk full in the middle of a line: how many journals stay readable
+    optuna_side.py grid CELLS WORKERS ROUNDS          trials and doubled cells of a GridSampler
 """
 import json
 import mmap
@@ -167,6 +168,31 @@ def full(folder, residues):
                 pass
         poisoned += "error" in open_one(path)
     return {"residues": int(residues), "poisoned": poisoned}
+
+
+def grid_worker(path, cells, start):
+    sampler = optuna.samplers.GridSampler({"x": list(range(cells))}, seed=0)
+    study = optuna.load_study(storage=JournalStorage(JournalFileBackend(path)), study_name="grid", sampler=sampler)
+    start.wait()
+    study.optimize(lambda trial: trial.suggest_int("x", 0, cells), n_trials=10 * cells)
+
+
+def grid(folder, cells, workers, rounds):
+    trials, twice = [], []
+    for r in range(int(rounds)):
+        path = fresh(folder, f"grid{r}.log")
+        optuna.create_study(storage=JournalStorage(JournalFileBackend(path)), study_name="grid")
+        start = multiprocessing.Barrier(int(workers))
+        crowd = [multiprocessing.Process(target=grid_worker, args=(path, int(cells), start)) for _ in range(int(workers))]
+        for p in crowd:
+            p.start()
+        for p in crowd:
+            p.join()
+        done = optuna.load_study(storage=JournalStorage(JournalFileBackend(path)), study_name="grid").trials
+        values = [t.value for t in done if t.state == optuna.trial.TrialState.COMPLETE]
+        trials.append(len(done))
+        twice.append(len(values) - len(set(values)))
+    return {"cells": int(cells), "workers": int(workers), "rounds": int(rounds), "trials": trials, "twice": twice}
 
 
 if __name__ == "__main__":

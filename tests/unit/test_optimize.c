@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -354,6 +355,64 @@ START_TEST(a_grid_ends_by_itself)
 }
 END_TEST
 
+/* One cell, which `holder` holds; it fails when the loop has begun to wait for news. */
+static tl_trial *holder;
+static sem_t loop_waits;
+static struct os_table sleepless;
+
+static void noticed_sleep(int64_t ns)
+{
+    sem_post(&loop_waits);
+    os_system.sleep_ns(ns);
+}
+
+static void *fail_holder(void *ctx)
+{
+    (void)ctx;
+    while (sem_wait(&loop_waits) != 0) {
+    }
+    kit_end(study, holder, TL_FAIL);
+    return NULL;
+}
+
+START_TEST(waits_for_what_others_run)
+{
+    struct tl_value one = kit_int(1);
+    struct tl_grid_axis axis = {"n", &one, 1};
+    struct tl_optimize_options o = TL_OPTIMIZE_OPTIONS_INIT;
+    int failures[16] = {0, 1}; /* succeeds */
+    tl_sampler *grid;
+    pthread_t thread;
+    storage = kit_open(kit_url(1));
+    OK(tl_sampler_grid(&axis, 1, NULL, &grid, err));
+    study = kit_study(storage, "s", grid);
+    holder = kit_ask(study);
+    OK(tl_study_optimize(study, fails_once, failures, &o, err)); /* does not wait */
+    ck_assert_uint_eq(count(TL_COMPLETE), 0);
+    sem_init(&loop_waits, 0, 0);
+    sleepless = os_system;
+    sleepless.sleep_ns = noticed_sleep;
+    os_use(&sleepless);
+    pthread_create(&thread, NULL, fail_holder, NULL);
+    o.wait = true;
+    o.n_threads = 2;
+    OK(tl_study_optimize(study, fails_once, failures, &o, err));
+    pthread_join(thread, NULL);
+    os_use(NULL);
+    sem_destroy(&loop_waits);
+    ck_assert_uint_eq(count(TL_COMPLETE), 1);
+    ck_assert_uint_eq(count(TL_FAIL), 1);
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err)); /* the queue is longer than the budget: no reason to wait */
+    o.budget = 2;
+    OK(tl_study_optimize(study, fails_once, failures, &o, err));
+    ck_assert_uint_eq(count(TL_WAITING), 1);
+    tl_study_free(study);
+    tl_sampler_free(grid);
+    study = NULL;
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -371,5 +430,6 @@ int main(void)
         tcase_add_loop_test(t, tests[i], 0, KIT_BACKENDS);
     }
     tcase_add_test(t, time_is_up);
+    tcase_add_test(t, waits_for_what_others_run);
     return check_run("optimize", t);
 }

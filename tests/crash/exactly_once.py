@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Exactly once, whatever dies: many workers on one journal file, SIGKILLs at random moments, a replacement for each of the dead.
+
+    exactly_once.py ONCE_WORKER [WORKERS [SIDE [QUEUED [BUDGET [KILLS]]]]]
+
+Four studies, each walked by WORKERS processes until they all find nothing left and end by themselves:
+  grid    SIDE x SIDE cells, 5 % of the objectives fail: every cell COMPLETE exactly once;
+  queue   QUEUED trials, one in twenty fails for good: each is told COMPLETE (or that failure) exactly once;
+  budget  ends at exactly BUDGET trials, failed and lost ones counted;
+  refund  the same with failed and lost ones given back: exactly BUDGET are COMPLETE.
+KILLS is the number of kills in the grid; the others get a part of it. Beside it: what Optuna's GridSampler makes of 16 cells with 8
+workers.
+"""
+import collections
+import os
+import random
+import signal
+import subprocess
+import time
+
+import replayed
+import storm
+from replayed import COMPLETE, FAIL, RUNNING, WAITING
+
+LEASE_MS = 1000
+WORK_US = 50000  # an objective lasts up to that long
+
+
+class Crowd:
+    """Workers on one journal, until none finds anything to do."""
+
+    def __init__(self, program, journal, sampler, workers, kills, **options):
+        self.argv = [program, "run", journal, sampler] + [f"{k}={v}" for k, v in options.items()] + ["fail=5", f"work_us={WORK_US}"]
+        self.kills_left, self.kills, self.inside = kills, 0, 0
+        began = time.monotonic()
+        self.alive = {}
+        self.ended = 0
+        for _ in range(workers):
+            self.start()
+        while self.alive:
+            time.sleep(random.uniform(0, 0.03))
+            self.gather()
+            if self.kills_left > 0 and self.alive:
+                self.kill_one()
+        self.took = time.monotonic() - began
+        storm.require(self.ended == workers, f"{self.ended} workers ended by themselves, not {workers}")
+
+    def start(self):
+        p = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
+        self.alive[p.pid] = p
+
+    def gather(self):
+        for p in list(self.alive.values()):
+            code = p.poll()
+            if code is not None:
+                storm.require(code == 0, f"a worker ended with {code}")
+                self.ended += 1
+                del self.alive[p.pid]
+
+    def kill_one(self):
+        """Sometimes it is looked at first: is it inside the critical section?"""
+        p = random.choice(list(self.alive.values()))
+        if random.random() < 0.5:
+            p.send_signal(signal.SIGSTOP)
+            try:
+                self.inside += storm.holds_kernel_lock(p.pid)
+            except FileNotFoundError:
+                pass  # it has just ended
+        p.kill()
+        if p.wait() == 0:
+            self.ended += 1
+        else:
+            self.kills += 1
+            self.kills_left -= 1
+            self.start()
+        del self.alive[p.pid]
+
+    def figures(self, journal):
+        return (f"{self.kills} kills ({self.inside} seen inside the critical section), {os.path.getsize(journal) >> 10} KiB, "
+                f"{self.took:.1f} s")
+
+
+def nobody_left(study, waiting=0):
+    storm.require(study.counts[RUNNING] == 0, f"{study.counts[RUNNING]} trials are RUNNING for ever")
+    if waiting is not None:
+        storm.require(study.counts[WAITING] == waiting, f"{study.counts[WAITING]} trials wait for ever")
+
+
+def check_grid(study, side):
+    done = collections.Counter((t.params["a"], t.params["b"]) for t in study.trials if t.state == COMPLETE)
+    twice = [c for c, n in done.items() if n > 1]
+    missing = [(a, b) for a in range(side) for b in range(side) if (a, b) not in done]
+    storm.require(not twice and not missing and len(done) == side * side,
+                  f"{len(twice)} cells twice {twice[:3]}, {len(missing)} missing {missing[:3]}")
+    nobody_left(study)
+
+
+def check_queue(study, n):
+    """By the fixed value: a lost trial is queued again as a trial of its own."""
+    told = collections.Counter(t.system["fixed_params"]["x"] for t in study.trials
+                               if t.state == COMPLETE or (t.state == FAIL and not was_lost(t)))
+    wrong = [(x, told[x]) for x in range(n) if told[x] != 1]
+    storm.require(not wrong and len(told) == n, f"not told exactly once: {wrong[:5]}")
+    for t in study.trials:
+        x = t.system["fixed_params"]["x"]
+        storm.require(t.state == COMPLETE and x % 20 != 7 or t.state == FAIL and (was_lost(t) or x % 20 == 7),
+                      f"trial {t.number} with x={x} is in state {t.state}")
+        storm.require(t.runs == 1, f"trial {t.number} began {t.runs} times")
+    nobody_left(study)
+
+
+def was_lost(trial):
+    return any(key.startswith("lease") or key.startswith("trialog:lost") for key in trial.system)
+
+
+def lost(study):
+    return sum(t.state == FAIL and was_lost(t) for t in study.trials)
+
+
+def grid(program, scratch, workers, side, kills):
+    journal = scratch.file("grid.log")
+    crowd = Crowd(program, journal, "grid", workers, kills, side=side)
+    study = replayed.read(journal)
+    check_grid(study, side)
+    print(f"exactly_once: grid of {side * side} cells, {workers} workers: every cell COMPLETE exactly once; {len(study.trials)} trials, "
+          f"{study.counts[FAIL] - lost(study)} failed, {lost(study)} lost; {crowd.figures(journal)}", flush=True)
+
+
+def queue(program, scratch, workers, n, kills):
+    journal = scratch.file("queue.log")
+    subprocess.run([program, "fill", journal, str(n)], check=True)
+    crowd = Crowd(program, journal, "queue", workers, kills)
+    study = replayed.read(journal)
+    check_queue(study, n)
+    print(f"exactly_once: {n} queued trials, {workers} workers: each ran to its end exactly once; {study.counts[COMPLETE]} COMPLETE, "
+          f"{study.counts[FAIL] - lost(study)} failed, {lost(study)} lost and queued again; {crowd.figures(journal)}", flush=True)
+
+
+def budget(program, scratch, workers, n, kills, refund):
+    journal = scratch.file(f"budget{refund}.log")
+    crowd = Crowd(program, journal, "random", workers, kills, budget=n, refund=refund)
+    study = replayed.read(journal)
+    used = study.used(refund)
+    storm.require(used == n, f"the budget of {n} was met with {used}")
+    nobody_left(study, None)
+    kind = ", failed and lost ones given back" if refund else ""
+    print(f"exactly_once: budget of {n}{kind}, {workers} workers: met exactly; {study.counts[COMPLETE]} COMPLETE, "
+          f"{study.counts[FAIL] - lost(study)} failed, {lost(study)} lost; {crowd.figures(journal)}", flush=True)
+
+
+def beside():
+    figures = storm.optuna_side("grid", 16, 8, 3)
+    if figures:
+        print("Optuna {version}: GridSampler, {cells} cells, {workers} workers: {trials} trials in {rounds} rounds, cells COMPLETE more "
+              "than once: {twice}".format(**figures))
+        storm.require(sum(figures["twice"]) > 0, "Optuna made no mistake: the harness proves nothing")
+
+
+def run(program, workers, side, queued, n, kills):
+    storm.seed()
+    with storm.Scratch() as scratch:
+        grid(program, scratch, workers, side, kills)
+        queue(program, scratch, workers, queued, kills // 2)
+        budget(program, scratch, workers, n, kills // 4, 0)
+        budget(program, scratch, workers, n, kills // 4, 1)
+    beside()
+
+
+if __name__ == "__main__":
+    storm.main(run, 64, 100, 1000, 1000, 0)
