@@ -23,7 +23,7 @@ import storm
 from replayed import COMPLETE, FAIL, RUNNING, WAITING
 
 LEASE_MS = 1000
-WORK_US = 50000  # an objective lasts up to that long
+WORK_US = 200000  # an objective lasts up to that long
 
 
 class Crowd:
