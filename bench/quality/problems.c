@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define PI       3.14159265358979323846
 #define COUNT(a) (int)(sizeof(a) / sizeof *(a))
@@ -370,6 +371,16 @@ static const struct quality_problem problems[] = {
 const struct quality_problem *quality_problem(int index)
 {
     return index >= 0 && index < COUNT(problems) ? &problems[index] : NULL;
+}
+
+const struct quality_problem *quality_problem_of(const char *name)
+{
+    for (int i = 0; i < COUNT(problems); i++) {
+        if (strcmp(problems[i].name, name) == 0) {
+            return &problems[i];
+        }
+    }
+    return NULL;
 }
 
 void quality_eval(const struct quality_problem *p, quality_ask *ask, void *ctx, struct quality_result *result)

@@ -50,6 +50,7 @@ struct quality_problem {
 
 /* NULL past the last one. */
 const struct quality_problem *quality_problem(int index);
+const struct quality_problem *quality_problem_of(const char *name); /* NULL: there is none */
 void quality_eval(const struct quality_problem *p, quality_ask *ask, void *ctx, struct quality_result *result);
 
 /* The value at fraction u in [0, 1) of a distribution, geometrically for a logarithmic one. */

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """How well the samplers search, beside Optuna: `make quality` calls this with a release build.
 
-    quality.py --build DIR --into DIR [--seeds N] [one] [parallel] [two]
+    quality.py --build DIR --into DIR [--seeds N] [decisions] [one] [parallel] [two]
 
+  decisions what optuna5 suggests next for studies that Optuna searched, beside what Optuna does
   one       fourteen problems with one objective, one trial at a time
   parallel  the same with sixteen asynchronous workers, scored against virtual time
   two       five problems with two objectives
@@ -57,6 +58,10 @@ def regrets(problem, outcomes):
     return curve
 
 
+def read_draws(lines):
+    return [{name: float(value) for name, _, value in (word.partition("=") for word in line.split())} for line in lines]
+
+
 class Run:
     def __init__(self, problem, outcomes):
         self.curve = regrets(problem, outcomes)
@@ -87,14 +92,17 @@ class Quality:
 
     # ---- running ----
 
-    def run_optuna(self, parts):
+    def optuna(self, script, *words):
+        """What one of Optuna's scripts prints."""
         python = os.environ.get("TRIALOG_PYTHON_OPTUNA")
         if not python:
             sys.exit("quality.py: set TRIALOG_PYTHON_OPTUNA to a Python with Optuna (make quality does)")
-        command = [python, os.path.join(HERE, "optuna_runs.py"), "--problems", self.library, "--into", self.args.into,
-                   "--seeds", str(self.args.seeds)] + parts
+        command = [python, os.path.join(HERE, script), "--problems", self.library, "--into", self.args.into, *words]
         env = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        path = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout.strip()
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout.strip()
+
+    def run_optuna(self, parts):
+        path = self.optuna("optuna_runs.py", "--seeds", str(self.args.seeds), *parts)
         with open(path, encoding="utf-8") as f:
             read_runs(f, self.table, self.runs)
         return os.path.basename(path).removeprefix("optuna-").removesuffix(".csv")
@@ -114,6 +122,29 @@ class Quality:
         """Runs by seed."""
         found = self.runs[solver, PARTS[part][1], problem.name]
         return [found[s] for s in range(min(PARTS[part][2], self.args.seeds))]
+
+    # ---- decisions ----
+
+    def decisions(self):
+        """Draws of both sides from the same studies."""
+        print("\n## Decisions: %d suggestions of each side for the same study\n" % self.args.suggestions)
+        cases = [line.split() for line in self.optuna("optuna_decisions.py", "--draws", str(self.args.suggestions)).splitlines()]
+        sampler, options = SOLVERS["optuna5"]
+        found = []
+        for case, problem in cases:
+            with open(os.path.join(self.args.into, "decisions-%s.txt" % case), encoding="utf-8") as f:
+                theirs = read_draws(f)
+            command = [os.path.join(os.path.dirname(self.program), "bench_decisions"), os.path.join(self.args.into, "decisions.log"),
+                       case, problem, sampler, options + ",seed=1", str(self.args.suggestions)]
+            ours = read_draws(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines())
+            found.append(stats.same_draws(ours, theirs))
+        adjusted = stats.holm([p for p, _ in found])
+        print("| study | problem | p that they are of one distribution | Holm | most different in |\n|---|---|---|---|---|")
+        for (case, problem), (p, name), a in zip(cases, found, adjusted):
+            print("| %s | %s | %.2g | %.2g | %s |" % (case, problem, p, a, name))
+        bad = sum(a < 0.01 for a in adjusted)
+        print()
+        self.verdict("optuna5 decides as Optuna does: no study with p < 0.01", bad == 0, "%d such studies" % bad)
 
     # ---- tables ----
 
@@ -198,16 +229,22 @@ def main():
     p.add_argument("--into", required=True, help="folder for the runs")
     p.add_argument("--seeds", type=int, default=30, help="runs per problem, at most")
     p.add_argument("--draws", type=int, default=10000, help="of the bootstrap")
-    p.add_argument("parts", nargs="*", metavar="part", help="one, parallel, two; all when none is named")
+    p.add_argument("--suggestions", type=int, default=1000, help="of each side per study in the part decisions")
+    p.add_argument("parts", nargs="*", metavar="part", help="decisions, one, parallel, two; all when none is named")
     a = p.parse_args()
-    parts = a.parts or list(PARTS)
-    if not set(parts) <= set(PARTS):
-        p.error("parts are " + ", ".join(PARTS))
+    parts = a.parts or ["decisions"] + list(PARTS)
+    if not set(parts) <= {"decisions", *PARTS}:
+        p.error("parts are decisions, " + ", ".join(PARTS))
     os.makedirs(a.into, exist_ok=True)
     q = Quality(a)
-    print("# Quality of search beside Optuna %s" % q.run_optuna(parts))
+    races = [part for part in parts if part != "decisions"]
+    print("# Quality of search beside Optuna%s" % (" " + q.run_optuna(races) if races else ""))
+    sys.stdout.flush()
     for part in parts:
-        q.part(part)
+        if part == "decisions":
+            q.decisions()
+        else:
+            q.part(part)
         sys.stdout.flush()
     sys.exit(not all(q.verdicts))
 

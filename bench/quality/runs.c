@@ -9,50 +9,19 @@
  * order in which they end in virtual time. What a trial was suggested is written before the next one is asked, as it is when real
  * workers share a journal and flush.
  */
-#include "problems.h"
+#include "asking.h"
 
 #include <trialog/trialog.h>
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define MAX_WORKERS 64
-#define MAX_OPTIONS 8
-#define MAX_CHOICES 8
-#define SUFFICIENT  512 /* for the text of the options, and of the constraints */
 
 /* ---- one trial ---- */
-
-struct asking {
-    tl_trial *trial;
-    struct tl_err err;
-    int rc;
-};
-
-static double ask(void *ctx, const char *name, const struct quality_dist *d)
-{
-    struct asking *a = ctx;
-    struct tl_value choices[MAX_CHOICES];
-    struct tl_dist dist = {TL_DIST_FLOAT, d->log != 0, d->low, d->high, d->step, NULL, 0};
-    double x = NAN;
-    if (d->kind == QUALITY_INT) {
-        dist.kind = TL_DIST_INT;
-    } else if (d->kind == QUALITY_CHOICE) {
-        dist = (struct tl_dist){TL_DIST_CATEGORICAL, false, 0, 0, 0, choices, (size_t)d->n_choices};
-        for (int i = 0; i < d->n_choices; i++) {
-            choices[i] =
-                (struct tl_value){.kind = TL_VALUE_STRING, .as.text = {d->choices[i], strlen(d->choices[i])}};
-        }
-    }
-    if (a->rc == TL_OK) {
-        a->rc = tl_trial_suggest(a->trial, name, &dist, &x, &a->err);
-    }
-    return x;
-}
 
 struct running {
     tl_trial *trial; /* NULL: the worker is idle */
@@ -63,7 +32,7 @@ struct running {
 static int begin(tl_study *study, const struct quality_problem *p, uint64_t seed, double now, struct running *r,
                  struct tl_err *err)
 {
-    struct asking a = {NULL, TL_ERR_INIT, TL_OK};
+    struct asking a = {.err = TL_ERR_INIT};
     int rc = tl_study_ask(study, NULL, &a.trial, err);
     if (rc != TL_OK) {
         return rc;
@@ -160,15 +129,8 @@ static double cpu_time(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-struct solver {
-    const char *label, *sampler;
-    char text[SUFFICIENT]; /* of the options */
-    struct tl_option options[MAX_OPTIONS];
-    size_t n_options; /* without the seed */
-};
-
-static int run(struct solver *s, const struct quality_problem *p, uint64_t seed, int workers, int n_trials,
-               struct tl_err *err)
+static int run(const char *label, const char *sampler, struct solver *s, const struct quality_problem *p,
+               uint64_t seed, int workers, int n_trials, struct tl_err *err)
 {
     static const enum tl_direction minimize[] = {TL_MINIMIZE, TL_MINIMIZE};
     struct tl_study_options so = TL_STUDY_OPTIONS_INIT;
@@ -180,8 +142,8 @@ static int run(struct solver *s, const struct quality_problem *p, uint64_t seed,
     s->options[s->n_options] = (struct tl_option){"seed", seed_text};
     so.directions = minimize;
     so.n_directions = (size_t)p->n_values;
-    printf("%s,%s,%" PRIu64 ",%d,", s->label, p->name, seed, workers);
-    int rc = tl_sampler_create(s->sampler, s->options, s->n_options + 1, &so.sampler, err);
+    printf("%s,%s,%" PRIu64 ",%d,", label, p->name, seed, workers);
+    int rc = tl_sampler_create(sampler, s->options, s->n_options + 1, &so.sampler, err);
     if (rc == TL_OK) {
         rc = tl_storage_open("memory://", NULL, &storage, err);
     }
@@ -200,26 +162,6 @@ static int run(struct solver *s, const struct quality_problem *p, uint64_t seed,
 
 /* ---- the command line ---- */
 
-static int read_options(struct solver *s, const char *text)
-{
-    if ((size_t)snprintf(s->text, sizeof s->text, "%s", text) >= sizeof s->text) {
-        return -1;
-    }
-    for (char *at = s->text; *at;) {
-        char *comma = strchr(at, ','), *equals = strchr(at, '=');
-        if (!equals || s->n_options == MAX_OPTIONS - 1) {
-            return -1;
-        }
-        *equals = 0;
-        s->options[s->n_options++] = (struct tl_option){at, equals + 1};
-        at = comma ? comma + 1 : strchr(equals + 1, 0);
-        if (comma) {
-            *comma = 0;
-        }
-    }
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     struct solver s = {0};
@@ -230,8 +172,6 @@ int main(int argc, char **argv)
                 "usage: bench_quality LABEL SAMPLER OPTIONS N-OBJECTIVES WORKERS SEEDS [N-TRIALS [PROBLEM]]\n");
         return 2;
     }
-    s.label = argv[1];
-    s.sampler = argv[2];
     int n_values = atoi(argv[4]), workers = atoi(argv[5]), seeds = atoi(argv[6]);
     int n_trials = argc > 7 ? atoi(argv[7]) : 200;
     if (workers < 1 || workers > MAX_WORKERS) {
@@ -243,7 +183,7 @@ int main(int argc, char **argv)
             continue;
         }
         for (int seed = 0; seed < seeds; seed++) {
-            if (run(&s, p, (uint64_t)seed, workers, n_trials, &err) != TL_OK) {
+            if (run(argv[1], argv[2], &s, p, (uint64_t)seed, workers, n_trials, &err) != TL_OK) {
                 fprintf(stderr, "bench_quality: %s, seed %d: %s\n", p->name, seed, err.message);
                 return 1;
             }

@@ -121,3 +121,68 @@ def theta(pairs, draws=10000, seed=1):
         means.append(total / len(pairs))
     means.sort()
     return point, means[int(0.025 * draws)], means[int(0.975 * draws) - 1]
+
+
+# ---- are two samples of one distribution? ----
+
+def chi_square_p(x, freedom):
+    """P(chi-square with so many degrees of freedom > x), by the recurrence of the incomplete gamma function."""
+    x, a = x / 2, freedom / 2 % 1 or 1.0
+    p = math.exp(-x) if a == 1 else math.erfc(math.sqrt(x))
+    while a < freedom / 2:
+        p += math.exp(a * math.log(x) - x - math.lgamma(a + 1)) if x > 0 else 0
+        a += 1
+    return min(1.0, p)
+
+
+def same_counts(a, b):
+    """p of a chi-square test of homogeneity of two lists of values; values seen fewer than ten times are taken together."""
+    counts = {}
+    for which, values in enumerate((a, b)):
+        for v in values:
+            counts.setdefault(v, [0, 0])[which] += 1
+    cells = [c for c in counts.values() if sum(c) >= 10]
+    rest = [sum(c[i] for c in counts.values() if sum(c) < 10) for i in (0, 1)]
+    if sum(rest) >= 10:
+        cells.append(rest)
+    total = [sum(c[i] for c in cells) for i in (0, 1)]
+    x = 0.0
+    for c in cells:
+        for i in (0, 1):
+            expected = sum(c) * total[i] / sum(total)
+            x += (c[i] - expected) ** 2 / expected if expected else 0
+    return chi_square_p(x, len(cells) - 1) if len(cells) > 1 else 1.0
+
+
+def same_distribution(a, b):
+    """p of Kolmogorov and Smirnov's test (with Stephens's correction, 1970); of same_counts when there are few values."""
+    if len(set(a) | set(b)) <= 40:
+        return same_counts(a, b)
+    a, b = sorted(a), sorted(b)
+    d = max(abs(bisect.bisect_right(a, x) / len(a) - bisect.bisect_right(b, x) / len(b)) for x in a + b)
+    n = math.sqrt(len(a) * len(b) / (len(a) + len(b)))
+    k = (n + 0.12 + 0.11 / n) * d
+    if k < 0.3:
+        return 1.0
+    return min(1.0, max(0.0, 2 * sum((-1) ** (i - 1) * math.exp(-2 * (i * k) ** 2) for i in range(1, 101))))
+
+
+def same_draws(ours, theirs, projections=3, seed=1):
+    """p that two lists of draws (dicts name -> value) are of one distribution: which names there are, each parameter, and a few
+    random projections of all of them (for how parameters go together), adjusted for their number. Also the name of the test that
+    decided."""
+    rng, tests = random.Random(seed), [("names", same_counts(*([" ".join(sorted(d)) for d in side] for side in (ours, theirs))))]
+    names = sorted({n for d in ours + theirs for n in d})
+    ranks = {}
+    for name in names:
+        sides = [[d[name] for d in side if name in d] for side in (ours, theirs)]
+        if all(len(s) >= 20 for s in sides):
+            tests.append((name, same_distribution(*sides)))
+        pool = sorted(sides[0] + sides[1])
+        ranks[name] = {v: (bisect.bisect_left(pool, v) + bisect.bisect_right(pool, v)) / len(pool) - 1 for v in set(pool)}
+    for i in range(projections if len(names) > 1 else 0):
+        direction = {n: rng.gauss(0, 1) for n in names}
+        sides = [[sum(direction[n] * ranks[n][x] for n, x in d.items()) for d in side] for side in (ours, theirs)]
+        tests.append(("projection %d" % (i + 1), same_distribution(*sides)))
+    name, p = min(tests, key=lambda t: t[1])
+    return min(1.0, p * len(tests)), name

@@ -132,6 +132,34 @@ class StatsTest(unittest.TestCase):
         # 10 until 1, then 1 until 3, then 0.01 until 4
         self.assertEqual(stats.area_over_time([1, 3, 4], [0, -2, -5]), (1 * 1 + 2 * 0 + 1 * -2) / 4)
 
+    def test_chi_square(self):
+        # 95 % points from the usual table
+        for freedom, x in ((1, 3.841), (2, 5.991), (3, 7.815), (10, 18.307), (25, 37.652)):
+            self.assertAlmostEqual(stats.chi_square_p(x, freedom), 0.05, places=4)
+        self.assertAlmostEqual(stats.same_counts([1] * 30 + [2] * 10, [1] * 20 + [2] * 20), stats.chi_square_p(16 / 3, 1))
+
+    def test_kolmogorov_smirnov(self):
+        # lambda = 1.358 is the 5 % point
+        n, step = 1000, 1.358 / (math.sqrt(500) + 0.12 + 0.11 / math.sqrt(500))
+        p = stats.same_distribution([i / n for i in range(n)], [i / n + step for i in range(n)])
+        self.assertAlmostEqual(p, 0.05, delta=0.005)  # D moves in steps of 1 / n
+
+    def test_same_draws(self):
+        rng = random.Random(7)
+
+        def draw(turned):
+            x, y = rng.gauss(0, 1), rng.gauss(0, 1)
+            return {"x": x, "y": x + y / 2 if turned else x * 0 + math.sqrt(1.25) * rng.gauss(0, 1)}
+        same = [stats.same_draws([draw(True) for _ in range(300)], [draw(True) for _ in range(300)])[0] for _ in range(20)]
+        self.assertGreater(min(same), 0.001)
+        self.assertGreater(statistics.mean(same), 0.3)
+        p, name = stats.same_draws([draw(True) for _ in range(1000)], [draw(False) for _ in range(1000)])
+        self.assertLess(p, 1e-6)
+        self.assertIn("projection", name)
+        p, name = stats.same_draws([{"x": 1}] * 50 + [{"y": 1}] * 50, [{"x": 1}] * 80 + [{"y": 1}] * 20)
+        self.assertLess(p, 1e-3)
+        self.assertEqual(name, "names")
+
 
 class ProgramTest(unittest.TestCase):
     def runs(self, *words):
