@@ -23,7 +23,7 @@ _trialog() {
     elif [ "$prev" = = ]; then
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
-    local commands='create-study delete-study study set-user-attr study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export check repair compact unlock help version completion'
+    local commands='create-study delete-study study set-user-attr study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot check repair compact unlock help version completion'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case " $commands " in
         *" ${COMP_WORDS[i]} ${COMP_WORDS[i + 1]} "*)
@@ -62,6 +62,9 @@ _trialog() {
     "export --study-name") _trialog_studies; return ;;
     "export --format"|"export -f") values='csv json journal' ;;
     "export --output"|"export -o") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    "plot --study-name") _trialog_studies; return ;;
+    "plot --output"|"plot -o") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    "plot --color") values='auto always never' ;;
     *" --storage") COMPREPLY=($(compgen -f -- "$cur")); return ;;
     *" --log-file") COMPREPLY=($(compgen -f -- "$cur")); return ;;
     *" --durability") values='full relaxed off' ;;
@@ -87,6 +90,7 @@ _trialog() {
     'best-trials') values=' --study-name --format --json --flatten' ;;
     'trials') values=' --study-name --format --json --flatten' ;;
     'export') values=' --study-name --format --output' ;;
+    'plot') values='history slice parallel contour intermediate pareto edf --study-name --param --target --output --size --title --log --ascii --color --json' ;;
     'check') values=' --json'; files=1 ;;
     'repair') values=''; files=1 ;;
     'compact') values=''; files=1 ;;
@@ -95,7 +99,7 @@ _trialog() {
     'version') values='' ;;
     'completion') values='bash zsh fish' ;;
     'study') values='set-user-attr' ;;
-    '') values='create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export check repair compact unlock help version completion --version' ;;
+    '') values='create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot check repair compact unlock help version completion --version' ;;
     esac
     values="$values --storage --storage-class --verbose --quiet --log-file --debug --durability --lock --lock-timeout --help"
     COMPREPLY=($(compgen -W "$values" -- "$cur"))

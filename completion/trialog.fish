@@ -22,7 +22,7 @@ function __trialog_studies
 end
 
 complete -c trialog -f
-set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export check repair compact unlock help version completion
+set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot check repair compact unlock help version completion
 complete -c trialog -n __trialog_no_command -a 'create-study' -d 'Create a new study and print its name.'
 complete -c trialog -n '__trialog_command "create-study"' -l study-name -x -d 'the new study\'s name; a random one when left out'
 complete -c trialog -n '__trialog_command "create-study"' -l direction -x -a 'minimize maximize' -d 'what to do with the objective value (default: minimize)'
@@ -112,6 +112,18 @@ complete -c trialog -n __trialog_no_command -a 'export' -d 'Write a study as csv
 complete -c trialog -n '__trialog_command "export"' -l study-name -x -a '(__trialog_studies)' -d 'the study\'s name; may be left out when the journal has a single study'
 complete -c trialog -n '__trialog_command "export"' -s f -l format -x -a 'csv json journal' -d 'csv: a line for each trial; json: everything; journal: a journal file with this study alone'
 complete -c trialog -n '__trialog_command "export"' -s o -l output -r -F -d 'a new file to write to. Default: standard output'
+complete -c trialog -n __trialog_no_command -a 'plot' -d 'Draw a study: in the terminal, or into an SVG or PNG file.'
+complete -c trialog -n '__trialog_command "plot"' -a 'history slice parallel contour intermediate pareto edf'
+complete -c trialog -n '__trialog_command "plot"' -l study-name -x -a '(__trialog_studies)' -d 'the study; may be left out when the journal has a single one. history and edf compare several, each with an option'
+complete -c trialog -n '__trialog_command "plot"' -s p -l param -x -d 'a parameter to show, once for each. Default: all'
+complete -c trialog -n '__trialog_command "plot"' -s t -l target -x -d 'which objective of several: its number from 0, or its name'
+complete -c trialog -n '__trialog_command "plot"' -s o -l output -r -F -d 'draw with gnuplot into FILE.svg or FILE.png; an older one is replaced'
+complete -c trialog -n '__trialog_command "plot"' -s s -l size -x -d 'of the picture in pixels; in the terminal, columns and the rows of a panel'
+complete -c trialog -n '__trialog_command "plot"' -l title -x -d 'the title. Default: kind of plot and study'
+complete -c trialog -n '__trialog_command "plot"' -s l -l log -d 'a logarithmic scale for the objective (a parameter\'s follows its distribution)'
+complete -c trialog -n '__trialog_command "plot"' -l ascii -d 'draw with plain ASCII characters, as in a terminal that has no UTF-8'
+complete -c trialog -n '__trialog_command "plot"' -l color -x -a 'auto always never' -d 'colours in the terminal; auto respects NO_COLOR'
+complete -c trialog -n '__trialog_command "plot"' -l json -d 'print the points as JSON instead'
 complete -c trialog -n __trialog_no_command -a 'check' -d 'Read a whole journal and list what is wrong with it.'
 complete -c trialog -n '__trialog_command "check"' -l json -d 'print one JSON object'
 complete -c trialog -n '__trialog_command "check"' -F

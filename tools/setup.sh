@@ -17,11 +17,11 @@ build="gcc libc6-dev cmake ninja-build"
 python="python3 python3-venv ca-certificates"
 case $target in
     build) packages=$build ;;
-    demo) packages="$build g++ zstd" ;; # g++ brings headers worth compressing
+    demo) packages="$build g++ zstd gnuplot-nox" ;; # g++ brings headers worth compressing
     bench) packages="$build zstd $python python3-optuna" ;;
     check | long)
         packages="$build g++ pkg-config check libsubunit-dev zstd strace mandoc clang libclang-rt-14-dev llvm"
-        packages="$packages clang-tidy shellcheck $python python3-optuna" ;;
+        packages="$packages clang-tidy shellcheck gnuplot-nox $python python3-optuna" ;;
     *)
         echo "usage: tools/setup.sh build|demo|bench|check|long" >&2
         exit 2 ;;

@@ -75,30 +75,6 @@ static int run_best_trial(struct cli *c, void *values)
     return status;
 }
 
-/* Does the trial keep all constraints that were recorded with it? As Optuna keeps them: a list, or an attribute for each. */
-static bool is_feasible(struct nodes *ns, const struct tl_frozen_trial *t)
-{
-    static const char list[] = "constraints", one[] = "constraints:";
-    for (size_t i = 0; i < t->n_attrs; i++) {
-        struct str key = {t->attrs[i].key.s, t->attrs[i].key.len},
-                   json = {t->attrs[i].json.s, t->attrs[i].json.len};
-        bool single = key.n >= sizeof one - 1 && memcmp(key.p, one, sizeof one - 1) == 0;
-        if (t->attrs[i].kind != TL_ATTR_SYSTEM || (!single && !str_eq(key, str_of(list))))
-            continue;
-        const struct node *n = node_parse(ns, json, NULL);
-        for (n = n && n->kind == NODE_LIST ? n->u.kids.first : n; n; n = n->next) {
-            double v = 0;
-            if (n->kind == NODE_FLOAT)
-                v = n->u.f;
-            else if (n->kind == NODE_INT)
-                cli_parse_number(n->u.text, &v);
-            if (v > 0)
-                return false;
-        }
-    }
-    return true;
-}
-
 /* With one objective the front is every trial that is as good as the best one. */
 static int equally_good(struct cli *c, const tl_view *view, int64_t **numbers, size_t *n)
 {
@@ -113,7 +89,7 @@ static int equally_good(struct cli *c, const tl_view *view, int64_t **numbers, s
         if (tl_view_trial_state(view, (int64_t)i) != TL_COMPLETE)
             continue;
         rc = tl_view_trial(view, (int64_t)i, &trial, &err);
-        if (rc || trial.n_values == 0 || trial.values[0] != value || !is_feasible(&ns, &trial))
+        if (rc || trial.n_values == 0 || trial.values[0] != value || !trial_is_feasible(&ns, &trial))
             continue;
         void *grown = *numbers;
         if (!mem_grow(&grown, &cap, *n + 1, sizeof **numbers))

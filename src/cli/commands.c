@@ -25,6 +25,7 @@ const struct command *const cli_commands[] = {
     &cmd_best_trials,
     &cmd_trials,
     &cmd_export,
+    &cmd_plot,
     /* Journals */
     &cmd_check,
     &cmd_repair,

@@ -1,14 +1,22 @@
 set(cli_sources
+    axis.c
+    canvas.c
     cmd_ask.c
     cmd_export.c
     cmd_journal.c
     cmd_optimize.c
+    cmd_plot.c
     cmd_study.c
     cmd_trials.c
     command_template.c
     commands.c
     completion.c
     dist_json.c
+    figure.c
+    figure_gnuplot.c
+    figure_json.c
+    figure_terminal.c
+    gnuplot_run.c
     help.c
     main.c
     node.c
@@ -17,12 +25,16 @@ set(cli_sources
     optimize_loop.c
     optimize_trial.c
     out.c
+    plot_data.c
+    plot_param.c
+    plot_value.c
     progress.c
     pytext.c
     run_child.c
     sampler.c
     say.c
     space.c
+    terminal.c
     trial_output.c
     trials.c
     when.c

@@ -67,14 +67,13 @@ static int add_names(struct trial_records *r, const char *group, struct trial_na
     return status;
 }
 
-/* Names of the objectives that the study was given, NULL for none. */
-static const struct node *metric_names(struct trial_records *r)
+const struct node *metric_names(struct nodes *keep, const tl_view *view)
 {
     size_t n;
-    const struct tl_attr *attrs = tl_view_study_attrs(r->view, &n);
+    const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
     for (size_t i = 0; i < n; i++) {
         if (attrs[i].kind == TL_ATTR_SYSTEM && str_eq(TEXT_OF(attrs[i].key), STR("study:metric_names"))) {
-            const struct node *list = node_parse(&r->keep, TEXT_OF(attrs[i].json), NULL);
+            const struct node *list = node_parse(keep, TEXT_OF(attrs[i].json), NULL);
             return list && list->kind == NODE_LIST ? list : NULL;
         }
     }
@@ -83,7 +82,7 @@ static const struct node *metric_names(struct trial_records *r)
 
 static int add_values(struct trial_records *r)
 {
-    const struct node *names = metric_names(r), *name = names ? names->u.kids.first : NULL;
+    const struct node *names = metric_names(&r->keep, r->view), *name = names ? names->u.kids.first : NULL;
     const char *group = r->n_directions > 1 ? "values" : "value";
     int status = 0;
     r->first_value = r->n_columns;
@@ -277,4 +276,29 @@ struct out_records trial_records_all(struct trial_records *r, bool single)
 {
     size_t n = r->numbers ? r->n_numbers : tl_view_n_trials(r->view);
     return (struct out_records){r->columns, r->n_columns, n, single, trial_records_read, r};
+}
+
+bool trial_is_feasible(struct nodes *ns, const struct tl_frozen_trial *t)
+{
+    static const char list[] = "constraints", one[] = "constraints:";
+    for (size_t i = 0; i < t->n_attrs; i++) {
+        struct str key = {t->attrs[i].key.s, t->attrs[i].key.len},
+                   json = {t->attrs[i].json.s, t->attrs[i].json.len};
+        bool single = key.n >= sizeof one - 1 && memcmp(key.p, one, sizeof one - 1) == 0;
+        if (t->attrs[i].kind != TL_ATTR_SYSTEM || (!single && !str_eq(key, str_of(list))))
+            continue;
+        const struct node *n = node_parse(ns, json, NULL);
+        for (n = n && n->kind == NODE_LIST ? n->u.kids.first : n; n; n = n->next) {
+            double v = 0;
+            if (n->kind == NODE_FLOAT)
+                v = n->u.f;
+            else if (n->kind == NODE_INT)
+                cli_parse_number(n->u.text, &v);
+            else if (n->kind == NODE_BOOL)
+                v = n->u.b;
+            if (v > 0)
+                return false;
+        }
+    }
+    return true;
 }

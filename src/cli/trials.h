@@ -38,4 +38,9 @@ void trial_records_close(struct trial_records *r);
 int trial_records_read(void *ctx, size_t record, struct nodes *ns, struct node **cells);
 struct out_records trial_records_all(struct trial_records *r, bool single);
 
+/* Names of the objectives that the study was given, a list; NULL for none. */
+const struct node *metric_names(struct nodes *keep, const tl_view *view);
+/* Does the trial keep all constraints that were recorded with it? As Optuna keeps them: a list, or an attribute for each. */
+bool trial_is_feasible(struct nodes *ns, const struct tl_frozen_trial *t);
+
 #endif
