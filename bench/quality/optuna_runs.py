@@ -3,10 +3,12 @@
 
     optuna_runs.py --problems libquality_problems.so --into FOLDER [--seeds N] one|two|parallel ...
 
-Runs under a Python that has Optuna. A run takes seconds, so finished ones are kept in FOLDER/optuna-VERSION.csv (one line each,
-see problems.py) and not done again; a stopped run is simply missing there. Prints the name of that file at the end.
+Runs under a Python that has Optuna. All of it takes minutes, so finished runs are kept in FOLDER/optuna-VERSION-HASH.csv (one line
+each, see problems.py) and not done again; one that was stopped is simply missing there. The hash is that of this file and of
+problems.c. Prints Optuna's version and the name of that file at the end.
 """
 import argparse
+import hashlib
 import heapq
 import os
 import sys
@@ -61,6 +63,14 @@ def jobs(table, parts, seeds):
                     yield problem, seed, wanted[2]
 
 
+def name_of_file():
+    sources = b""
+    for name in ("optuna_runs.py", "problems.c"):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), "rb") as f:
+            sources += f.read()
+    return "optuna-%s-%s.csv" % (optuna.__version__, hashlib.sha256(sources).hexdigest()[:8])
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--problems", required=True, help="the shared object")
@@ -70,7 +80,7 @@ def main():
     a = p.parse_args()
     table = problems.Problems(a.problems)
     os.makedirs(a.into, exist_ok=True)
-    path = os.path.join(a.into, "optuna-%s.csv" % optuna.__version__)
+    path = os.path.join(a.into, name_of_file())
     have = set()
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
@@ -86,7 +96,7 @@ def main():
             f.flush()
             if i % 14 == 13:
                 print("optuna_runs.py: %d of %d" % (i + 1, len(todo)), file=sys.stderr, flush=True)
-    print(path)
+    print(optuna.__version__, path)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOLVERS = {  # label: name of the sampler, its options
     "optuna5": ("tpe", "preset=optuna5"),
     "tpe2": ("tpe", ""),
+    "tpe2 without liar": ("tpe", "constant_liar=false"),
     "random": ("random", ""),
 }
 PARTS = {  # objectives, workers, runs, solvers, title
     "one": (1, 1, 30, ["optuna5", "tpe2", "random"], "One objective"),
-    "parallel": (1, 16, 30, ["optuna5", "tpe2"], "One objective, 16 asynchronous workers"),
+    "parallel": (1, 16, 30, ["optuna5", "tpe2", "tpe2 without liar"], "One objective, 16 asynchronous workers"),
     "two": (2, 1, 15, ["optuna5", "tpe2", "random"], "Two objectives"),
 }
 
@@ -102,10 +103,10 @@ class Quality:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout.strip()
 
     def run_optuna(self, parts):
-        path = self.optuna("optuna_runs.py", "--seeds", str(self.args.seeds), *parts)
+        version, path = self.optuna("optuna_runs.py", "--seeds", str(self.args.seeds), *parts).split(" ", 1)
         with open(path, encoding="utf-8") as f:
             read_runs(f, self.table, self.runs)
-        return os.path.basename(path).removeprefix("optuna-").removesuffix(".csv")
+        return version
 
     def run_ours(self, part):
         objectives, workers, seeds, solvers, _ = PARTS[part]
@@ -114,7 +115,7 @@ class Quality:
             command = [self.program, solver, sampler, options, str(objectives), str(workers), str(min(seeds, self.args.seeds)),
                        str(problems.N_TRIALS)]
             out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            with open(os.path.join(self.args.into, "%s-%s.csv" % (solver, part)), "w", encoding="utf-8") as f:
+            with open(os.path.join(self.args.into, "%s-%s.csv" % (solver.replace(" ", "-"), part)), "w", encoding="utf-8") as f:
                 f.write(out)
             read_runs(out.splitlines(keepends=True), self.table, self.runs)
 
