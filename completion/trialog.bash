@@ -45,6 +45,7 @@ _trialog() {
     "optimize --direction") values='minimize maximize' ;;
     "optimize --directions") values='minimize maximize' ;;
     "optimize --sampler") values='random grid' ;;
+    "optimize --pruner") values='nop median percentile' ;;
     "optimize --progress") values='auto bar lines none' ;;
     "ask --study-name") _trialog_studies; return ;;
     "ask --sampler") values='random grid' ;;
@@ -81,7 +82,7 @@ _trialog() {
     'study-names') values=' --format --json' ;;
     'studies') values=' --format --json --flatten' ;;
     'copy') values=' --study-name --to --to-study-name' ;;
-    'optimize') values=' --study-name --param --enqueue --trials --trials-here --refund-failed --max-failures --timeout --trial-timeout --grace --jobs --direction --directions --sampler --sampler-kwargs --seed --pruner --value-json --value-pattern --log-dir --json --progress' ;;
+    'optimize') values=' --study-name --param --enqueue --trials --trials-here --refund-failed --max-failures --timeout --trial-timeout --grace --jobs --direction --directions --sampler --sampler-kwargs --seed --pruner --pruner-kwargs --value-json --value-pattern --log-dir --json --progress' ;;
     'ask') values=' --study-name --sampler --sampler-kwargs --search-space --format --flatten' ;;
     'tell') values=' --study-name --trial-number --values --state --skip-if-finished' ;;
     'report') values=' --study-name --trial-number --step --value' ;;

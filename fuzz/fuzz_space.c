@@ -58,7 +58,7 @@ static void choose(const struct search_space *s, struct space_value *values, con
 static void fill_in(struct search_space *s, const struct space_value *values, const char *const *words, size_t n)
 {
     static char path[] = "PATH=/bin", *inherited[] = {path, NULL};
-    struct trial_facts facts = {s, values, 7, "study", "journal"};
+    struct trial_facts facts = {s, values, 7, "study", "journal", "median", "{}"};
     struct command_template t;
     struct arena a = {NULL, 0};
     struct tl_err err = TL_ERR_INIT;

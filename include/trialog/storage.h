@@ -226,8 +226,14 @@ void tl_frozen_release(struct tl_frozen_trial *trial);
 const int64_t *tl_view_unfinished(const tl_view *view, size_t *n);
 /* State only, without the rest; -1: no such number. */
 int tl_view_trial_state(const tl_view *view, int64_t number);
-/* The last reported step and value; false when nothing was reported. */
+/* The report of the highest step; false when nothing was reported. O(1) for a finished trial that reported steps 0, 1, 2 and so on,
+ * else O(its reports). */
 bool tl_view_last_report(const tl_view *view, int64_t number, struct tl_report *out);
+/* How many steps were reported, 0 for no such number. O(1). */
+size_t tl_view_n_reports(const tl_view *view, int64_t number);
+/* One attribute without the rest, as JSON text (borrowed, not NUL-terminated); false: the trial has none. O(its attributes). */
+bool tl_view_trial_attr(const tl_view *view, int64_t number, enum tl_attr_kind kind, const char *key, const char **json,
+                        size_t *len);
 
 /* Parameters whose distribution is equal in all COMPLETE (and PRUNED, if asked) trials, sorted by name. */
 const struct tl_param *tl_view_search_space(const tl_view *view, bool include_pruned, size_t *n);
@@ -243,6 +249,16 @@ struct tl_row {
     size_t n_values;
 };
 void tl_view_row(const tl_view *view, size_t row, struct tl_row *out);
+/* The value that row `row` reported at `step`, without copying; false when it did not. O(1) for steps 0, 1, 2 and so on, else O(its
+ * reports). */
+bool tl_view_row_report(const tl_view *view, size_t row, int64_t step, double *value);
+/* A walk over the row's attributes in their order, without copying: `while (tl_view_next_attr(view, &walk, &attr))`. */
+struct tl_attr_walk {
+    const void *at; /* private */
+    uint64_t left;  /* how many are still to come */
+};
+struct tl_attr_walk tl_view_row_attrs(const tl_view *view, size_t row);
+bool tl_view_next_attr(const tl_view *view, struct tl_attr_walk *walk, struct tl_attr *out);
 /* A parameter's column: -1 when no finished trial has it. */
 int64_t tl_view_column(const tl_view *view, const char *name);
 /* 64 rows from row 64 * block: bit i of the result says whether row 64 * block + i has the parameter; values[i] is its

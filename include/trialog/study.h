@@ -76,6 +76,10 @@ int tl_study_tell(tl_study *study, tl_trial *trial, enum tl_state state, const d
 int tl_study_tell_number(tl_study *study, int64_t number, enum tl_state state, const double *values, size_t n_values,
                          bool skip_if_finished, enum tl_state *final, struct tl_err *err);
 
+/* Asks the study's pruner about a trial that runs elsewhere; see tl_trial_should_prune. Errors: TL_ENOTFOUND (no such trial),
+ * TL_EFINISHED. */
+int tl_study_should_prune(tl_study *study, int64_t number, bool *prune, struct tl_err *err);
+
 /* Puts a trial into the queue with some parameters fixed (external values, copied). `user_attrs` may be NULL. skip_if_exists:
  * nothing happens when there is a trial already whose fixed parameters, or whose parameters when none were fixed, are the same
  * names with equal values (numbers equal to 1e-5 of their size, as in Optuna), decided under the lock; `*number` is -1 then.

@@ -42,7 +42,9 @@ bool tl_trial_param(const tl_trial *trial, const char *name, double *internal);
 /* step >= 0. NaN is legal. The first report of a step counts, as in Optuna; later ones are logged and dropped. Single objective
  * only: TL_EINVAL. */
 int tl_trial_report(tl_trial *trial, int64_t step, double value, struct tl_err *err);
-/* Asks the study's pruner about what was reported so far. */
+/* Asks the study's pruner about what was reported so far, by whomever; without a pruner the answer is no. Reads what is new in the
+ * journal; one append when the pruner has something to store (a trial that reaches a rung of successive halving). Errors: TL_EINVAL
+ * (several objectives), TL_EFINISHED (ended elsewhere), those of the pruner. */
 int tl_trial_should_prune(tl_trial *trial, bool *prune, struct tl_err *err);
 int tl_trial_set_attr(tl_trial *trial, enum tl_attr_kind kind, const char *key, const char *json, struct tl_err *err);
 /* Writes suggestions that wait. */

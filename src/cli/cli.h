@@ -67,7 +67,7 @@ struct opt {
     char letter;         /* short form, 0 for none */
     unsigned flags;
     size_t field;        /* offsetof(struct …, …) */
-    const char *arg;     /* what help calls the value; NULL for flags. FILE completes file names, STUDY studies, SAMPLER samplers */
+    const char *arg;     /* what help calls the value; NULL for flags. FILE completes file names, STUDY studies, SAMPLER samplers, PRUNER pruners */
     const char *choices; /* OPT_CHOICE, OPT_LIST: "a|b|c" or NULL */
     const char *def;     /* default as text, read like a given value; NULL for none */
     const char *help;    /* one or two plain sentences, lower-case start, no final stop for a single one */
@@ -134,6 +134,10 @@ int cli_view(struct cli *c, const char *name, tl_view **out);
  * `space` (all values of every distribution, which must be finite). Free with tl_sampler_free. */
 int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struct tl_param_spec *space, size_t n_space,
                 tl_sampler **out);
+
+/* A pruner by name with its options as a JSON object (may be NULL). `name` NULL gives *out NULL: nothing is pruned. Free with
+ * tl_pruner_free. */
+int cli_pruner(struct cli *c, const char *name, const char *kwargs, tl_pruner **out);
 
 /* ---- saying things ---- */
 

@@ -21,7 +21,7 @@
 #define REFUND_GIVES_UP_AT 20
 
 struct optimize_values {
-    const char *name, *direction, *sampler, *sampler_kwargs, *pruner, *log_dir, *progress;
+    const char *name, *direction, *sampler, *sampler_kwargs, *pruner, *pruner_kwargs, *log_dir, *progress;
     struct opt_list directions, params, fixed, fields, patterns, words;
     struct opt_int trials, trials_here, timeout, trial_timeout, grace, jobs, seed, max_failures;
     bool refund_failed, json;
@@ -57,6 +57,7 @@ static const struct opt optimize_opts[] = {
     {OPT_INT, "seed", 0, 0, FIELD(seed), "N", NULL, NULL, "the sampler's seed; the same for all workers gives the same trials"},
     {OPT_TEXT, "pruner", 0, 0, FIELD(pruner), "PRUNER", NULL, NULL,
      "who ends trials early by what they report with 'trialog-report STEP VALUE' (default: nop, nobody)"},
+    {OPT_TEXT, "pruner-kwargs", 0, 0, FIELD(pruner_kwargs), "JSON", NULL, NULL, "the pruner's options as a JSON object"},
     {OPT_REPEAT, "value-json", 0, 0, FIELD(fields), "FIELD", NULL, NULL,
      "the value is this field of the JSON that the program prints, such as loss or metrics.loss; once per objective"},
     {OPT_REPEAT, "value-pattern", 0, 0, FIELD(patterns), "REGEX", NULL, NULL,
@@ -456,23 +457,33 @@ static int read_values(struct optimizer *o, const struct optimize_values *v)
     return status ? status : make_log_dir(o, v);
 }
 
+static int several_objectives(const struct optimizer *o)
+{
+    return cli_usage(o->c, "--pruner is for studies with one objective");
+}
+
 static int run_optimize(struct cli *c, void *values)
 {
     const struct optimize_values *v = values;
     struct optimizer o = {.c = c};
     struct tl_study_options options = TL_STUDY_OPTIONS_INIT;
-    struct tl_err err = TL_ERR_INIT;
     int status = read_values(&o, v);
     if (status == 0)
         status = make_sampler(&o, v, &options.sampler);
-    if (status == 0 && v->pruner && tl_pruner_create(v->pruner, NULL, 0, &options.pruner, &err) != 0)
-        status = cli_fail(c, &err);
-    o.prunes = options.pruner != NULL;
+    if (status == 0)
+        status = cli_pruner(c, v->pruner, v->pruner_kwargs, &options.pruner);
+    o.prunes = options.pruner && strcmp(tl_pruner_name(options.pruner), "nop") != 0;
+    if (status == 0 && o.prunes && v->directions.n > 1)
+        status = several_objectives(&o);
+    o.pruner = v->pruner;
+    o.pruner_kwargs = v->pruner_kwargs;
     cli_catch_stop(c);
     if (status == 0)
         status = cli_open(c, CLI_CREATE);
     if (status == 0)
         status = open_study(&o, v, &options);
+    if (status == 0 && o.prunes && o.rules.n_values != 1)
+        status = several_objectives(&o);
     if (status == 0)
         status = work(&o, v);
     if (cli_stops > 0)

@@ -201,15 +201,32 @@ int command_template_fill(const struct command_template *t, const struct trial_f
 
 /* ---- environment ---- */
 
-/* Is this one of the variables that speak of a trial? */
+/* The variables that speak of a trial, besides those of its parameters. */
+enum { ENV_NUMBER, ENV_STUDY, ENV_STORAGE, ENV_PRUNER, ENV_PRUNER_KWARGS, N_ENV };
+static const char *const env_names[N_ENV] = {"TRIALOG_TRIAL_NUMBER=", "TRIALOG_STUDY_NAME=", "TRIALOG_STORAGE=", "TRIALOG_PRUNER=",
+                                             "TRIALOG_PRUNER_KWARGS="};
+
 static bool ours(const char *entry)
 {
-    static const char *const names[] = {"TRIALOG_PARAM_", "TRIALOG_TRIAL_NUMBER=", "TRIALOG_STUDY_NAME=", "TRIALOG_STORAGE="};
-    for (size_t i = 0; i < TL_COUNT(names); i++) {
-        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+    for (size_t i = 0; i < N_ENV; i++) {
+        if (strncmp(entry, env_names[i], strlen(env_names[i])) == 0)
             return true;
     }
-    return false;
+    return strncmp(entry, "TRIALOG_PARAM_", strlen("TRIALOG_PARAM_")) == 0;
+}
+
+/* "NAME=value"; false: this trial has no such thing. */
+static bool add_env(const struct trial_facts *facts, size_t which, struct buf *entry)
+{
+    const char *const texts[N_ENV] = {NULL, facts->study, facts->storage, facts->pruner, facts->pruner_kwargs};
+    if (which != ENV_NUMBER && !texts[which])
+        return false;
+    buf_add_text(entry, env_names[which]);
+    if (which == ENV_NUMBER)
+        buf_printf(entry, "%lld", (long long)facts->number);
+    else
+        buf_add_text(entry, texts[which]);
+    return true;
 }
 
 static int add_variable(char **list, size_t *n, struct arena *a, const struct buf *entry, struct tl_err *err)
@@ -233,19 +250,17 @@ int command_environment(const struct trial_facts *facts, char *const *inherited,
     size_t n = 0, n_inherited = 0;
     while (inherited[n_inherited])
         n_inherited++;
-    char **list = arena_alloc(a, (n_inherited + s->n + 4) * sizeof *list);
+    char **list = arena_alloc(a, (n_inherited + s->n + N_ENV + 1) * sizeof *list);
     int rc = list ? 0 : err_nomem(err);
     for (size_t i = 0; i < n_inherited && rc == 0; i++) {
         if (!ours(inherited[i]))
             list[n++] = inherited[i];
     }
-    for (size_t i = 0; i < s->n + 3 && rc == 0; i++) {
+    for (size_t i = 0; i < s->n + N_ENV && rc == 0; i++) {
         buf_clear(&entry);
-        if (i == s->n) {
-            buf_printf(&entry, "TRIALOG_TRIAL_NUMBER=%lld", (long long)facts->number);
-        } else if (i > s->n) {
-            buf_add_text(&entry, i == s->n + 1 ? "TRIALOG_STUDY_NAME=" : "TRIALOG_STORAGE=");
-            buf_add_text(&entry, i == s->n + 1 ? facts->study : facts->storage);
+        if (i >= s->n) {
+            if (!add_env(facts, i - s->n, &entry))
+                continue;
         } else if (facts->values[i].present) {
             buf_add_text(&entry, s->params[i].env);
             buf_add_char(&entry, '=');

@@ -48,12 +48,14 @@ struct trial_facts {
     const struct space_value *values; /* one per parameter */
     int64_t number;
     const char *study, *storage;
+    const char *pruner, *pruner_kwargs; /* NULL: none given */
 };
 /* The words of one trial, ending with NULL, in the arena. TL_EINVAL: the first word is gone or empty. */
 int command_template_fill(const struct command_template *t, const struct trial_facts *facts, struct arena *a, char ***argv,
                           struct tl_err *err);
 /* The environment of one trial, ending with NULL, in the arena: `inherited` without what speaks of a trial, then TRIALOG_STORAGE,
- * TRIALOG_STUDY_NAME, TRIALOG_TRIAL_NUMBER and TRIALOG_PARAM_... of each parameter that is there. */
+ * TRIALOG_STUDY_NAME, TRIALOG_TRIAL_NUMBER, TRIALOG_PRUNER and TRIALOG_PRUNER_KWARGS where they were given, and TRIALOG_PARAM_... of
+ * each parameter that is there. */
 int command_environment(const struct trial_facts *facts, char *const *inherited, struct arena *a, char ***env,
                         struct tl_err *err);
 

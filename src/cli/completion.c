@@ -21,9 +21,20 @@ static void add_choices(struct buf *b, const char *choices)
         buf_add_char(b, *s == '|' ? ' ' : *s);
 }
 
-static void add_samplers(struct buf *b)
+static bool arg_is(const struct opt *o, const char *what)
 {
-    for (const struct tl_component_doc *d = tl_sampler_docs(); d->name; d++)
+    return o->arg && strcmp(o->arg, what) == 0;
+}
+
+/* Samplers or pruners. */
+static bool is_component(const struct opt *o)
+{
+    return arg_is(o, "SAMPLER") || arg_is(o, "PRUNER");
+}
+
+static void add_components(struct buf *b, const struct opt *o)
+{
+    for (const struct tl_component_doc *d = arg_is(o, "PRUNER") ? tl_pruner_docs() : tl_sampler_docs(); d->name; d++)
         buf_printf(b, "%s%s", d->name, d[1].name ? " " : "");
 }
 
@@ -56,11 +67,6 @@ static void add_quoted(struct buf *b, const char *text, const char *more)
     }
 }
 
-static bool arg_is(const struct opt *o, const char *what)
-{
-    return o->arg && strcmp(o->arg, what) == 0;
-}
-
 /* ---- bash ---- */
 
 /* "ask --format"|"ask -f") reply with the choices;; */
@@ -68,7 +74,7 @@ static void bash_value(struct buf *b, const char *command, const struct opt *o)
 {
     if (!is_shown(o) || !opt_takes_value(o))
         return;
-    if (!o->choices && !arg_is(o, "STUDY") && !arg_is(o, "FILE") && !arg_is(o, "SAMPLER"))
+    if (!o->choices && !arg_is(o, "STUDY") && !arg_is(o, "FILE") && !is_component(o))
         return;
     buf_printf(b, "    %s\"%s --%s\"", *command == '*' ? "*" : "", *command == '*' ? "" : command, o->name);
     if (o->letter)
@@ -78,9 +84,9 @@ static void bash_value(struct buf *b, const char *command, const struct opt *o)
         buf_add_text(b, "values='");
         add_choices(b, o->choices);
         buf_add_text(b, "' ;;\n");
-    } else if (arg_is(o, "SAMPLER")) {
+    } else if (is_component(o)) {
         buf_add_text(b, "values='");
-        add_samplers(b);
+        add_components(b, o);
         buf_add_text(b, "' ;;\n");
     } else if (arg_is(o, "STUDY")) {
         buf_add_text(b, "_trialog_studies; return ;;\n");
@@ -225,12 +231,12 @@ static void zsh_option(struct buf *b, const struct opt *o)
         buf_add_char(b, ']');
         if (opt_takes_value(o)) {
             buf_printf(b, ":%s:", o->arg ? o->arg : "value");
-            if (o->choices || arg_is(o, "SAMPLER")) {
+            if (o->choices || is_component(o)) {
                 buf_add_char(b, '(');
                 if (o->choices)
                     add_choices(b, o->choices);
                 else
-                    add_samplers(b);
+                    add_components(b, o);
                 buf_add_char(b, ')');
             } else if (arg_is(o, "STUDY")) {
                 buf_add_text(b, "_trialog_studies");
@@ -314,12 +320,12 @@ static void fish_option(struct buf *b, const char *command, const struct opt *o)
         buf_add_text(b, " -r -F");
     } else if (opt_takes_value(o)) {
         buf_add_text(b, " -x");
-        if (o->choices || arg_is(o, "SAMPLER")) {
+        if (o->choices || is_component(o)) {
             buf_add_text(b, " -a '");
             if (o->choices)
                 add_choices(b, o->choices);
             else
-                add_samplers(b);
+                add_components(b, o);
             buf_add_char(b, '\'');
         } else if (arg_is(o, "STUDY")) {
             buf_add_text(b, " -a '(__trialog_studies)'");

@@ -37,6 +37,7 @@ struct slot {
     enum ending ending;
     bool gathered; /* the program has ended, its output may still hold bytes */
     bool ended_elsewhere; /* somebody else told the trial's end */
+    bool said_pruned;     /* the program says that it ends because its trial was pruned */
 };
 
 /* How a trial ended, for those who show it. */
@@ -57,7 +58,7 @@ struct optimizer {
     size_t n_ask_space;
     struct command_template words;
     struct output_rules rules;
-    const char *study_name, *log_dir;
+    const char *study_name, *log_dir, *pruner, *pruner_kwargs; /* the last two as given, for programs that ask by themselves */
     uint64_t budget, budget_here; /* 0: no limit */
     bool refund_failed, prunes, json;
     int64_t timeout_ms, trial_timeout_ms, grace_ms; /* 0: none; grace: between SIGTERM and SIGKILL */

@@ -164,8 +164,8 @@ static void show_line(struct optimizer *o, const struct slot *s, const struct ou
     if (outcome->state == TL_FAIL)
         buf_printf(&b, "failed: %s", outcome->reason);
     else if (outcome->state == TL_PRUNED)
-        buf_add_text(&b, "pruned");
-    else
+        buf_add_text(&b, outcome->has_values ? "pruned at " : "pruned");
+    if (outcome->has_values && outcome->state != TL_FAIL)
         add_values(o, outcome, " ", &b);
     buf_add_char(&b, ' ');
     add_params(o, s, &b);

@@ -50,13 +50,24 @@ static int on_report(void *ctx, int64_t step, double value)
         o->warned_report = true;
         return 0;
     }
+    if (s->ending == ENDING_PRUNED) /* the trial's value is that of the step at which it was pruned, however quick the program is */
+        return 0;
     int rc = tl_trial_report(s->trial, step, value, &err);
     if (rc == 0 && o->prunes && s->ending == ENDING_NONE)
         rc = tl_trial_should_prune(s->trial, &prune, &err);
     if (rc)
         trial_error(s, &err);
-    if (prune && s->child.pid > 0)
+    if (prune && s->gathered)
+        s->ending = ENDING_PRUNED;
+    else if (prune)
         optimize_end_program(s, ENDING_PRUNED, optimize_now_ns());
+    return 0;
+}
+
+static int on_pruned(void *ctx)
+{
+    struct slot *s = ctx;
+    s->said_pruned = true;
     return 0;
 }
 
@@ -178,7 +189,7 @@ static void clear_slot(struct slot *s)
     s->trial = NULL;
     s->limit_ns = s->kill_ns = 0;
     s->ending = ENDING_NONE;
-    s->gathered = s->ended_elsewhere = false;
+    s->gathered = s->ended_elsewhere = s->said_pruned = false;
 }
 
 void optimize_slot_release(struct slot *s)
@@ -220,6 +231,20 @@ static void show_untold(struct slot *s, const struct outcome *outcome, const str
     trial_error(s, err);
 }
 
+/* A pruned trial's value, as it was recorded. */
+static void read_pruned_value(struct slot *s, struct outcome *outcome)
+{
+    struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
+    tl_view *view;
+    if (tl_study_view(s->o->study, &view, NULL) != 0)
+        return; /* it will not be shown, no more */
+    outcome->has_values = tl_view_trial(view, s->number, &t, NULL) == 0 && t.n_values == s->o->rules.n_values;
+    if (outcome->has_values)
+        memcpy(outcome->values, t.values, t.n_values * sizeof *t.values);
+    tl_frozen_release(&t);
+    tl_view_close(view);
+}
+
 /* Records the trial, counts it, shows it, frees the slot. */
 static void tell(struct slot *s, struct outcome *outcome)
 {
@@ -241,6 +266,8 @@ static void tell(struct slot *s, struct outcome *outcome)
     outcome->age_ns = s->started_ns > 0 ? optimize_now_ns() - s->started_ns : 0;
     if (final == TL_COMPLETE)
         o->n_complete++;
+    if (final == TL_PRUNED)
+        read_pruned_value(s, outcome);
     o->n_failed += final == TL_FAIL;
     o->failures_in_row = final == TL_FAIL ? o->failures_in_row + 1 : 0;
     if (final == TL_FAIL) /* refunded, or a grid cell that is free again */
@@ -295,6 +322,8 @@ void optimize_finish(struct slot *s)
     case ENDING_PRUNED: outcome.state = TL_PRUNED; break;
     case ENDING_NONE: explain_status(s, outcome.reason, sizeof outcome.reason); break;
     }
+    if (outcome.reason[0] == 0 && s->said_pruned)
+        outcome.state = TL_PRUNED;
     if (outcome.reason[0] == 0 && outcome.state == TL_COMPLETE) {
         if (trial_output_values(&s->output, outcome.values, &err) == 0)
             outcome.has_values = true;
@@ -354,12 +383,12 @@ static void open_logs(struct slot *s)
 static int start_program(struct slot *s, struct tl_err *err)
 {
     struct optimizer *o = s->o;
-    struct trial_facts facts = {&o->space, s->values, s->number, o->study_name, o->c->url};
+    struct trial_facts facts = {&o->space, s->values, s->number, o->study_name, o->c->url, o->pruner, o->pruner_kwargs};
     char **argv, **env;
     int rc = command_template_fill(&o->words, &facts, &s->memory, &argv, err);
     if (rc == 0)
         rc = command_environment(&facts, environ, &s->memory, &env, err);
-    s->sink = (struct output_sink){on_report, on_attr, on_odd, s};
+    s->sink = (struct output_sink){on_report, on_attr, on_pruned, on_odd, s};
     if (rc == 0 && trial_output_init(&s->output, &o->rules, &s->sink) != 0)
         rc = err_nomem(err);
     if (rc == 0)

@@ -29,6 +29,7 @@ set(cli_sources
     plot_param.c
     plot_value.c
     progress.c
+    pruner.c
     pytext.c
     run_child.c
     sampler.c

@@ -181,6 +181,8 @@ static int end_line(struct trial_output *o)
     struct str rest = line, word = take_word(&rest);
     if (str_eq(word, STR("trialog-report")))
         return report_line(o, line, rest);
+    if (str_eq(word, STR("trialog-pruned")) && rest.n == 0)
+        return o->sink->pruned(o->sink->ctx);
     if (str_eq(word, STR("trialog-attr")))
         return attr_line(o, line, rest);
     switch (o->rules->rule) {

@@ -4,6 +4,7 @@
  *
  *   trialog-report STEP VALUE     an intermediate value
  *   trialog-attr KEY JSON         a user attribute; KEY is a word or a JSON string
+ *   trialog-pruned                the program ends because its trial was pruned: there is no value to look for
  *   everything else               the value(s), by one of three rules:
  *     last line   numbers separated by blanks or commas on the last line that is not empty, one per objective
  *     JSON        fields of the output, if it is one JSON object or array as a whole, else of the last line that is one. A field
@@ -39,6 +40,7 @@ struct output_rules {
 struct output_sink {
     int (*report)(void *ctx, int64_t step, double value);
     int (*attr)(void *ctx, struct str key, struct str json);
+    int (*pruned)(void *ctx);
     int (*odd)(void *ctx, struct str line); /* a trialog-... line that cannot be read */
     void *ctx;
 };

@@ -6,6 +6,7 @@ set(engine_sources
   journal_lines.c
   ops.c
   optimize.c
+  prune.c
   queue.c
   snapshot.c
   storage.c

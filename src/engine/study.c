@@ -171,6 +171,9 @@ TL_API int tl_study_create(tl_storage *storage, const char *name, const struct t
 TL_API void tl_study_free(tl_study *study)
 {
     if (study) {
+        if (study->pruner && study->pruner->ops.forget) {
+            study->pruner->ops.forget(study->pruner->self, study->handle);
+        }
         if (study->own_sampler) {
             tl_sampler_free(study->sampler);
         }

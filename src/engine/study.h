@@ -40,6 +40,23 @@ int fixed_add(struct fixed_list *list, struct str name, const struct tl_value *v
 int fixed_read(struct fixed_list *list, struct str json, struct arena *a, struct tl_err *err);
 const struct fixed *fixed_find(const struct fixed_list *list, struct str name);
 
+/* What a trial reported, and what pruners want to know of it at every report (prune.c). */
+struct trial_reports {
+    struct tl_report *items;
+    struct tl_report_range *ranges; /* ranges[i]: over items 0 … i */
+    size_t n, cap, cap_ranges;
+    struct map64 steps; /* step -> index in items; steps below 0 are not in it */
+    struct report_facts {
+        size_t last;           /* index of the highest step */
+        int64_t previous_step; /* the highest of the others, -1 for none */
+        bool descended;        /* some step is not higher than the one before it */
+    } facts;
+};
+int reports_add(struct trial_reports *r, int64_t step, double value, struct tl_err *err);
+/* Takes the last one back; `facts` are those from before it. */
+void reports_drop(struct trial_reports *r, const struct report_facts *facts);
+void reports_release(struct trial_reports *r);
+
 struct tl_trial {
     tl_study *study;
     int64_t id, number;
@@ -58,9 +75,7 @@ struct tl_trial {
     size_t n_relative, cap_relative;
     tl_view *view; /* for a sampler that looks at the study; taken at the first need */
 
-    struct tl_report *reports;
-    size_t n_reports, cap_reports;
-    struct map64 steps; /* step -> index in reports */
+    struct trial_reports reports;
 
     struct commit commit; /* reused, so that a report allocates nothing */
 };
@@ -72,6 +87,8 @@ int trial_load(tl_trial *t, struct tl_err *err);
 int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_err *err);
 /* What waits, as the front of an append. */
 struct trial_write trial_waiting(const tl_trial *t);
+/* What waits and `n` operations more, in one append. */
+int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err *err);
 /* After an append that carried it and ended in `rc`: done, or, after TL_EINCOMPATIBLE, what does not fit is forgotten. Returns rc. */
 int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c, int rc, struct tl_err *err);
 /* What samplers get to see; takes the view when the sampler wants one. */

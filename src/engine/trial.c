@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A trial being run: what it was suggested, what it reported.
+ * A trial being run: what it was suggested, what it reports. (Pruning is in prune.c.)
  *
  * The suggest state machine, the same for every sampler: a name asked for before gives its value again; else a value fixed in
  * advance; else the only value of the distribution; else the sampler's joint proposal, if it lies inside; else the sampler's
@@ -80,8 +80,7 @@ TL_API void tl_trial_free(tl_trial *t)
         tl_view_close(t->view);
         commit_release(&t->commit);
         intern_release(&t->names);
-        map64_release(&t->steps);
-        mem_free(t->reports);
+        reports_release(&t->reports);
         mem_free(t->relative);
         mem_free(t->fixed.items);
         mem_free(t->slots);
@@ -145,16 +144,6 @@ static void forget_param(tl_trial *t, size_t index)
     t->n_params--;
 }
 
-static int add_report(tl_trial *t, int64_t step, double value, struct tl_err *err)
-{
-    if (!mem_grow((void **)&t->reports, &t->cap_reports, t->n_reports + 1, sizeof *t->reports) ||
-        (step >= 0 && !map64_set(&t->steps, (uint64_t)step, t->n_reports))) {
-        return err_nomem(err);
-    }
-    t->reports[t->n_reports++] = (struct tl_report){step, value};
-    return TL_OK;
-}
-
 /* ---- what the journal has already ---- */
 
 static int load_params(tl_trial *t, const struct state *s, const struct live_trial *live, const void **entries,
@@ -196,7 +185,7 @@ static int load_live(tl_trial *t, const struct state *s, const struct live_trial
     }
     for (size_t i = 0; rc == TL_OK && i < live->reports.distinct; i++) {
         const struct report_entry *e = entries[i];
-        rc = add_report(t, e->step, e->value, err);
+        rc = reports_add(&t->reports, e->step, e->value, err);
     }
     if (rc == TL_OK && attr) {
         rc = fixed_read(&t->fixed, attr->json, &t->memory, err);
@@ -512,8 +501,7 @@ int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c
     return rc;
 }
 
-/* What waits and `n` operations more, in one append. */
-static int write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err *err)
+int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err *err)
 {
     struct trial_write w = trial_waiting(t);
     w.ops = ops;
@@ -526,7 +514,7 @@ static int write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err
 
 TL_API int tl_trial_flush(tl_trial *t, struct tl_err *err)
 {
-    return t->n_written == t->n_params ? TL_OK : write_with(t, NULL, 0, err);
+    return t->n_written == t->n_params ? TL_OK : trial_write_with(t, NULL, 0, err);
 }
 
 TL_API int tl_trial_report(tl_trial *t, int64_t step, double value, struct tl_err *err)
@@ -538,20 +526,20 @@ TL_API int tl_trial_report(tl_trial *t, int64_t step, double value, struct tl_er
     if (step < 0) {
         return err_set(err, TL_EINVAL, "step %lld is below 0", (long long)step);
     }
-    if (map64_get(&t->steps, (uint64_t)step, &index)) {
+    if (map64_get(&t->reports.steps, (uint64_t)step, &index)) {
         log_emit(store_log(t->study->storage), LOG_TRIAL, "trial %lld: step %lld was reported before; the new value is dropped",
                  (long long)t->number, (long long)step);
         return TL_OK;
     }
     struct op op = {.code = OP_TRIAL_REPORT, .step = step, .number = value};
-    int rc = add_report(t, step, value, err); /* first: once it is written nothing may fail any more */
+    struct report_facts facts = t->reports.facts;
+    int rc = reports_add(&t->reports, step, value, err); /* first: once it is written nothing may fail any more */
     if (rc != TL_OK) {
         return rc;
     }
-    rc = write_with(t, &op, 1, err);
+    rc = trial_write_with(t, &op, 1, err);
     if (rc != TL_OK) {
-        t->n_reports--;
-        (void)map64_remove(&t->steps, (uint64_t)step);
+        reports_drop(&t->reports, &facts);
     }
     return rc;
 }
@@ -565,28 +553,8 @@ TL_API int tl_trial_set_attr(tl_trial *t, enum tl_attr_kind kind, const char *ke
         rc = check_json(key, json, &memory, &op.text, err);
     }
     if (rc == TL_OK) {
-        rc = write_with(t, &op, 1, err);
+        rc = trial_write_with(t, &op, 1, err);
     }
     arena_release(&memory);
-    return rc;
-}
-
-TL_API int tl_trial_should_prune(tl_trial *t, bool *prune, struct tl_err *err)
-{
-    tl_study *study = t->study;
-    tl_view *view;
-    bool answer = false;
-    if (!study->pruner || t->n_reports == 0) {
-        *prune = false;
-        return TL_OK;
-    }
-    int rc = tl_view_open(study->storage, study->id, true, &view, err);
-    if (rc == TL_OK) {
-        rc = study->pruner->ops.prune(study->pruner->self, view, t->number, t->reports, t->n_reports, &answer, err);
-        tl_view_close(view);
-    }
-    if (rc == TL_OK) {
-        *prune = answer;
-    }
     return rc;
 }

@@ -477,20 +477,60 @@ TL_API bool tl_view_last_report(const tl_view *v, int64_t number, struct tl_repo
     size_t index;
     if (!find_trial(v, number, &row, &index, &live))
         return false;
-    bool any = false;
-    size_t n = row ? row_n_reports(v->study, row) : live->reports.n;
-    for (size_t i = 0; i < n; i++) {
-        struct report_entry e;
-        if (row)
-            e = row_report(v->study, row, i);
-        else
-            e = *(const struct report_entry *)svec_at(&live->reports.list->entries, i);
-        if (!any || e.step >= out->step) {
-            *out = (struct tl_report){e.step, e.value};
+    struct report_entry last;
+    bool any = row && row_last_report(v->study, row, &last);
+    if (any)
+        *out = (struct tl_report){last.step, last.value};
+    for (size_t i = 0; live && i < live->reports.n; i++) {
+        const struct report_entry *e = svec_at(&live->reports.list->entries, i);
+        if (!any || e->step >= out->step) {
+            *out = (struct tl_report){e->step, e->value};
             any = true;
         }
     }
     return any;
+}
+
+TL_API size_t tl_view_n_reports(const tl_view *v, int64_t number)
+{
+    const struct row *row;
+    const struct live_trial *live;
+    size_t index;
+    if (!find_trial(v, number, &row, &index, &live))
+        return 0;
+    return row ? row_n_reports(v->study, row) : live->reports.distinct;
+}
+
+static bool is_attr(const tl_view *v, const struct attr_entry *e, enum tl_attr_kind kind, struct str key)
+{
+    return e->kind == kind && str_eq(intern_str(&v->state->names, e->key), key);
+}
+
+TL_API bool tl_view_trial_attr(const tl_view *v, int64_t number, enum tl_attr_kind kind, const char *key, const char **json,
+                               size_t *len)
+{
+    const struct row *row;
+    const struct live_trial *live;
+    struct str wanted = str_of(key), found = {NULL, 0};
+    size_t index;
+    if (!find_trial(v, number, &row, &index, &live))
+        return false;
+    struct attr_walk walk = row ? row_attrs(v->study, row) : (struct attr_walk){NULL, 0};
+    struct attr_entry e;
+    while (!found.p && attr_walk_next(&walk, &e)) {
+        if (is_attr(v, &e, kind, wanted))
+            found = e.json;
+    }
+    for (size_t i = live ? live->attrs.n : 0; !found.p && i > 0; i--) { /* later entries replace earlier ones */
+        const struct attr_entry *entry = svec_at(&live->attrs.list->entries, i - 1);
+        if (is_attr(v, entry, kind, wanted))
+            found = entry->json;
+    }
+    if (found.p) {
+        *json = found.p;
+        *len = found.n;
+    }
+    return found.p != NULL;
 }
 
 /* ---- columns ---- */
@@ -507,6 +547,28 @@ TL_API void tl_view_row(const tl_view *v, size_t row, struct tl_row *out)
     out->state = (enum tl_state)r->state;
     out->values = row_values(v->study, r);
     out->n_values = r->has_values ? r->n_values : 0;
+}
+
+TL_API bool tl_view_row_report(const tl_view *v, size_t row, int64_t step, double *value)
+{
+    return row_report_at(v->study, svec_at(&v->study->rows, row), step, value);
+}
+
+TL_API struct tl_attr_walk tl_view_row_attrs(const tl_view *v, size_t row)
+{
+    struct attr_walk walk = row_attrs(v->study, svec_at(&v->study->rows, row));
+    return (struct tl_attr_walk){walk.p, walk.left};
+}
+
+TL_API bool tl_view_next_attr(const tl_view *v, struct tl_attr_walk *walk, struct tl_attr *out)
+{
+    struct attr_walk w = {walk->at, walk->left};
+    struct attr_entry e;
+    if (!attr_walk_next(&w, &e))
+        return false;
+    *out = attr_of(v, &e);
+    *walk = (struct tl_attr_walk){w.p, w.left};
+    return true;
 }
 
 TL_API int64_t tl_view_column(const tl_view *v, const char *name)

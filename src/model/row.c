@@ -265,6 +265,43 @@ struct report_entry row_report(const struct study *st, const struct row *r, size
     return ((const struct report_entry *)(p + 1))[i];
 }
 
+bool row_report_at(const struct study *st, const struct row *r, int64_t step, double *value)
+{
+    if (!r->reports)
+        return false;
+    const uint64_t *p = space_at(&st->bytes, r->reports);
+    size_t n = (size_t)(*p >> 1), i = 0;
+    if (*p++ & 1) {
+        if (step < 0 || (uint64_t)step >= n)
+            return false;
+        *value = ((const double *)p)[step];
+        return true;
+    }
+    const struct report_entry *e = (const struct report_entry *)p;
+    while (i < n && e[i].step != step)
+        i++;
+    if (i < n)
+        *value = e[i].value;
+    return i < n;
+}
+
+bool row_last_report(const struct study *st, const struct row *r, struct report_entry *out)
+{
+    if (!r->reports)
+        return false;
+    const uint64_t *p = space_at(&st->bytes, r->reports);
+    size_t n = (size_t)(*p >> 1), last = 0;
+    if (*p++ & 1) {
+        *out = (struct report_entry){(int64_t)n - 1, ((const double *)p)[n - 1]};
+        return true;
+    }
+    const struct report_entry *e = (const struct report_entry *)p;
+    for (size_t i = 1; i < n; i++)
+        last = e[i].step > e[last].step ? i : last;
+    *out = e[last];
+    return true;
+}
+
 const double *row_values(const struct study *st, const struct row *r)
 {
     if (!r->has_values || r->n_values == 0)

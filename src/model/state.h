@@ -292,6 +292,8 @@ struct attr_walk row_attrs(const struct study *st, const struct row *r);
 bool attr_walk_next(struct attr_walk *w, struct attr_entry *out); /* false at the end */
 size_t row_n_reports(const struct study *st, const struct row *r);
 struct report_entry row_report(const struct study *st, const struct row *r, size_t i); /* O(1) */
+bool row_report_at(const struct study *st, const struct row *r, int64_t step, double *value); /* false: none at this step */
+bool row_last_report(const struct study *st, const struct row *r, struct report_entry *out); /* of the highest step; false: none */
 /* Parameter `i` of the row's shape. */
 size_t row_n_params(const struct study *st, const struct row *r);
 struct param_entry row_param(const struct study *st, const struct row *r, size_t row_index, size_t i);

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(numeric_sources rng.c)
+set(numeric_sources order_stat.c rng.c)

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * The registry of pruners, and pruners of the user's own. One row and one maker for each, as in sampler/sampler.c.
+ * The registry of pruners, their options, the interval gate, and pruners of the user's own. One row and one maker for each, as in
+ * sampler/sampler.c.
  */
 #include "pruner/pruner.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "sampler/sampler.h"
 
-typedef int pruner_maker(const struct tl_option *options, size_t n, tl_pruner **out, struct tl_err *err);
+/* ---- nop ---- */
 
-static int nop_prune(void *self, const tl_view *view, int64_t number, const struct tl_report *reports, size_t n_reports,
-                     bool *prune, struct tl_err *err)
+static int nop_prune(void *self, const struct tl_prune_context *c, bool *prune, struct tl_err *err)
 {
-    (void)self, (void)view, (void)number, (void)reports, (void)n_reports, (void)err;
+    (void)self, (void)c, (void)err;
     *prune = false;
     return TL_OK;
 }
 
-static const struct tl_pruner_ops nop_ops = {sizeof nop_ops, "nop", nop_prune, NULL};
+static const struct tl_pruner_ops nop_ops = {sizeof nop_ops, "nop", nop_prune, NULL, NULL};
 
 static int nop_from_options(const struct tl_option *options, size_t n, tl_pruner **out, struct tl_err *err)
 {
@@ -28,18 +30,94 @@ static int nop_from_options(const struct tl_option *options, size_t n, tl_pruner
     return tl_pruner_new(&nop_ops, NULL, out, err);
 }
 
-static const struct tl_option_doc no_options[] = {{NULL, NULL, NULL, NULL, NULL}};
+/* ---- the pruners there are ---- */
+
+#define STEPS "0 .. 2^63-1"
+#define N_STARTUP {"n_startup_trials", "int", "0 .. 2^63-1", "5", "nothing is pruned before so many trials are COMPLETE"}
+#define N_WARMUP  {"n_warmup_steps", "int", STEPS, "0", "nothing is pruned at steps below this one"}
+#define INTERVAL  {"interval_steps", "int", "1 .. 2^63-1", "1", "one check per so many steps, from n_warmup_steps on"}
+#define N_MIN     {"n_min_trials", "int", "1 .. 2^63-1", "1", "nothing is pruned while fewer COMPLETE trials have reported the step"}
+#define END       {NULL, NULL, NULL, NULL, NULL}
+
+static const struct tl_option_doc no_options[] = {END};
+static const struct tl_option_doc median_options[] = {N_STARTUP, N_WARMUP, INTERVAL, N_MIN, END};
+static const struct tl_option_doc percentile_options[] = {
+    {"percentile", "float", "0 .. 100", "required", "the share of trials that may go on: 25 keeps the best quarter"},
+    N_STARTUP, N_WARMUP, INTERVAL, N_MIN, END,
+};
 static const struct tl_component_doc docs[] = {
     {"nop", "NopPruner", "never prunes", no_options},
+    {"median", "MedianPruner", "stops a trial whose best value is worse than the median of the others at the same step",
+     median_options},
+    {"percentile", "PercentilePruner", "the same with another percentile than the 50th", percentile_options},
     {NULL, NULL, NULL, NULL},
 };
-static pruner_maker *const makers[] = {nop_from_options};
+static pruner_maker *const makers[] = {nop_from_options, median_from_options, percentile_from_options};
 _Static_assert(TL_COUNT(makers) == TL_COUNT(docs) - 1, "one maker a row");
 
 TL_API const struct tl_component_doc *tl_pruner_docs(void)
 {
     return docs;
 }
+
+/* ---- options ---- */
+
+int option_int(const struct tl_option *options, size_t n, const char *name, int64_t low, int64_t high, int64_t *out,
+               struct tl_err *err)
+{
+    const char *text = option_value(options, n, name);
+    int64_t v = 0;
+    if (!text) {
+        return TL_OK;
+    }
+    const char *end = text + strlen(text);
+    if (num_parse_int(text, end, &v) != end || end == text || v < low || v > high) {
+        return err_set(err, TL_EINVAL, "option '%s' is '%s': it must be a whole number from %lld to %lld", name, text,
+                       (long long)low, (long long)high);
+    }
+    *out = v;
+    return TL_OK;
+}
+
+int option_double(const struct tl_option *options, size_t n, const char *name, double low, double high, double *out,
+                  struct tl_err *err)
+{
+    const char *text = option_value(options, n, name);
+    double v = NAN;
+    if (!text) {
+        return TL_OK;
+    }
+    const char *end = text + strlen(text);
+    if (num_parse(text, end, &v, NULL) != end || end == text || !(v >= low && v <= high)) {
+        char from[NUM_MAX], to[NUM_MAX];
+        num_format(low, from);
+        num_format(high, to);
+        return err_set(err, TL_EINVAL, "option '%s' is '%s': it must be a number from %s to %s", name, text, from, to);
+    }
+    *out = v;
+    return TL_OK;
+}
+
+/* ---- the interval gate ---- */
+
+int step_gate_options(struct step_gate *g, const struct tl_option *options, size_t n, struct tl_err *err)
+{
+    *g = (struct step_gate){0, 1};
+    int rc = option_int(options, n, "n_warmup_steps", 0, INT64_MAX, &g->warmup, err);
+    return rc == TL_OK ? option_int(options, n, "interval_steps", 1, INT64_MAX, &g->interval, err) : rc;
+}
+
+bool step_gate_open(const struct step_gate *g, const struct tl_prune_context *c)
+{
+    int64_t step = c->reports[c->last].step;
+    if (step < g->warmup) {
+        return false;
+    }
+    int64_t begin = g->warmup + (step - g->warmup) / g->interval * g->interval; /* of the step's interval */
+    return c->previous_step < begin;
+}
+
+/* ---- making ---- */
 
 TL_API int tl_pruner_create(const char *name, const struct tl_option *options, size_t n_options, tl_pruner **out,
                             struct tl_err *err)
@@ -52,7 +130,7 @@ TL_API int tl_pruner_create(const char *name, const struct tl_option *options, s
 
 TL_API int tl_pruner_new(const struct tl_pruner_ops *ops, void *self, tl_pruner **out, struct tl_err *err)
 {
-    if (!ops || !out || ops->size < offsetof(struct tl_pruner_ops, release) || !ops->name || !ops->prune) {
+    if (!ops || !out || ops->size < offsetof(struct tl_pruner_ops, forget) || !ops->name || !ops->prune) {
         return err_set(err, TL_EINVAL, "a pruner's table needs its size, a name and the function prune");
     }
     tl_pruner *pruner = mem_zalloc(1, sizeof *pruner);
@@ -63,6 +141,15 @@ TL_API int tl_pruner_new(const struct tl_pruner_ops *ops, void *self, tl_pruner 
     pruner->self = self;
     *out = pruner;
     return TL_OK;
+}
+
+int pruner_make(const struct tl_pruner_ops *ops, void *self, tl_pruner **out, struct tl_err *err)
+{
+    int rc = tl_pruner_new(ops, self, out, err);
+    if (rc != TL_OK && ops->release) {
+        ops->release(self);
+    }
+    return rc;
 }
 
 TL_API void tl_pruner_free(tl_pruner *pruner)

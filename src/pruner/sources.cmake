@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-set(pruner_sources pruner.c)
+set(pruner_sources memories.c percentile.c pruner.c)

@@ -515,6 +515,12 @@ class Messages(Optimize):
     def test_pruners(self):
         self.run_it("--trials", "1", "--pruner", "nop", "--", "sh", "-c", "echo trialog-report 1 1; echo 1")
         self.run_it("--pruner", "no-such-pruner", "--", "true", status=7)
+        self.run_it("--pruner-kwargs", "{}", "--", "true", status=2)
+        self.run_it("--pruner", "median", "--directions", "minimize", "minimize", "--", "true", status=2)
+        err = self.run_it("--pruner", "median", "--pruner-kwargs", '{"n_startup": 1}', "--", "true", status=2).err
+        self.assertIn("pruner 'median' has no option 'n_startup'; it has: n_startup_trials, n_warmup_steps", err)
+        err = self.run_it("--pruner", "median", "--pruner-kwargs", '{"n_startup_trials": -1}', "--", "true", status=2).err
+        self.assertIn("option 'n_startup_trials' is '-1'", err)
 
     def test_lines(self):
         process = self.run_it("--trials", "3", "--param", "x=int(1,1)", "--enqueue", "x=1", "--", "sh", "-c", "[ {trial} -ne 1 ] && echo {x}.5")
@@ -582,6 +588,67 @@ class Messages(Optimize):
     def test_summary_of_several_objectives(self):
         out = self.run_it("--trials", "4", "--directions", "minimize", "maximize", "--", "echo", "{trial}", "{trial}").out
         self.assertIn("best: 4 trials on the Pareto front", out)
+
+
+class Pruning(Optimize):
+    """Trial 0 reports 1 at steps 1 to 3; later ones report 5 and would never end."""
+    MEDIAN = ["--pruner", "median", "--pruner-kwargs", '{"n_startup_trials": 1}']
+    GOOD = "if [ {trial} -eq 0 ]; then for i in 1 2 3; do echo trialog-report $i 1; done; echo 1; exit; fi; "
+
+    def prune(self, script, *more, trials=2):
+        """Runs a good trial and then one that is pruned; what it says on standard error."""
+        return self.run_it("--trials", str(trials), *self.MEDIAN, *more, "--", "sh", "-c", self.GOOD + script).err
+
+    def pruned(self, number=1, value=5, step="1"):
+        trial = self.trials()[number]
+        self.assertEqual(trial["state"], "PRUNED", trial)
+        self.assertEqual(trial["values"], [value])
+        self.assertEqual(list(trial["intermediate_values"])[-1], step)
+
+    def test_a_program_that_obeys(self):
+        err = self.prune(f"echo trialog-report 1 5; exec sleep {self.marker}", "--grace", "1h")
+        self.pruned()
+        self.assertIn("trial 1: pruned at 5.0", err)
+        self.assertEqual(processes(self.marker), [])
+
+    def test_a_program_with_last_words(self):
+        self.prune("trap 'echo trialog-report 9 9; echo 7; exit 3' TERM; echo trialog-report 1 5; while :; do sleep 0.01; done",
+                   "--grace", "1h")
+        self.pruned()
+
+    def test_a_program_that_ignores_sigterm_is_killed(self):
+        self.prune(f"trap '' TERM; echo trialog-report 1 5; sleep {self.marker}", "--grace", "100ms")
+        self.pruned()
+        self.assertEqual(processes(self.marker), [])
+
+    def test_what_the_program_left_running_is_killed(self):
+        self.prune(f"(trap '' TERM; exec sleep {self.marker}) & (trap '' TERM; exec sleep {self.marker}) & "
+                   f"echo trialog-report 1 5; exec sleep {self.marker}", "--grace", "1h")
+        self.pruned()
+        self.assertEqual(processes(self.marker), [])
+
+    def test_a_program_that_has_ended_meanwhile(self):
+        self.prune("echo trialog-report 1 5; echo trialog-report 2 0; echo 0.5")
+        self.pruned()
+
+    def test_json(self):
+        out = self.run_it("--trials", "2", "--json", *self.MEDIAN, "--", "sh", "-c", self.GOOD + "echo trialog-report 1 5; sleep 60").out
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([(t["state"], t["values"]) for t in lines], [("COMPLETE", [1.0]), ("PRUNED", [5.0])])
+
+    def test_good_trials_go_on(self):
+        self.prune("for i in 1 2 3; do echo trialog-report $i 0.5; done; echo 0.5")
+        self.assertEqual([t["state"] for t in self.trials()], ["COMPLETE", "COMPLETE"])
+
+    def test_many_at_once(self):
+        self.prune("echo trialog-report 1 5; exec sleep 60", "--jobs", "1", trials=1)
+        self.prune(f"echo trialog-report 1 5; exec sleep {self.marker}", "--jobs", "4", trials=12)
+        self.assertEqual([t["state"] for t in self.trials()], ["COMPLETE"] + 11 * ["PRUNED"])
+
+    def test_a_program_that_prunes_itself(self):
+        self.run_it("--trials", "3", "--", "sh", "-c", "echo trialog-report 4 2; echo trialog-pruned; exit {trial}", status=1)
+        self.assertEqual([(t["state"], t["values"]) for t in self.trials()],
+                         [("PRUNED", [2]), ("FAIL", None), ("FAIL", None)])
 
 
 if __name__ == "__main__":

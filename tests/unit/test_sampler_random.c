@@ -244,10 +244,9 @@ static void count_release(void *self)
     released++;
 }
 
-static int prune_always(void *self, const tl_view *view, int64_t number, const struct tl_report *reports, size_t n, bool *prune,
-                        struct tl_err *err)
+static int prune_always(void *self, const struct tl_prune_context *c, bool *prune, struct tl_err *err)
 {
-    (void)self, (void)view, (void)number, (void)reports, (void)n, (void)err;
+    (void)self, (void)c, (void)err;
     *prune = true;
     return 0;
 }
@@ -258,7 +257,7 @@ START_TEST(ones_of_your_own)
     tl_pruner *p;
     bool prune = true;
     struct tl_sampler_ops ops = {.size = sizeof ops, .name = "half", .independent = half, .release = count_release};
-    struct tl_pruner_ops pops = {sizeof pops, "always", prune_always, count_release};
+    struct tl_pruner_ops pops = {sizeof pops, "always", prune_always, NULL, count_release};
     ck_assert_int_eq(tl_sampler_new(&ops, NULL, &s, NULL), 0);
     ck_assert_str_eq(tl_sampler_name(s), "half");
     tl_sampler_free(s);
@@ -278,7 +277,7 @@ START_TEST(ones_of_your_own)
     pops.prune = NULL;
     ck_assert_int_eq(tl_pruner_new(&pops, NULL, &p, NULL), TL_EINVAL);
     ck_assert_int_eq(tl_pruner_create("NopPruner", NULL, 0, &p, NULL), 0);
-    ck_assert_int_eq(p->ops.prune(p->self, NULL, 0, NULL, 0, &prune, NULL), 0);
+    ck_assert_int_eq(p->ops.prune(p->self, NULL, &prune, NULL), 0);
     ck_assert(!prune);
     tl_pruner_free(p);
     ck_assert_int_eq(tl_pruner_create("median9", NULL, 0, &p, NULL), TL_EUNSUPPORTED);

@@ -239,7 +239,7 @@ static char **fill(const char *const *words, size_t n, const struct space_value 
 {
     struct command_template t;
     struct tl_err err = TL_ERR_INIT;
-    struct trial_facts facts = {&space, values, 12, "my study", "s.journal"};
+    struct trial_facts facts = {&space, values, 12, "my study", "s.journal", NULL, NULL};
     size_t bad;
     char **argv = NULL;
     int rc = command_template_read(&t, &space, words, n, &bad, &err);
@@ -289,11 +289,12 @@ END_TEST
 START_TEST(environment)
 {
     char *inherited[] = {"PATH=/bin", "TRIALOG_PARAM_OLD=1", "TRIALOG_STORAGE=other", "TRIALOG_TRIAL_NUMBER=7",
-                         "TRIALOG_OTHER=x", NULL};
+                         "TRIALOG_PRUNER=nop", "TRIALOG_OTHER=x", NULL};
     static const char *const want[] = {"PATH=/bin", "TRIALOG_OTHER=x", "TRIALOG_PARAM_A_B_C=0.5",
-                                       "TRIALOG_TRIAL_NUMBER=12", "TRIALOG_STUDY_NAME=s", "TRIALOG_STORAGE=s.journal"};
+                                       "TRIALOG_TRIAL_NUMBER=12", "TRIALOG_STUDY_NAME=s", "TRIALOG_STORAGE=s.journal",
+                                       "TRIALOG_PRUNER=median"};
     struct space_value v[2] = {{true, 0.5}, {false, 0}};
-    struct trial_facts facts = {&space, v, 12, "s", "s.journal"};
+    struct trial_facts facts = {&space, v, 12, "s", "s.journal", "median", NULL};
     struct tl_err err = TL_ERR_INIT;
     char **env;
     add("a.b-C=float(0,1)");
@@ -344,7 +345,7 @@ START_TEST(every_allocation_may_fail)
         struct tl_fixed_param *f;
         struct tl_err err = TL_ERR_INIT;
         struct space_value v[2] = {{true, 3}, {true, 1}};
-        struct trial_facts facts = {&s, v, 1, "s", "j"};
+        struct trial_facts facts = {&s, v, 1, "s", "j", NULL, NULL};
         size_t n;
         char **list, *none[] = {NULL};
         countdown = k;

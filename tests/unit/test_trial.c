@@ -318,16 +318,15 @@ START_TEST(reports_and_attributes)
 }
 END_TEST
 
-static int prune_at_two(void *self, const tl_view *view, int64_t number, const struct tl_report *reports, size_t n, bool *prune,
-                        struct tl_err *err)
+static int prune_at_two(void *self, const struct tl_prune_context *c, bool *prune, struct tl_err *err)
 {
     int *calls = self;
     struct tl_report last;
     ++*calls;
-    ck_assert(tl_view_last_report(view, number, &last));
-    ck_assert(last.step == reports[n - 1].step);
-    *prune = reports[n - 1].step >= 2;
-    if (reports[n - 1].step == 3) {
+    ck_assert(tl_view_last_report(c->view, c->trial_number, &last));
+    ck_assert(last.step == c->reports[c->n_reports - 1].step);
+    *prune = last.step >= 2;
+    if (last.step == 3) {
         *err = (struct tl_err){.code = TL_EINVAL, .message = "no three"};
         return TL_EINVAL;
     }
@@ -337,7 +336,7 @@ static int prune_at_two(void *self, const tl_view *view, int64_t number, const s
 START_TEST(pruning)
 {
     int calls = 0;
-    struct tl_pruner_ops ops = {sizeof ops, "two", prune_at_two, NULL};
+    struct tl_pruner_ops ops = {sizeof ops, "two", prune_at_two, NULL, NULL};
     struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
     tl_pruner *pruner;
     tl_study *pruned;

@@ -21,13 +21,19 @@ static int on_attr(void *ctx, struct str key, struct str json)
     buf_printf(&said, "attr %.*s=%.*s;", (int)key.n, key.p, (int)json.n, json.p);
     return 0;
 }
+static int on_pruned(void *ctx)
+{
+    (void)ctx;
+    buf_printf(&said, "pruned;");
+    return 0;
+}
 static int on_odd(void *ctx, struct str line)
 {
     (void)ctx;
     buf_printf(&said, "odd %.*s;", (int)line.n, line.p);
     return 0;
 }
-static const struct output_sink sink = {on_report, on_attr, on_odd, NULL};
+static const struct output_sink sink = {on_report, on_attr, on_pruned, on_odd, NULL};
 
 static double values[4];
 static struct tl_err err;
@@ -164,6 +170,7 @@ START_TEST(messages)
     ck_assert_str_eq(heard("trialog-attr\ntrialog-attr k\ntrialog-attr k word\ntrialog-attr k 1 2\ntrialog-attr \"k 1\n"),
                      "odd trialog-attr;odd trialog-attr k;odd trialog-attr k word;odd trialog-attr k 1 2;"
                      "odd trialog-attr \"k 1;");
+    ck_assert_str_eq(heard("trialog-pruned\n trialog-pruned \ntrialog-pruned now\n"), "pruned;pruned;");
     ck_assert_str_eq(heard("trialog-reports 1 2\nx trialog-report 1 2\n"), "");
     /* messages are no values */
     ck_assert(values_of(&one, "0.5\ntrialog-report 3 4\ntrialog-attr k 1\n") == 0 && values[0] == 0.5);
