@@ -23,6 +23,19 @@ extern "C" {
 
 /* ---- opening ---- */
 
+/* LEASES. A RUNNING trial belongs to the worker (the open handle) whose operation made it so. Such a worker holds a lease: a sign of
+ * life outside the log, which a thread of the library renews every third of `lease_ms`. When it runs out, whoever asks for trials
+ * or waits next fails the worker's trials, each once: state FAIL and the system attribute TL_LOST_ATTR. With `retry_lost` each of them
+ * goes back into the queue up to that many times, in the same append and with the same parameters. Workers without a lease (lease_ms
+ * below 0, Optuna's own) are never failed so.
+ *  - A worker that comes back too late finds its trial finished: reports and tell give TL_EFINISHED, nothing else happens to it.
+ *    One that was stopped for less than its lease notices nothing.
+ *  - A handle that is closed while trials of it are RUNNING leaves its lease behind to run out. Who tells them later, by number from
+ *    another process, chooses a lease that is long enough, or none; calls on the trial from elsewhere renew it.
+ *  - No clocks of two machines are compared: on a file the times of small files beside it (JOURNAL.lease.*) count, which the file
+ *    system sets. */
+#define TL_LOST_ATTR "trialog:lost"
+
 enum tl_durability {
     TL_DURABILITY_FULL = 0,    /* flushed before the call returns */
     TL_DURABILITY_RELAXED = 1, /* flushed at most every second and at close */
@@ -54,10 +67,12 @@ struct tl_storage_options {
     const struct tl_log_sink *log; /* borrowed until tl_storage_close */
     bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; true ends the wait with TL_ECANCELLED */
     void *cancelled_ctx;
+    int64_t lease_ms;    /* see LEASES; 0: 60,000; < 0: no lease; at least 500 */
+    unsigned retry_lost; /* how often a trial that is lost goes back into the queue; 0: never */
 };
 #define TL_STORAGE_OPTIONS_INIT                                                                              \
     {sizeof(struct tl_storage_options), TL_DURABILITY_FULL, TL_LOCK_BOTH, 0, 0, false, false, false, false,  \
-     NULL, NULL, NULL, NULL}
+     NULL, NULL, NULL, NULL, 0, 0}
 
 /* Opens a journal: a path of a file, "memory://" (this handle's own), "memory://NAME" (shared inside the process). `options`
  * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.

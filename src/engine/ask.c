@@ -321,6 +321,7 @@ TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, t
         return err_nomem(err);
     }
     a.memory = &t->memory;
+    (void)lease_look(study->storage); /* before anything is decided: what was lost may be tried again */
     rc = read_space(&a, err);
     if (rc == TL_OK) {
         rc = prepare(&a, err);

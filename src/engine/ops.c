@@ -223,6 +223,22 @@ int find_study(const struct state *s, int64_t study_id, struct study **out, stru
     return *out ? TL_OK : err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
 }
 
+int finished_error(const struct state *s, const struct study *st, const struct row *row, struct tl_err *err)
+{
+    struct attr_walk walk = row_attrs(st, row);
+    struct attr_entry attr;
+    uint32_t lost = intern_find(&s->names, STR(TL_LOST_ATTR));
+    while (lost != INTERN_NONE && attr_walk_next(&walk, &attr)) {
+        if (attr.key == lost && attr.kind == TL_ATTR_SYSTEM) {
+            return err_set(err, TL_EFINISHED, "trial %lu was given up as lost: its worker gave no sign of life for a whole lease (%.*s); "
+                           "it is %s now and cannot change", (unsigned long)row->number, (int)(attr.json.n < 120 ? attr.json.n : 120),
+                           attr.json.p, tl_state_name(row->state));
+        }
+    }
+    return err_set(err, TL_EFINISHED, "trial %lu has finished as %s and cannot change", (unsigned long)row->number,
+                   tl_state_name(row->state));
+}
+
 int find_open_trial(const struct state *s, int64_t trial_id, struct study **st, const struct live_trial **out,
                     struct tl_err *err)
 {
@@ -234,8 +250,7 @@ int find_open_trial(const struct state *s, int64_t trial_id, struct study **st, 
     }
     study_trial(study, number, &row, out);
     if (row) {
-        return err_set(err, TL_EFINISHED, "trial %lu has finished as %s and cannot change", (unsigned long)number,
-                       tl_state_name(row->state));
+        return finished_error(s, study, row, err);
     }
     if (st) {
         *st = study;
@@ -318,6 +333,9 @@ static int write_trial_op(tl_storage *storage, int64_t trial_id, const struct op
     struct commit c = {.decide = trial_write_decide, .ctx = &w};
     int rc = store_commit(storage, &c, err);
     commit_release(&c);
+    if (rc == TL_OK) {
+        lease_sign_of_life(storage, trial_id);
+    }
     return rc;
 }
 
@@ -634,6 +652,9 @@ TL_API int tl_storage_set_param(tl_storage *storage, int64_t trial_id, const cha
         struct commit c = {.decide = trial_write_decide, .ctx = &w};
         rc = store_commit(storage, &c, err);
         commit_release(&c);
+    }
+    if (rc == TL_OK) {
+        lease_sign_of_life(storage, trial_id);
     }
     arena_release(&memory);
     return rc;

@@ -4,6 +4,7 @@ set(engine_sources
   compact.c
   copy.c
   journal_lines.c
+  lease.c
   ops.c
   optimize.c
   prune.c

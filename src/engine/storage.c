@@ -86,6 +86,7 @@ static int after_fork(tl_storage *st, struct tl_err *err)
     }
     bool whole = !st->leading && was_free(&st->state_lock) && was_free(&st->read_lock);
     init_locks(st);
+    leases_forked(st);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;
     if (st->backend->ops->forked)
@@ -275,6 +276,9 @@ static int check_options(const struct tl_storage_options *o, struct tl_err *err)
         return err_set(err, TL_EINVAL, "storage options: there is no lock mode %d", (int)o->lock);
     if (o->grace_ms != 0 && o->grace_ms < 3000)
         return err_set(err, TL_EINVAL, "storage options: grace_ms is %lld, it must be at least 3000", (long long)o->grace_ms);
+    if (o->lease_ms > 0 && (o->lease_ms < LEASE_MIN_MS || o->lease_ms > LEASE_MAX_MS))
+        return err_set(err, TL_EINVAL, "storage options: lease_ms is %lld, it must be between %d and %lld (below 0: no lease)",
+                       (long long)o->lease_ms, LEASE_MIN_MS, (long long)LEASE_MAX_MS);
     if (o->worker_id && (o->worker_id[0] == '\0' || strlen(o->worker_id) >= WORKER_MAX))
         return err_set(err, TL_EINVAL, "storage options: worker_id must have 1 to %d bytes", WORKER_MAX - 1);
     return TL_OK;
@@ -301,6 +305,7 @@ TL_API int tl_storage_open(const char *url, const struct tl_storage_options *opt
         st->options.timeout_ms = 60000;
     if (st->options.grace_ms == 0)
         st->options.grace_ms = 30000;
+    leases_init(st);
     st->fork_count = atomic_load(&fork_count);
     st->state = state_new();
     rc = st->state ? TL_OK : err_nomem(err);
@@ -333,6 +338,7 @@ TL_API void tl_storage_close(tl_storage *st)
     if (atomic_load(&st->fork_count) != atomic_load(&fork_count) && after_fork(st, NULL) != TL_OK)
         return;
     storage_snapshot_join(st);
+    leases_close(st);
     if (st->backend)
         st->backend->ops->close(st->backend);
     state_unref(st->state);
@@ -359,6 +365,11 @@ int store_refresh(tl_storage *st, struct tl_err *err)
     return rc;
 }
 
+int store_enter(tl_storage *st, struct tl_err *err)
+{
+    return storage_enter(st, err);
+}
+
 struct state *store_lock_state(tl_storage *st)
 {
     pthread_mutex_lock(&st->state_lock);
@@ -382,7 +393,18 @@ TL_API int tl_storage_wait(tl_storage *st, int64_t timeout_ms, struct tl_err *er
         return rc;
     if (!st->backend->ops->wait)
         return err_set(err, TL_EUNSUPPORTED, "this storage cannot wait for news");
-    rc = st->backend->ops->wait(st->backend, timeout_ms, err);
+    /* Who waits may wait for a trial whose worker is dead: so waiting is looking, too. */
+    int64_t now = os->monotonic_ns(), until = timeout_ms < 0 || timeout_ms > (INT64_MAX - now) / 1000000
+                                                  ? INT64_MAX
+                                                  : now + timeout_ms * 1000000;
+    rc = lease_look(st) > 0;
+    while (rc == 0) {
+        int64_t left = until == INT64_MAX ? LEASE_MAX_MS : (until - os->monotonic_ns()) / 1000000, slice = lease_look_in_ms(st);
+        rc = st->backend->ops->wait(st->backend, left < 0 ? 0 : left < slice ? left : slice, err);
+        if (rc == 0 && left <= slice && until != INT64_MAX)
+            break;
+        rc = rc == 0 ? lease_look(st) > 0 : rc;
+    }
     return rc < 0 ? rc : store_refresh(st, err);
 }
 

@@ -71,6 +71,16 @@ static void commit_fail(struct commit *c, int code, const struct tl_err *err)
     c->phase = PHASE_ENDED;
 }
 
+/* Makes one of the operations a trial RUNNING, by this worker? (A copy is nobody's run.) */
+static bool runs_trial(const struct commit *c)
+{
+    for (size_t i = 0; i < c->n_ops; i++) {
+        if (c->ops[i].state == TL_RUNNING && (c->ops[i].code == OP_CREATE_TRIAL || c->ops[i].code == OP_TRIAL_STATE))
+            return !c->copies;
+    }
+    return false;
+}
+
 /* Decides and encodes one commit. Its own failures are its own; a return other than 0 concerns the whole group. */
 static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
 {
@@ -97,6 +107,8 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
         commit_fail(c, TL_ENOMEM, &why);
         return TL_OK;
     }
+    if (runs_trial(c))
+        lease_hold(st);
     c->first_n = st->n + 1;
     for (size_t i = 0; i < c->n_ops; i++) {
         c->ops[i].worker = str_of(st->worker);

@@ -22,6 +22,7 @@ struct commit {
      * code and writes nothing of it; TL_OK with n_ops 0 writes nothing and succeeds. */
     int (*decide)(struct commit *c, const struct state *s, struct tl_err *err);
     void *ctx;
+    bool copies; /* trials made RUNNING are copies: nobody runs them here, so no lease is taken for them */
     struct arena arena;
     struct op *ops; /* worker and n are filled in by the store; strings must stay valid until store_commit returns */
     size_t n_ops;
@@ -53,6 +54,15 @@ int store_refresh(tl_storage *storage, struct tl_err *err);
 /* The current state, locked against changes until store_unlock_state. Keep it short: writers wait. */
 struct state *store_lock_state(tl_storage *storage);
 void store_unlock_state(tl_storage *storage);
+
+/* Fails the trials of workers whose lease ran out, exactly once each, and puts them back into the queue where their worker wished
+ * so (lease.c): for whoever asks or waits. Cheap when called often: over all workers about four looks are made per lease. Returns how
+ * many trials were failed. What goes wrong is logged: a look that failed is made again. */
+size_t lease_look(tl_storage *storage);
+/* Something was written for a trial by somebody who need not be its owner: a sign of life all the same. */
+void lease_sign_of_life(tl_storage *storage, int64_t trial_id);
+/* Entry of calls that look at the state without store_refresh: sets the handle up anew in a forked child. */
+int store_enter(tl_storage *storage, struct tl_err *err);
 
 /* Now, in the form of the columns' times. */
 struct tl_time store_now(void);

@@ -91,8 +91,7 @@ static int decide_tell(struct commit *c, const struct state *s, struct tl_err *e
         return TL_OK;
     }
     if (row) {
-        return err_set(err, TL_EFINISHED, "trial %lld has finished as %s and cannot change", (long long)t->number,
-                       tl_state_name(row->state));
+        return finished_error(s, st, row, err);
     }
     if (live->state != TL_RUNNING) {
         return err_set(err, TL_EINVAL, "trial %lld is %s: only a RUNNING trial can end", (long long)t->number,

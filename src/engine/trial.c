@@ -351,9 +351,13 @@ static int new_value(tl_trial *t, struct param *p, struct tl_err *err)
 /* Against the study as this process knows it; what others wrote meanwhile comes to light when the suggestion is written. */
 static int check_known(tl_trial *t, const struct param *p, struct tl_err *err)
 {
+    int rc = store_enter(t->study->storage, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
     const struct state *s = store_lock_state(t->study->storage);
     const struct study *st = state_study_any(s, t->study->id);
-    int rc = st ? param_fits(s, st, p, err) : TL_OK;
+    rc = st ? param_fits(s, st, p, err) : TL_OK;
     store_unlock_state(t->study->storage);
     return rc;
 }

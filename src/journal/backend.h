@@ -63,6 +63,42 @@ struct backend_mark {
     uint8_t id[48];  /* what else the backend checks (hashes of the head and of the tail before `offset`) */
 };
 
+/* ---- leases: what says that a worker lives, outside the log ---- */
+
+/* What a worker says about itself. */
+struct lease {
+    int64_t length_ms; /* it gives a sign of life at least that often */
+    uint32_t retries;  /* how often a trial that it loses goes back into the queue */
+    bool left;         /* it closed while trials of it were running: nobody renews this by himself any more */
+};
+enum lease_state {
+    LEASE_NONE,  /* there is none (or none that can be read): nothing is known about the worker */
+    LEASE_ALIVE,
+    LEASE_LATE,  /* a renewal is missing; this was noted, so that a later look, by whomever, can say more */
+    LEASE_LOST,  /* no sign of life for longer than its length */
+};
+struct lease_seen {
+    enum lease_state state;
+    struct lease lease;
+    int64_t age_ms; /* since its last renewal, by the storage's clock */
+};
+/* May be called at any time, by several threads at once, also in callbacks: they touch neither position nor locks. Times are those
+ * of one clock, the storage's: never that of a machine that looks on. */
+struct lease_ops {
+    /* Makes or replaces the lease of a worker; that renews it, too. */
+    int (*take)(struct backend *b, const char *worker, const struct lease *lease, struct tl_err *err);
+    /* A sign of life: 1, or 0 when the worker has no lease. */
+    int (*renew)(struct backend *b, const char *worker, struct tl_err *err);
+    /* Asks for the time, for look. 1; or 0 when somebody else did since this handle last asked and not `always`: then nobody needs
+     * to look again. By one thread of a handle at a time, unless `always`. */
+    int (*now)(struct backend *b, bool always, int64_t *now, struct tl_err *err);
+    int (*look)(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err);
+    /* No lease any more; fine when there was none. */
+    int (*drop)(struct backend *b, const char *worker, struct tl_err *err);
+    /* The workers that have one. Non-zero from each ends the walk and is returned. */
+    int (*each)(struct backend *b, int (*each)(void *ctx, const char *worker), void *ctx, struct tl_err *err);
+};
+
 struct backend_ops {
     size_t size; /* sizeof(struct backend_ops) */
     const char *name;
@@ -96,6 +132,7 @@ struct backend_ops {
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */
     void (*describe)(struct backend *b, struct buf *out);
+    const struct lease_ops *leases; /* (optional) */
 };
 
 struct backend {

@@ -205,6 +205,53 @@ static void checked_describe(struct backend *b, struct buf *out)
     c->inner->ops->describe(c->inner, out);
 }
 
+/* ---- leases: allowed everywhere, so nothing is asserted about when ---- */
+
+static struct backend *inner_of(struct backend *b)
+{
+    return ((struct checked *)(void *)b)->inner;
+}
+
+static int checked_take(struct backend *b, const char *worker, const struct lease *lease, struct tl_err *err)
+{
+    assert(*worker && lease->length_ms > 0);
+    return inner_of(b)->ops->leases->take(inner_of(b), worker, lease, err);
+}
+
+static int checked_renew(struct backend *b, const char *worker, struct tl_err *err)
+{
+    int rc = inner_of(b)->ops->leases->renew(inner_of(b), worker, err);
+    assert(rc <= 1);
+    return rc;
+}
+
+static int checked_now(struct backend *b, bool always, int64_t *now, struct tl_err *err)
+{
+    int rc = inner_of(b)->ops->leases->now(inner_of(b), always, now, err);
+    assert(rc <= 1 && !(always && rc == 0));
+    return rc;
+}
+
+static int checked_look(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err)
+{
+    int rc = inner_of(b)->ops->leases->look(inner_of(b), worker, now, out, err);
+    assert(rc < 0 || out->state == LEASE_NONE || out->lease.length_ms > 0);
+    return rc;
+}
+
+static int checked_drop(struct backend *b, const char *worker, struct tl_err *err)
+{
+    return inner_of(b)->ops->leases->drop(inner_of(b), worker, err);
+}
+
+static int checked_each(struct backend *b, int (*each)(void *ctx, const char *worker), void *ctx, struct tl_err *err)
+{
+    return inner_of(b)->ops->leases->each(inner_of(b), each, ctx, err);
+}
+
+static const struct lease_ops checked_leases = {checked_take, checked_renew, checked_now,
+                                                checked_look, checked_drop,  checked_each};
+
 struct backend *backend_checked(struct backend *inner)
 {
     const struct backend_ops *ops = inner->ops;
@@ -228,6 +275,7 @@ struct backend *backend_checked(struct backend *inner)
         .snapshot_save = ops->snapshot_save ? checked_snapshot_save : NULL,
         .forked = ops->forked ? checked_forked : NULL,
         .describe = ops->describe ? checked_describe : NULL,
+        .leases = ops->leases ? &checked_leases : NULL,
     };
     c->base.ops = &c->ops;
     c->inner = inner;

@@ -165,6 +165,19 @@ static void look_at_file_system(struct file *f, bool *locks_shared)
     *locks_shared = info.kind == OS_FS_LOCAL || info.locks_shared;
 }
 
+/* Leases lie beside the file itself, whatever name it was opened by. */
+static int name_real(struct file *f, struct tl_err *err)
+{
+    char real[PATH_LIMIT];
+    struct os_stat s;
+    const char *path = f->path;
+    if (os->stat(f->path, false, &s) == 0 && s.is_link && os->realpath(f->path, real, sizeof real) > 0) {
+        path = real;
+    }
+    f->real = mem_dup(path, strlen(path));
+    return f->real ? TL_OK : err_nomem(err);
+}
+
 static int open_for_writing(struct file *f, const struct tl_storage_options *options, bool locks_shared, struct tl_err *err)
 {
     int fd = -1;
@@ -218,6 +231,7 @@ static void release(struct file *f)
         mem_free(f->slice - FILE_TAIL);
     }
     mem_free(f->path);
+    mem_free(f->real);
     mem_free(f->folder);
     mem_free(f);
 }
@@ -278,6 +292,7 @@ static const struct backend_ops file_ops = {
     .snapshot_save = file_snapshot_save,
     .forked = file_forked,
     .describe = file_describe,
+    .leases = &file_leases,
 };
 
 int file_open(const char *path, const struct tl_storage_options *options, struct backend **out, struct tl_err *err)
@@ -304,6 +319,9 @@ int file_open(const char *path, const struct tl_storage_options *options, struct
         f->flush.path = f->lock.path = f->path;
         look_at_file_system(f, &locks_shared);
         rc = f->read_only ? file_open_to_read(f, &s, err) : open_for_writing(f, options, locks_shared, err);
+    }
+    if (rc == TL_OK) {
+        rc = name_real(f, err);
     }
     if (rc != TL_OK) {
         release(f);

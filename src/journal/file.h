@@ -44,6 +44,11 @@ struct file {
     struct buf out;
     struct file_lock lock;
     struct keeper keeper;
+
+    /* leases; under no lock: `real` never changes, the rest is used by one thread at a time */
+    char *real; /* the journal without symbolic links: leases lie beside it */
+    int64_t lease_looked; /* the lease clock when this handle last asked for the time */
+
     struct file_flush flush;
 };
 
@@ -86,5 +91,8 @@ int file_snapshot_load(struct backend *b, int (*parse)(void *ctx, struct image_s
                        bool *loaded, struct tl_err *err);
 int file_snapshot_save(struct backend *b, const struct backend_mark *at,
                        int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err);
+
+/* ---- file_lease.c ---- */
+extern const struct lease_ops file_leases;
 
 #endif

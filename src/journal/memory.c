@@ -36,6 +36,16 @@ struct memory_log {
     pthread_cond_t changed; /* new lines, or the writer's place is free */
     bool writing;
     struct chunk *first, *last;
+    struct memory_lease *leases; /* under a mutex of their own, because they are used inside callbacks */
+    pthread_mutex_t leases_mutex;
+    uint64_t lease_asked; /* how often a handle asked for the time */
+};
+
+struct memory_lease {
+    struct memory_lease *next;
+    struct lease lease;
+    int64_t renewed_ns;
+    char worker[]; /* terminated */
 };
 
 struct memory {
@@ -47,6 +57,7 @@ struct memory {
     size_t done;           /* bytes of it that were delivered */
     uint64_t offset;
     struct buf out;
+    uint64_t lease_asked; /* of the log when this handle last asked */
 };
 
 /* Journals with a name. */
@@ -66,17 +77,29 @@ static void init_sync(struct memory_log *log)
     pthread_cond_init(&log->changed, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&log->mutex, NULL);
+    pthread_mutex_init(&log->leases_mutex, NULL);
 }
 
 /* ---- logs ---- */
 
+static void free_leases(struct memory_log *log)
+{
+    for (struct memory_lease *l = log->leases, *next; l; l = next) {
+        next = l->next;
+        mem_free(l);
+    }
+    log->leases = NULL;
+}
+
 static void free_log(struct memory_log *log)
 {
+    free_leases(log);
     for (struct chunk *c = log->first, *next; c; c = next) {
         next = c->next;
         mem_free(c);
     }
     pthread_mutex_destroy(&log->mutex);
+    pthread_mutex_destroy(&log->leases_mutex);
     pthread_cond_destroy(&log->changed);
     mem_free(log->name);
     mem_free(log);
@@ -351,6 +374,126 @@ static int memory_append(struct backend *b, struct append *a, struct tl_err *err
     return rc;
 }
 
+/* ---- leases: by the monotonic clock, which all handles share, so one look is enough ---- */
+
+static struct memory_lease *find_lease_locked(struct memory_log *log, const char *worker)
+{
+    struct memory_lease *l = log->leases;
+    while (l && strcmp(l->worker, worker) != 0) {
+        l = l->next;
+    }
+    return l;
+}
+
+static int memory_lease_take(struct backend *b, const char *worker, const struct lease *lease, struct tl_err *err)
+{
+    struct memory_log *log = memory_of(b)->log;
+    size_t n = strlen(worker) + 1;
+    pthread_mutex_lock(&log->leases_mutex);
+    struct memory_lease *l = find_lease_locked(log, worker);
+    if (!l && (l = mem_alloc(sizeof *l + n)) != NULL) {
+        memcpy(l->worker, worker, n);
+        l->next = log->leases;
+        log->leases = l;
+    }
+    if (l) {
+        l->lease = *lease;
+        l->renewed_ns = os->monotonic_ns();
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    return l ? TL_OK : err_nomem(err);
+}
+
+static int memory_lease_renew(struct backend *b, const char *worker, struct tl_err *err)
+{
+    struct memory_log *log = memory_of(b)->log;
+    (void)err;
+    pthread_mutex_lock(&log->leases_mutex);
+    struct memory_lease *l = find_lease_locked(log, worker);
+    if (l) {
+        l->renewed_ns = os->monotonic_ns();
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    return l != NULL;
+}
+
+static int memory_lease_now(struct backend *b, bool always, int64_t *now, struct tl_err *err)
+{
+    struct memory *m = memory_of(b);
+    struct memory_log *log = m->log;
+    int rc = 1;
+    (void)err;
+    pthread_mutex_lock(&log->leases_mutex);
+    if (!always) {
+        bool asked = m->lease_asked != 0 && m->lease_asked != log->lease_asked;
+        m->lease_asked = asked ? log->lease_asked : ++log->lease_asked;
+        rc = !asked;
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    if (rc) {
+        *now = os->monotonic_ns();
+    }
+    return rc;
+}
+
+static int memory_lease_look(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err)
+{
+    struct memory_log *log = memory_of(b)->log;
+    (void)err;
+    pthread_mutex_lock(&log->leases_mutex);
+    const struct memory_lease *l = find_lease_locked(log, worker);
+    *out = (struct lease_seen){.state = LEASE_NONE};
+    if (l) {
+        int64_t age_ms = (now - l->renewed_ns) / MS, length_ms = l->lease.length_ms;
+        *out = (struct lease_seen){age_ms > length_ms       ? LEASE_LOST
+                                   : age_ms > length_ms / 2 ? LEASE_LATE
+                                                            : LEASE_ALIVE,
+                                   l->lease, age_ms};
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    return TL_OK;
+}
+
+static int memory_lease_drop(struct backend *b, const char *worker, struct tl_err *err)
+{
+    struct memory_log *log = memory_of(b)->log;
+    (void)err;
+    pthread_mutex_lock(&log->leases_mutex);
+    for (struct memory_lease **p = &log->leases; *p; p = &(*p)->next) {
+        if (strcmp((*p)->worker, worker) == 0) {
+            struct memory_lease *gone = *p;
+            *p = gone->next;
+            mem_free(gone);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    return TL_OK;
+}
+
+/* `each` runs under the mutex: it must not come back here. */
+static int memory_lease_each(struct backend *b, int (*each)(void *ctx, const char *worker), void *ctx, struct tl_err *err)
+{
+    struct memory_log *log = memory_of(b)->log;
+    int rc = 0;
+    (void)err;
+    pthread_mutex_lock(&log->leases_mutex);
+    for (const struct memory_lease *l = log->leases; l && rc == 0; l = l->next) {
+        rc = each(ctx, l->worker);
+    }
+    pthread_mutex_unlock(&log->leases_mutex);
+    return rc;
+}
+
+static const struct lease_ops memory_leases = {
+    .take = memory_lease_take,
+    .renew = memory_lease_renew,
+    .now = memory_lease_now,
+    .look = memory_lease_look,
+    .drop = memory_lease_drop,
+    .each = memory_lease_each,
+};
+
 /* ---- the rest ---- */
 
 static void memory_close(struct backend *b)
@@ -369,6 +512,7 @@ static void memory_forked(struct backend *b)
     pthread_mutex_init(&m->guard, NULL);
     init_sync(m->log);
     m->log->writing = false;
+    free_leases(m->log); /* those of the parent's workers, whom nobody can judge from here */
 }
 
 static void memory_describe(struct backend *b, struct buf *out)
@@ -387,6 +531,7 @@ static const struct backend_ops memory_ops = {
     .restart = memory_restart,
     .forked = memory_forked,
     .describe = memory_describe,
+    .leases = &memory_leases,
 };
 
 int memory_open(const char *name, const struct tl_storage_options *options, struct backend **out, struct tl_err *err)

@@ -3,7 +3,7 @@
  * What became of a grid's cells in one study.
  *
  * A cell is *held* by a trial that has it and has not finished; it is *done* when such a trial ended COMPLETE or PRUNED; a FAIL one
- * makes it free again, up to the number of retries. Which cell a trial has is read off its attributes: `grid_id`, or `fixed_params`
+ * makes it free again, up to the number of retries, or without limit when it was its worker that was lost. Which cell a trial has is read off its attributes: `grid_id`, or `fixed_params`
  * with exactly a cell's values; but when its parameters are those of another cell, that one counts (Optuna 3.1 numbers cells in
  * another order). So all workers agree without messages, and Optuna's GridSampler takes part: its later duplicates are tolerated.
  *
@@ -39,7 +39,8 @@ struct cells {
     uint64_t frontier;
     uint64_t *open; /* ids below the frontier whose cells were not done when last looked at */
     size_t n_open, cap_open, open_limit;
-    struct tl_frozen_trial trial;
+    struct tl_frozen_trial trial; /* read last */
+    bool lost;                    /* it was failed because its worker was lost */
 };
 
 struct cells *cells_new(void)
@@ -84,6 +85,7 @@ static bool has_place(uint64_t held)
 static int place_of_trial(struct cells *c, const struct grid *g, uint64_t *place, struct tl_err *err)
 {
     struct str id = {NULL, 0}, space = {NULL, 0}, fixed = {NULL, 0}, perm = {NULL, 0};
+    c->lost = false;
     for (size_t i = 0; i < c->trial.n_attrs; i++) {
         const struct tl_attr *a = &c->trial.attrs[i];
         struct str key = {a->key.s, a->key.len}, json = {a->json.s, a->json.len};
@@ -98,6 +100,8 @@ static int place_of_trial(struct cells *c, const struct grid *g, uint64_t *place
             fixed = json;
         } else if (str_eq(key, STR("grid_perm"))) {
             perm = json;
+        } else if (str_eq(key, STR(TL_LOST_ATTR))) {
+            c->lost = true;
         }
     }
     bool our_order = g->order.shuffled ? perm.n == 0 : str_eq(perm, STR("\"feistel1\""));
@@ -149,10 +153,10 @@ static int finish_trial(struct cells *c, const struct grid *g, const tl_view *vi
         return TL_OK;
     }
     uint64_t cell = cell_at(c, place - 1);
-    if (row->state == TL_FAIL) {
-        cell += CELL_FAILURES(cell) < UINT32_MAX ? 1 : 0;
-    } else {
+    if (row->state != TL_FAIL) {
         cell |= CELL_DONE;
+    } else if (!c->lost) {
+        cell += CELL_FAILURES(cell) < UINT32_MAX ? 1 : 0;
     }
     return map64_set(&c->touched, place - 1, cell) ? TL_OK : err_nomem(err);
 }
