@@ -5,6 +5,9 @@
 
 Writes FOLDER/decisions.log, a journal with a study per case, and FOLDER/decisions-CASE.txt, a line "name=value …" (internal values) per
 draw. Runs under a Python that has Optuna. The studies are searched by Optuna itself, so points lie as they do in real life.
+
+Among equal observations of an integer or stepped parameter the first and the last in sorted order get the wide kernels; they differ in
+weight. Optuna leaves it to numpy's unstable sort which these are, so here that sort is made stable: in the order of the trials.
 """
 import argparse
 import os
@@ -12,6 +15,7 @@ import sys
 import warnings
 
 warnings.filterwarnings("ignore")
+import numpy  # noqa: E402
 import optuna  # noqa: E402
 from optuna.storages import JournalStorage  # noqa: E402
 from optuna.storages.journal import JournalFileBackend  # noqa: E402
@@ -20,6 +24,9 @@ import problems  # noqa: E402
 from optuna_runs import suggest_with  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+unstable = numpy.argsort
+numpy.argsort = lambda a, axis=-1, kind=None, **more: unstable(a, axis=axis, kind="stable", **more)
 
 # case: problem, finished trials, running trials, every n-th trial pruned (0: none)
 CASES = {

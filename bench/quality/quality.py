@@ -230,12 +230,20 @@ def main():
     p.add_argument("--into", required=True, help="folder for the runs")
     p.add_argument("--seeds", type=int, default=30, help="runs per problem, at most")
     p.add_argument("--draws", type=int, default=10000, help="of the bootstrap")
+    p.add_argument("--solver", action="append", default=[], metavar="LABEL=SAMPLER[:OPTION=VALUE,...]",
+                   help="one more of ours to compare; may be repeated")
     p.add_argument("--suggestions", type=int, default=1000, help="of each side per study in the part decisions")
     p.add_argument("parts", nargs="*", metavar="part", help="decisions, one, parallel, two; all when none is named")
     a = p.parse_args()
     parts = a.parts or ["decisions"] + list(PARTS)
     if not set(parts) <= {"decisions", *PARTS}:
         p.error("parts are decisions, " + ", ".join(PARTS))
+    for text in a.solver:
+        label, _, what = text.partition("=")
+        sampler, _, options = what.partition(":")
+        SOLVERS[label] = (sampler, options)
+        for part in PARTS.values():
+            part[3].append(label)
     os.makedirs(a.into, exist_ok=True)
     q = Quality(a)
     races = [part for part in parts if part != "decisions"]
