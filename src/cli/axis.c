@@ -93,7 +93,7 @@ void axis_decimal(int64_t mantissa, int exponent, char out[TICK_MAX])
     int n = (int)num_format_int(minus ? -mantissa : mantissa, digits);
     int point = n + exponent; /* digits before the decimal point */
     const char *sign = minus ? "-" : "";
-    if (exponent >= 0 && point <= 6) {
+    if (exponent >= 0 && (point <= 6 || (n > 3 && point <= 9))) {
         snprintf(out, TICK_MAX, "%s%s%.*s", sign, digits, exponent, "000000");
     } else if (point > 0 && point <= 15 && exponent < 0) {
         snprintf(out, TICK_MAX, "%s%.*s.%s", sign, point, digits, digits + point);
@@ -116,7 +116,9 @@ void axis_number(double v, int digits, char out[TICK_MAX])
         return;
     }
     /* two steps, so that the power of ten stays inside the range of a double */
-    int exponent = (int)floor(log10(fabs(v))) - digits + 1;
+    int whole = (int)floor(log10(fabs(v))) + 1, exponent = whole - digits;
+    if (exponent > 0 && whole <= 9)
+        exponent = 0; /* as whole numbers: counts and sizes are read digit by digit */
     double m = v / pow(10, exponent / 2) / pow(10, exponent - exponent / 2);
     axis_decimal((int64_t)llround(m), exponent, out);
 }
@@ -165,9 +167,9 @@ static size_t log_ticks(const struct axis *a, size_t most, struct tick *out)
     size_t n = 0;
     while (high >= low && (size_t)((high - low) / every) + 1 > most)
         every++;
-    for (int e = fine ? low - 1 : low; e <= high; e++) {
-        if (every > 1 && e % every != 0)
-            continue;
+    int begin = low + ((-low % every) + every) % every; /* a multiple of `every`, where two of them fit */
+    begin = begin + every > high ? low : begin;
+    for (int e = fine ? low - 1 : begin; e <= high; e += every) {
         for (size_t i = 0; i < (fine ? TL_COUNT(dense) : TL_COUNT(sparse)) && n < most; i++) {
             int m = fine ? dense[i] : sparse[i];
             double v = decimal_value(m, e);
@@ -177,7 +179,7 @@ static size_t log_ticks(const struct axis *a, size_t most, struct tick *out)
             axis_decimal(m, e, out[n++].text);
         }
     }
-    return n >= 2 ? n : linear_ticks(a, most, out); /* less than a decade */
+    return n >= 2 ? n : to - from < 2 ? linear_ticks(a, most, out) : 0;
 }
 
 size_t axis_ticks(const struct axis *a, size_t most, struct tick *out)

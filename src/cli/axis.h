@@ -48,7 +48,7 @@ struct str axis_tick_text(const struct axis *a, const struct tick *t);
 
 /* mantissa * 10^exponent as text: "1200", "0.05", "3e-07". */
 void axis_decimal(int64_t mantissa, int exponent, char out[TICK_MAX]);
-/* A number for people: at most `digits` (1 to 15) significant ones; "1.234", "1e+16", "nan". */
+/* A number for people: `digits` (1 to 15) significant ones, below 1e9 all before the point; "1.234", "2345678", "1e+16", "nan". */
 void axis_number(double v, int digits, char out[TICK_MAX]);
 
 #endif

@@ -110,6 +110,7 @@ struct cli {
     void *log_file;      /* FILE *, NULL for none */
     bool out_closed;     /* standard output went away (closed pipe): finish quietly */
     bool catching;       /* cli_catch_stop was called */
+    bool (*woken)(void); /* asked besides while the storage waits for news; true ends that with TL_ECANCELLED. May be NULL */
     int stops_endured;   /* waiting for a lock ends once cli_stops is above it; optimize raises it to record its trials */
 };
 

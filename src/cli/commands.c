@@ -26,6 +26,7 @@ const struct command *const cli_commands[] = {
     &cmd_trials,
     &cmd_export,
     &cmd_plot,
+    &cmd_watch,
     /* Journals */
     &cmd_check,
     &cmd_repair,

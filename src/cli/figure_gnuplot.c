@@ -13,54 +13,62 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define UNITS      100000 /* both axes of every panel run from 0 to here */
-#define TICKS_MOST 24
-#define SINGLE_W   900
-#define SINGLE_H   540
-#define PANEL_W    360
-#define PANEL_H    290
-#define BAND_W     1100
-#define BAND_H     360
-#define TITLE_H    36
-#define SCALE_H    62
-#define NOTE_H     24
-#define CHAR_W     7  /* of a letter, on average */
-#define LABEL_MOST 16 /* letters of a tick's label */
+#define UNITS       100000 /* both axes of every panel run from 0 to here */
+#define TICKS_MOST  24
+#define SINGLE_W    900
+#define SINGLE_H    540
+#define PANEL_W     360
+#define PANEL_H     290
+#define BAND_W      1100
+#define BAND_H      360
+#define TITLE_H     36
+#define SCALE_H     62
+#define NOTE_H      24
+#define CHAR_W      7 /* of a letter, on average */
+#define MANY_POINTS 20000
+#define LABEL_MOST  16 /* letters of a tick's label */
 
 /* Colours of Okabe and Ito (2008), which stay apart in print and for people who see colours differently. */
 static const char *const series_colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                              "#56b4e9", "#e69f00", "#333333"};
 static const char muted_colour[] = "#b0b0b0";
 
-static void put_text(struct buf *out, struct str text)
+/* `format`: where gnuplot takes a text as a format (labels of ticks), % stands twice. */
+static void put_text(struct buf *out, struct str text, bool format)
 {
-    static const char plain[] = " _-+.,:;()/*=<>#";
+    static const char plain[] = " _-+.,:;()/*=<>";
+    bool escaped = false; /* a digit behind an escape would be taken for a part of it */
     buf_add_char(out, '"');
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            (c && strchr(plain, c)))
-            buf_add_char(out, (char)c);
+        bool digit = c >= '0' && c <= '9';
+        /* gnuplot's SVG escapes < and & but not >, and XML text may not hold ]]>: a space of no width goes in between */
+        if (c == '>' && i >= 2 && text.p[i - 1] == ']' && text.p[i - 2] == ']')
+            buf_add_text(out, "\\342\\200\\213");
+        escaped =
+            digit ? escaped : !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(plain, c)));
+        if (escaped)
+            buf_printf(out, "\\%03o", c);
         else
+            buf_add_char(out, (char)c);
+        if (c == '%' && format)
             buf_printf(out, "\\%03o", c);
     }
     buf_add_char(out, '"');
 }
 
 /* At most `most` letters of it. */
-static void put_short(struct buf *out, struct str text, size_t most)
+static void put_short(struct buf *out, struct str text, size_t most, bool format)
 {
     size_t cut = 0, letters = 0;
     bool longer = (size_t)text_cells(text) > most;
     while (longer && cut < text.n && (letters += ((unsigned char)text.p[cut] & 0xc0) != 0x80) <= most - 1)
         cut++;
-    if (!longer) {
-        put_text(out, text);
-        return;
+    put_text(out, longer ? (struct str){text.p, cut} : text, format);
+    if (longer && out->len > 0) {
+        out->len--; /* the quote */
+        buf_add_text(out, "\\342\\200\\246\"");
     }
-    put_text(out, (struct str){text.p, cut});
-    out->len -= out->len > 0; /* the quote */
-    buf_add_text(out, "\\342\\200\\246\"");
 }
 
 /* ---- data ---- */
@@ -78,6 +86,8 @@ static unsigned char *visible(const struct panel *p, const struct series *s, int
     bool points = s->look == LOOK_POINTS || s->look == LOOK_MARKS;
     if (s->n < 2000 || s->look == LOOK_LINE)
         return NULL;
+    w /= s->n > MANY_POINTS ? 3 : 1; /* smaller files, and points are about as large */
+    h /= s->n > MANY_POINTS ? 3 : 1;
     unsigned char *keep = mem_zalloc(s->n, 1), *taken = mem_zalloc((size_t)w + 1, (size_t)h + 1);
     size_t last = SIZE_MAX;
     for (size_t i = s->n; i-- > 0 && keep && taken;) {
@@ -153,7 +163,7 @@ static int put_ticks(const struct axis *a, char which, size_t most, size_t lette
         int cells = text_cells(text);
         longest = cells > longest ? cells : longest;
         buf_add_text(out, i ? ", " : "");
-        put_short(out, text, letters);
+        put_short(out, text, letters, true);
         buf_printf(out, " %ld", units(axis_place(a, ticks[i].at)));
     }
     buf_add_text(out, ")\n");
@@ -192,9 +202,9 @@ static void put_axes(const struct panel *p, const struct frame *r, struct buf *o
     put_margin(r, "tmargin", r->y + 26, false, out);
     put_margin(r, "bmargin", r->y + r->h - bottom, false, out);
     buf_add_text(out, "set xlabel ");
-    put_short(out, str_of(p->x.title ? p->x.title : ""), (size_t)(r->w / CHAR_W));
+    put_short(out, str_of(p->x.title ? p->x.title : ""), (size_t)(r->w / CHAR_W), false);
     buf_printf(out, " offset 0,%s\nset ylabel ", turned ? "-0.2" : "0.4");
-    put_short(out, str_of(p->y.title ? p->y.title : ""), (size_t)(r->h / CHAR_W));
+    put_short(out, str_of(p->y.title ? p->y.title : ""), (size_t)(r->h / CHAR_W), false);
     buf_add_text(out, " offset 0.5,0\n");
 }
 
@@ -209,7 +219,7 @@ static void put_parallel(const struct panel *p, const struct frame *r, struct bu
     buf_add_text(out, "set xlabel ''\nset ylabel ''\nunset ytics\nset xtics norotate autojustify (");
     for (size_t i = 0; i < p->n_parallel; i++) {
         buf_add_text(out, i ? ", " : "");
-        put_short(out, str_of(p->parallel[i].title), room > 6 ? room - 3 : 3);
+        put_short(out, str_of(p->parallel[i].title), room > 6 ? room - 3 : 3, true);
         buf_printf(out, " %ld", units(axis_place(&p->x, (double)i)));
     }
     buf_add_text(out, ")\nset border 0\nset grid noxtics noytics\n");
@@ -222,7 +232,7 @@ static void put_parallel(const struct panel *p, const struct frame *r, struct bu
         buf_printf(out, "set arrow from %ld,0 to %ld,%d nohead lc rgb '#404040' lw 1.2 front\n", x, x, UNITS);
         for (size_t k = 0; k < n; k++) {
             buf_add_text(out, "set label ");
-            put_short(out, axis_tick_text(a, &ticks[k]), room < 10 ? 7 : LABEL_MOST);
+            put_short(out, axis_tick_text(a, &ticks[k]), room < 10 ? 7 : LABEL_MOST, false);
             buf_printf(out, " at %ld,%ld offset 0.6,0 left boxed front\n", x,
                        units(axis_place(a, ticks[k].at)));
         }
@@ -233,7 +243,7 @@ static void put_parallel(const struct panel *p, const struct frame *r, struct bu
 
 static void put_look(const struct series *s, struct buf *out)
 {
-    const char *size = s->n > 3000 ? "0.25" : s->n > 300 ? "0.4" : "0.55";
+    const char *size = s->n > MANY_POINTS ? "0.35" : s->n > 3000 ? "0.25" : s->n > 300 ? "0.4" : "0.55";
     switch (s->look) {
     case LOOK_POINTS: buf_printf(out, "with points pt 7 ps %s", size); break;
     case LOOK_MARKS: buf_printf(out, "with points pt 7 ps %s", s->n > 300 ? "0.6" : "1"); break;
@@ -261,7 +271,7 @@ static void put_panel(const struct figure *f, size_t i, const struct frame *r, s
     else
         put_axes(p, r, out);
     buf_add_text(out, "set title ");
-    put_text(out, str_of(p->title ? p->title : ""));
+    put_text(out, str_of(p->title ? p->title : ""), false);
     buf_add_text(out, "\nplot ");
     if (p->field.side > 0) {
         buf_printf(out, "$f%zu matrix using (($1+0.5)*%g):(($2+0.5)*%g):3 with image notitle", i,
@@ -277,7 +287,7 @@ static void put_panel(const struct figure *f, size_t i, const struct frame *r, s
         put_look(s, out);
         buf_add_text(out, s->name ? " title " : " notitle");
         if (s->name)
-            put_text(out, str_of(s->name));
+            put_text(out, str_of(s->name), false);
         any = true;
     }
     if (!any)
@@ -291,7 +301,7 @@ static void put_label(const char *text, int x_pixels, int y_pixels, const struct
                       struct buf *out)
 {
     buf_add_text(out, "set label ");
-    put_text(out, str_of(text));
+    put_text(out, str_of(text), false);
     buf_printf(out, " at screen %d./%d,%d./%d %s\n", x_pixels, r->width, r->height - y_pixels, r->height, more);
 }
 

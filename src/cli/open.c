@@ -11,7 +11,7 @@
 static bool cancelled(void *ctx)
 {
     const struct cli *c = ctx;
-    return cli_stops > c->stops_endured;
+    return cli_stops > c->stops_endured || (c->woken && c->woken());
 }
 
 static void on_event(void *ctx, int level, const char *event, const char *message)

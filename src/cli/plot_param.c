@@ -11,6 +11,7 @@
 
 #define LINES_MOST   1000 /* trials in parallel coordinates */
 #define BAND_AXES    9    /* axes side by side, the objective included */
+#define POINTS_MOST  1000 /* trials shown in a contour */
 #define CONTOUR_MOST 5    /* parameters whose pairs are shown when none are named */
 
 /* The parameters to show: the named ones in their order, else all. NULL and a printed error when one does not exist. */
@@ -343,6 +344,15 @@ static void add_contour(const struct plot_request *r, struct figure *f, const st
         p->title = "(no trial has both)";
     else if (!make_field(f, p, x, y, v, n))
         return;
+    /* many points would hide the surface: it is of all of them, and some are shown */
+    size_t every = (n + POINTS_MOST - 1) / POINTS_MOST, shown = 0;
+    for (size_t i = 0; i < n && every > 1; i += every, shown++) {
+        x[shown] = x[i];
+        y[shown] = y[i];
+        v[shown] = v[i];
+        number[shown] = number[i];
+    }
+    n = every > 1 ? shown : n;
     struct series *points = figure_series(f, p, NULL, LOOK_POINTS, TINT_MUTED);
     if (points)
         *points = (struct series){NULL, LOOK_POINTS, TINT_MUTED, n, x, y, v, number};

@@ -8,6 +8,7 @@ set(cli_sources
     cmd_plot.c
     cmd_study.c
     cmd_trials.c
+    cmd_watch.c
     command_template.c
     commands.c
     completion.c
@@ -38,6 +39,8 @@ set(cli_sources
     terminal.c
     trial_output.c
     trials.c
+    watch_facts.c
+    watch_frame.c
     when.c
     words.c
     yaml.c)
