@@ -22,7 +22,7 @@ function __trialog_studies
 end
 
 complete -c trialog -f
-set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot check repair compact unlock help version completion
+set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch check repair compact unlock help version completion
 complete -c trialog -n __trialog_no_command -a 'create-study' -d 'Create a new study and print its name.'
 complete -c trialog -n '__trialog_command "create-study"' -l study-name -x -d 'the new study\'s name; a random one when left out'
 complete -c trialog -n '__trialog_command "create-study"' -l direction -x -a 'minimize maximize' -d 'what to do with the objective value (default: minimize)'
@@ -125,6 +125,17 @@ complete -c trialog -n '__trialog_command "plot"' -s l -l log -d 'a logarithmic 
 complete -c trialog -n '__trialog_command "plot"' -l ascii -d 'draw with plain ASCII characters, as in a terminal that has no UTF-8'
 complete -c trialog -n '__trialog_command "plot"' -l color -x -a 'auto always never' -d 'colours in the terminal; auto respects NO_COLOR'
 complete -c trialog -n '__trialog_command "plot"' -l json -d 'print the points as JSON instead'
+complete -c trialog -n __trialog_no_command -a 'watch' -d 'Follow a running study in the terminal.'
+complete -c trialog -n '__trialog_command "watch"' -l study-name -x -a '(__trialog_studies)' -d 'the study; may be left out when the journal has a single one'
+complete -c trialog -n '__trialog_command "watch"' -s n -l trials -x -d 'how many trials the study is to have: shows how far it is and what time is left'
+complete -c trialog -n '__trialog_command "watch"' -l until-finished -x -d 'end, with a last frame, once this many trials have finished'
+complete -c trialog -n '__trialog_command "watch"' -l until-idle -x -d 'end, with a last frame, once no trial is running or waiting and none has finished for this time'
+complete -c trialog -n '__trialog_command "watch"' -s i -l interval -x -d 'shortest time between two frames'
+complete -c trialog -n '__trialog_command "watch"' -l once -d 'print one frame and end'
+complete -c trialog -n '__trialog_command "watch"' -l json -d 'print an object after each change instead, a line each'
+complete -c trialog -n '__trialog_command "watch"' -s l -l log -d 'a logarithmic scale for the objective'
+complete -c trialog -n '__trialog_command "watch"' -l ascii -d 'draw with plain ASCII characters, as in a terminal that has no UTF-8'
+complete -c trialog -n '__trialog_command "watch"' -l color -x -a 'auto always never' -d 'colours in the terminal; auto respects NO_COLOR'
 complete -c trialog -n __trialog_no_command -a 'check' -d 'Read a whole journal and list what is wrong with it.'
 complete -c trialog -n '__trialog_command "check"' -l json -d 'print one JSON object'
 complete -c trialog -n '__trialog_command "check"' -F
