@@ -111,6 +111,8 @@ struct cli {
     bool out_closed;     /* standard output went away (closed pipe): finish quietly */
     bool catching;       /* cli_catch_stop was called */
     bool (*woken)(void); /* asked besides while the storage waits for news; true ends that with TL_ECANCELLED. May be NULL */
+    int64_t lease_ms;    /* for cli_open: below 0, as at the start: trials that are begun have no lease */
+    unsigned retry_lost; /* how often the lost ones go back into the queue */
     int stops_endured;   /* waiting for a lock ends once cli_stops is above it; optimize raises it to record its trials */
 };
 
@@ -120,6 +122,8 @@ struct cli {
 #define CLI_CREATE 2u /* a missing journal is created; without it that is an error */
 /* Opens the storage named by --storage, TRIALOG_STORAGE or OPTUNA_STORAGE with the global options, into c->storage. */
 int cli_open(struct cli *c, unsigned flags);
+/* --lease and --retry-lost, before cli_open: a lease of `def_ms` (below 0: none) unless they say otherwise. */
+int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost, int64_t def_ms);
 /* Opens another one the same way, for the caller to close. */
 int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **out);
 /* Id and name (which live as long as the command) of a study of c->storage. `name` NULL: the only study there is. The error

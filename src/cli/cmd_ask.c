@@ -20,6 +20,7 @@
 
 struct ask_values {
     const char *name, *sampler, *kwargs, *space, *format;
+    struct opt_int lease, retry_lost;
     bool json, flatten;
 };
 static const struct opt ask_opts[] = {
@@ -30,6 +31,10 @@ static const struct opt ask_opts[] = {
      "the sampler's options as a JSON object, such as {\"seed\": 1}"},
     {OPT_TEXT, "search-space", 0, 0, offsetof(struct ask_values, space), "JSON", NULL, NULL,
      "the parameters: a JSON object of names and distributions"},
+    {OPT_DURATION, "lease", 0, 0, offsetof(struct ask_values, lease), "TIME", NULL, NULL,
+     "fail the trial when it shows no sign of life (report, tell) for this time, such as 10m. Default: 0, never"},
+    {OPT_INT, "retry-lost", 0, 0, offsetof(struct ask_values, retry_lost), "N", NULL, NULL,
+     "with --lease: put the trial back into the queue when it is lost, up to N times. Default: 0"},
     {OPT_CHOICE, "format", 'f', 0, offsetof(struct ask_values, format), "FORMAT", OUT_FORMATS, "json",
      "how to print"},
     {OPT_FLAG, "json", 0, OPT_HIDDEN, offsetof(struct ask_values, json), NULL, NULL, NULL,
@@ -127,7 +132,10 @@ static int run_ask(struct cli *c, void *values)
     tl_sampler *sampler = NULL;
     tl_study *study = NULL;
     size_t n_space = 0;
-    int status = v->space ? dist_json_space(c, &ns, "search-space", v->space, &space, &n_space) : 0;
+    int status = cli_lease(c, &v->lease, &v->retry_lost, -1);
+    if (status)
+        return status;
+    status = v->space ? dist_json_space(c, &ns, "search-space", v->space, &space, &n_space) : 0;
     status = status ? status : cli_sampler(c, v->sampler, v->kwargs, space, n_space, &sampler);
     status = status ? status : cli_open(c, 0);
     options.sampler = sampler;

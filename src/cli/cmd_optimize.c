@@ -23,7 +23,7 @@
 struct optimize_values {
     const char *name, *direction, *sampler, *sampler_kwargs, *pruner, *pruner_kwargs, *log_dir, *progress;
     struct opt_list directions, params, fixed, fields, patterns, words;
-    struct opt_int trials, trials_here, timeout, trial_timeout, grace, jobs, seed, max_failures;
+    struct opt_int trials, trials_here, timeout, trial_timeout, grace, jobs, seed, max_failures, lease, retry_lost;
     bool refund_failed, json;
 };
 
@@ -41,6 +41,10 @@ static const struct opt optimize_opts[] = {
     {OPT_FLAG, "refund-failed", 0, 0, FIELD(refund_failed), NULL, NULL, NULL, "failed trials do not count for --trials"},
     {OPT_INT, "max-failures", 0, 0, FIELD(max_failures), "N", NULL, NULL,
      "end after N failed trials in a row in this process; 0: never. Default: 20 with --refund-failed, else 0"},
+    {OPT_DURATION, "lease", 0, 0, FIELD(lease), "TIME", NULL, "60s",
+     "when this process dies, others fail its trials after this time; 0: never"},
+    {OPT_INT, "retry-lost", 0, 0, FIELD(retry_lost), "N", NULL, "0",
+     "put a trial whose process died back into the queue, up to N times"},
     {OPT_DURATION, "timeout", 0, 0, FIELD(timeout), "TIME", NULL, NULL,
      "begin no trial after this time (30, 90s, 15m, 2h); running ones finish"},
     {OPT_DURATION, "trial-timeout", 0, 0, FIELD(trial_timeout), "TIME", NULL, NULL,
@@ -444,6 +448,8 @@ static int work(struct optimizer *o, const struct optimize_values *v)
 static int read_values(struct optimizer *o, const struct optimize_values *v)
 {
     int status = read_limits(o, v);
+    if (status == 0)
+        status = cli_lease(o->c, &v->lease, &v->retry_lost, -1);
     if (status == 0)
         status = read_space(o, v);
     if (status == 0)

@@ -94,7 +94,7 @@ static void fill_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    struct cli c = {.g = {.durability = "full", .lock = "both"}};
+    struct cli c = {.g = {.durability = "full", .lock = "both"}, .lease_ms = -1};
     struct sigaction pipe_before, ignore = {.sa_handler = SIG_IGN};
     int n_rest = 0, status = 0;
     fill_descriptors();

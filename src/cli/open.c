@@ -40,6 +40,8 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
     if (c->g.lock_timeout.set && o.timeout_ms == 0)
         o.timeout_ms = 1; /* 0 stands for the default there */
     o.must_exist = !(flags & CLI_CREATE);
+    o.lease_ms = c->lease_ms;
+    o.retry_lost = c->retry_lost;
     c->sink = (struct tl_log_sink){on_event, c, 0};
     o.log = &c->sink;
     o.cancelled = cancelled;
@@ -53,6 +55,20 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
         return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", url,
                          url);
     return rc ? cli_fail(c, &err) : 0;
+}
+
+int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost, int64_t def_ms)
+{
+    int64_t ms = lease->set ? lease->value : def_ms;
+    if (lease->set && ms != 0 && (ms < 500 || ms > INT64_C(86400000) * 3650))
+        return cli_usage(c, "--lease must be between 500ms and ten years; 0: none");
+    if (retry_lost->set && (retry_lost->value < 0 || retry_lost->value > UINT32_MAX))
+        return cli_usage(c, "--retry-lost must be between 0 and %lu", (unsigned long)UINT32_MAX);
+    if (retry_lost->set && retry_lost->value > 0 && ms <= 0)
+        return cli_usage(c, "--retry-lost needs a lease: without one nobody can tell that a trial was lost");
+    c->lease_ms = ms > 0 ? ms : -1;
+    c->retry_lost = retry_lost->set ? (unsigned)retry_lost->value : 0;
+    return 0;
 }
 
 static int check_class(struct cli *c)

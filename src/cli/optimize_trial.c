@@ -32,7 +32,7 @@ static void trial_error(struct slot *s, const struct tl_err *err)
         optimize_storage_error(s->o, err);
     } else if (!s->ended_elsewhere) {
         s->ended_elsewhere = true;
-        optimize_say(s->o, CLI_WARNING, "trial %lld was ended elsewhere", (long long)s->number);
+        optimize_say(s->o, CLI_WARNING, "trial %lld was ended elsewhere: %s", (long long)s->number, err->message);
         if (s->child.pid > 0)
             optimize_end_program(s, ENDING_STOPPED, optimize_now_ns());
     }

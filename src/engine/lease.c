@@ -221,7 +221,7 @@ void leases_close(tl_storage *st)
 
 struct lost { /* a worker */
     const char *worker;
-    bool orphan; /* has no RUNNING trial: only its lease is to be swept away */
+    bool orphan; /* had no RUNNING trial: only its lease is to be swept away */
     struct lease_seen seen; /* decided */
     uint32_t owner;
     size_t n_running;
@@ -430,7 +430,7 @@ static int look_again(struct look *k, const struct state *s)
         struct lost *lost = &k->lost[i];
         lost->n_running = 0;
         lost->owner = INTERN_NONE;
-        rc = ops->look(k->st->backend, lost->worker, now, &lost->seen, &k->err);
+        rc = ops->look(k->st->backend, lost->worker, now, !lost->orphan, &lost->seen, &k->err);
         bool still = lost->orphan ? is_orphan(&lost->seen) : lost->seen.state == LEASE_LOST;
         if (rc >= 0 && still)
             lost->owner = intern_find(&s->workers, str_of(lost->worker));
@@ -481,7 +481,7 @@ static int look_at_owners(struct look *k, int64_t now)
     l->shortest_ms = 0;
     for (size_t i = 0; i < k->n_owners && rc >= 0; i++) {
         struct lease_seen seen;
-        rc = ops->look(k->st->backend, k->owners[i], now, &seen, &k->err);
+        rc = ops->look(k->st->backend, k->owners[i], now, true, &seen, &k->err);
         if (rc < 0 || seen.state == LEASE_NONE)
             continue;
         if (l->shortest_ms == 0 || seen.lease.length_ms < l->shortest_ms)
@@ -501,7 +501,7 @@ static int look_for_orphans(struct look *k, int64_t now)
     int rc = ops->each(k->st->backend, list_orphan, k, &k->err);
     for (size_t i = kept; i < k->n_lost && rc >= 0; i++) {
         struct lost orphan = k->lost[i];
-        rc = ops->look(k->st->backend, orphan.worker, now, &orphan.seen, &k->err);
+        rc = ops->look(k->st->backend, orphan.worker, now, false, &orphan.seen, &k->err);
         if (rc >= 0 && is_orphan(&orphan.seen))
             k->lost[kept++] = orphan;
     }
@@ -589,30 +589,57 @@ int64_t lease_look_in_ms(tl_storage *st)
 
 /* ---- signs of life by others ---- */
 
-void lease_sign_of_life(tl_storage *st, int64_t trial_id)
+/* Another worker that owns a trial, in `worker`; `*running`: it has RUNNING trials. false: nobody, or we ourselves. */
+static bool other_owner(tl_storage *st, int64_t trial_id, char worker[WORKER_MAX], bool *running)
 {
-    char worker[WORKER_MAX];
     struct study *study;
     const struct row *row;
     const struct live_trial *live;
-    uint32_t number;
+    uint32_t number, owner = INTERN_NONE;
     bool found = false;
-    if (!ops_of(st) || st->options.read_only)
-        return;
     const struct state *s = store_lock_state(st);
     if (state_trial_place(s, trial_id, &study, &number)) {
         study_trial(study, number, &row, &live);
-        if (live && live->state == TL_RUNNING && live->owner != INTERN_NONE) {
-            struct str name = intern_str(&s->workers, live->owner);
-            found = name.n < sizeof worker && !memchr(name.p, 0, name.n) && !str_eq(name, str_of(st->worker));
-            if (found) {
-                memcpy(worker, name.p, name.n);
-                worker[name.n] = 0;
-            }
+        owner = row ? row->owner : live->owner;
+    }
+    if (owner != INTERN_NONE) {
+        struct str name = intern_str(&s->workers, owner);
+        found = name.n > 0 && name.n < WORKER_MAX && !memchr(name.p, 0, name.n) && !str_eq(name, str_of(st->worker));
+        if (found) {
+            memcpy(worker, name.p, name.n);
+            worker[name.n] = 0;
+            *running = each_running(s, is_owner, &owner) != 0;
         }
     }
     store_unlock_state(st);
+    return found;
+}
+
+void lease_sign_of_life(tl_storage *st, int64_t trial_id)
+{
+    char worker[WORKER_MAX];
     struct tl_err err = TL_ERR_INIT;
-    if (found && ops_of(st)->renew(st->backend, worker, &err) < 0)
+    bool running;
+    if (ops_of(st) && other_owner(st, trial_id, worker, &running) && running && ops_of(st)->renew(st->backend, worker, &err) < 0)
+        log_emit(st->options.log, LOG_LEASE, "the lease of trial %lld: %s", (long long)trial_id, err.message);
+}
+
+void lease_settle(tl_storage *st, int64_t trial_id)
+{
+    const struct lease_ops *ops = ops_of(st);
+    char worker[WORKER_MAX];
+    struct lease_seen seen;
+    struct tl_err err = TL_ERR_INIT;
+    bool running;
+    int64_t now;
+    if (!ops || !other_owner(st, trial_id, worker, &running))
+        return;
+    int rc = running ? ops->renew(st->backend, worker, &err) : ops->now(st->backend, true, &now, &err);
+    if (rc >= 0 && !running) {
+        rc = ops->look(st->backend, worker, now, false, &seen, &err);
+        if (rc >= 0 && seen.state != LEASE_NONE && seen.lease.left) /* it begins no trial any more */
+            rc = ops->drop(st->backend, worker, &err);
+    }
+    if (rc < 0)
         log_emit(st->options.log, LOG_LEASE, "the lease of trial %lld: %s", (long long)trial_id, err.message);
 }

@@ -701,6 +701,9 @@ TL_API int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_s
     if (rc == TL_OK && updated) {
         *updated = c.n_ops == 1 && c.applied[0].verdict == V_APPLIED;
     }
+    if (rc == TL_OK && TL_STATE_IS_FINISHED(state)) {
+        lease_settle(storage, trial_id);
+    }
     commit_release(&c);
     return rc;
 }

@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/os.h"
 
 #define WAIT_SLICE_MS 200 /* how soon a thread that waits for others notices a stop */
@@ -122,7 +123,8 @@ static int run_trial(struct loop *l, double *values, struct tl_err *err)
     int64_t number = tl_trial_number(t);
     enum tl_state state = state_of(l->objective(t, values, l->ctx));
     rc = end_trial(l, t, state, values, &final, err);
-    if (rc == TL_EFINISHED) { /* ended from outside: no fault of this loop */
+    if (rc == TL_EFINISHED) { /* ended from outside, or given up as lost: no fault of this loop */
+        log_emit(store_log(l->study->storage), LOG_TRIAL, "what was told of it is dropped: %s", err->message);
         return TL_OK;
     }
     if (rc == TL_OK) {

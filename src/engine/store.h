@@ -61,6 +61,8 @@ void store_unlock_state(tl_storage *storage);
 size_t lease_look(tl_storage *storage);
 /* Something was written for a trial by somebody who need not be its owner: a sign of life all the same. */
 void lease_sign_of_life(tl_storage *storage, int64_t trial_id);
+/* The same when that ended the trial: the lease of a handle that closed while it ran (trialog ask) goes with its last trial. */
+void lease_settle(tl_storage *storage, int64_t trial_id);
 /* Entry of calls that look at the state without store_refresh: sets the handle up anew in a forked child. */
 int store_enter(tl_storage *storage, struct tl_err *err);
 

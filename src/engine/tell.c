@@ -163,6 +163,9 @@ static int tell(struct tell *t, enum tl_state *final, struct tl_err *err)
     if (rc == TL_OK && final) {
         *final = t->final;
     }
+    if (rc == TL_OK && !t->trial && c.n_ops > 0) {
+        lease_settle(t->study->storage, t->write.trial_id);
+    }
     commit_release(&c);
     mem_free(t->attrs.items);
     arena_release(&t->memory);

@@ -92,7 +92,8 @@ struct lease_ops {
     /* Asks for the time, for look. 1; or 0 when somebody else did since this handle last asked and not `always`: then nobody needs
      * to look again. By one thread of a handle at a time, unless `always`. */
     int (*now)(struct backend *b, bool always, int64_t *now, struct tl_err *err);
-    int (*look)(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err);
+    /* `judge` false: LOST is not told from LATE, and nothing is noted. */
+    int (*look)(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out, struct tl_err *err);
     /* No lease any more; fine when there was none. */
     int (*drop)(struct backend *b, const char *worker, struct tl_err *err);
     /* The workers that have one. Non-zero from each ends the walk and is returned. */

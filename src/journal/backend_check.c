@@ -232,9 +232,10 @@ static int checked_now(struct backend *b, bool always, int64_t *now, struct tl_e
     return rc;
 }
 
-static int checked_look(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err)
+static int checked_look(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out,
+                        struct tl_err *err)
 {
-    int rc = inner_of(b)->ops->leases->look(inner_of(b), worker, now, out, err);
+    int rc = inner_of(b)->ops->leases->look(inner_of(b), worker, now, judge, out, err);
     assert(rc < 0 || out->state == LEASE_NONE || out->lease.length_ms > 0);
     return rc;
 }

@@ -240,7 +240,8 @@ static int look_at_note(const struct file *f, const char *worker, int64_t renewe
     return rc == -EEXIST ? 0 : rc; /* somebody else was faster */
 }
 
-static int lease_look(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err)
+static int lease_look(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out,
+                      struct tl_err *err)
 {
     const struct file *f = file_of(b);
     char path[PATH_LIMIT], text[LINE + 1];
@@ -253,6 +254,9 @@ static int lease_look(struct backend *b, const char *worker, int64_t now, struct
         seen.state = LEASE_ALIVE;
         seen.age_ms = age / MS;
         if (age > length / 2 || age < -length) {
+            seen.state = LEASE_LATE;
+        }
+        if (seen.state == LEASE_LATE && judge) {
             rc = look_at_note(f, worker, s.mtime_ns, now, &seen.lease, &seen.state);
         }
     }

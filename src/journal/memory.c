@@ -436,7 +436,8 @@ static int memory_lease_now(struct backend *b, bool always, int64_t *now, struct
     return rc;
 }
 
-static int memory_lease_look(struct backend *b, const char *worker, int64_t now, struct lease_seen *out, struct tl_err *err)
+static int memory_lease_look(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out,
+                             struct tl_err *err)
 {
     struct memory_log *log = memory_of(b)->log;
     (void)err;
@@ -445,9 +446,9 @@ static int memory_lease_look(struct backend *b, const char *worker, int64_t now,
     *out = (struct lease_seen){.state = LEASE_NONE};
     if (l) {
         int64_t age_ms = (now - l->renewed_ns) / MS, length_ms = l->lease.length_ms;
-        *out = (struct lease_seen){age_ms > length_ms       ? LEASE_LOST
-                                   : age_ms > length_ms / 2 ? LEASE_LATE
-                                                            : LEASE_ALIVE,
+        *out = (struct lease_seen){judge && age_ms > length_ms ? LEASE_LOST
+                                   : age_ms > length_ms / 2    ? LEASE_LATE
+                                                               : LEASE_ALIVE,
                                    l->lease, age_ms};
     }
     pthread_mutex_unlock(&log->leases_mutex);

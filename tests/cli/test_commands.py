@@ -281,6 +281,55 @@ class Trials(Case):
         self.assertEqual((best["value"], best["state"], best["params"]), (-0.001, "COMPLETE", asked["params"]))
         self.assertEqual(self.json("ask")["params"], {})
 
+    def leases(self):
+        return sorted(n for n in os.listdir(self.work) if n.startswith("s.journal.lease.") and "+" not in n)
+
+    def older(self, name, seconds):
+        """Time passes for a file."""
+        path = self.path(name)
+        os.utime(path, ns=(0, os.stat(path).st_mtime_ns - seconds * 10**9))
+
+    def test_lease(self):
+        self.study()
+        self.json("ask", "--search-space", SPACE)
+        self.assertEqual(self.leases(), [])
+        self.json("ask", "--search-space", SPACE, "--lease", "10m", "--retry-lost", "2")
+        [lease] = self.leases()
+        with open(self.path(lease)) as f:
+            self.assertEqual(f.read().split(), ["trialog-lease", "1", "600000", "2", "left"])
+        self.older(lease, 500)
+        before = os.stat(self.path(lease)).st_mtime_ns
+        size = os.stat(self.path("s.journal")).st_size
+        self.out("tell", "--trial-number", "0", "--values", "1")  # another trial: no sign of life
+        self.assertEqual(os.stat(self.path(lease)).st_mtime_ns, before)
+        self.out("report", "--trial-number", "1", "--step", "1", "--value", "1")
+        self.assertGreater(os.stat(self.path(lease)).st_mtime_ns, before + 499 * 10**9)
+        self.assertGreater(os.stat(self.path("s.journal")).st_size, size)
+        self.out("tell", "--trial-number", "1", "--values", "1")
+        self.assertEqual(self.leases(), [])
+
+    def test_lost(self):
+        self.study()
+        asked = self.json("ask", "--search-space", SPACE, "--lease", "10m", "--retry-lost", "2")
+        [lease] = self.leases()
+        self.older(lease, 700)
+        self.assertEqual(self.json("ask")["number"], 1)  # the first that looks only notes it
+        self.older(lease + "+late", 300)
+        again, err = self.call("ask", "--search-space", SPACE)
+        self.assertIn("1 trial of lost workers failed, 1 queued again", err)
+        self.assertEqual(json.loads(again), {"number": 2, "params": asked["params"]})
+        self.assertEqual(self.leases(), [])
+        self.fails(5, "has finished already", "tell", "--trial-number", "0", "--values", "1")
+        self.fails(5, "has finished already", "report", "--trial-number", "0", "--step", "1", "--value", "1")
+        self.assertEqual([t["state"] for t in json.loads(self.out("trials", "--study-name", "s", "-f", "json"))],
+                         ["FAIL", "RUNNING", "RUNNING"])
+
+    def test_lease_errors(self):
+        self.study()
+        self.fails(2, "between 500ms", "ask", "--lease", "0.1s")
+        self.fails(2, "needs a lease", "ask", "--retry-lost", "1")
+        self.fails(2, "--retry-lost must be", "ask", "--lease", "1m", "--retry-lost", "-1")
+
     def test_ask_is_reproducible(self):
         for name in ("a", "b"):
             self.study(name)
