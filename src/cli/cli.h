@@ -119,6 +119,7 @@ struct cli {
 /* ---- storage ---- */
 
 #define CLI_READ   1u /* nothing will be written (the journal must exist) */
+#define CLI_LOOK   4u /* nothing may be written, not even a snapshot or the end of a lost worker's trial */
 #define CLI_CREATE 2u /* a missing journal is created; without it that is an error */
 /* Opens the storage named by --storage, TRIALOG_STORAGE or OPTUNA_STORAGE with the global options, into c->storage. */
 int cli_open(struct cli *c, unsigned flags);

@@ -3,7 +3,7 @@
  * `trialog watch`: follows a study. One storage handle is kept; tl_storage_wait says when there is news, a view is taken, and the
  * facts grow by what is new. On a terminal a frame is drawn over the last one; elsewhere a line is printed after news.
  *
- * It only reads: no lock is ever taken, so writers do not notice. Failure modes: at the start they end the command; later (the journal
+ * It only reads, through a handle that may not write: no lock is ever taken, so writers do not notice. Failure modes: at the start they end the command; later (the journal
  * is being replaced, the study was deleted) they are shown in the frame, and the next look tries again.
  */
 #include "base/err.h"
@@ -215,7 +215,7 @@ static int run_watch(struct cli *c, void *values)
     terminal_look(&w.looks, v->ascii, v->colour);
     cli_catch_stop(c);
     c->woken = screen_news;
-    int status = cli_open(c, CLI_READ);
+    int status = cli_open(c, CLI_LOOK);
     status = status ? status : cli_find_study(c, v->name, &id, &w.name);
     if (status == 0 && look(&w, &changed, &err) != 0)
         status = cli_fail(c, &err);

@@ -40,6 +40,7 @@ struct area {
     const struct panel *p;
     struct canvas *cv;
     struct dot_box dots;
+    bool coloured;
 };
 
 static double dot_x(const struct area *a, double v)
@@ -75,6 +76,11 @@ static void draw_series(const struct area *a, const struct series *s)
         if (shown) {
             double x = dot_x(a, s->x[i]), y = dot_y(a, s->y[i]);
             enum ink ink = point_ink(a->f, s, i);
+            if (a->p->field.side > 0 && !a->coloured) { /* the surface is made of characters: dots would not be seen */
+                if (s->look == LOOK_MARKS)
+                    canvas_put(a->cv, (int)x / CANVAS_DOTS_X, (int)y / CANVAS_DOTS_Y, 0x25cf, 'O', ink);
+                continue;
+            }
             if (line && last_shown && s->look == LOOK_LINE) {
                 canvas_line(a->cv, &a->dots, last_x, last_y, x, y, ink);
             } else if (line && last_shown) {
@@ -174,7 +180,8 @@ static int draw_legend(const struct area *a, int y, int from, int end)
             continue;
         bool line = s->look == LOOK_LINE || s->look == LOOK_STEPS;
         enum ink ink = s->tint == TINT_SHADE ? ink_shade(0.5) : ink_of(s->tint);
-        canvas_put(a->cv, x, y, line ? 0x2501 : s->look == LOOK_MARKS ? 0x25cf : 0x2022, line ? '-' : '*', ink);
+        canvas_put(a->cv, x, y, line ? 0x2501 : s->look == LOOK_MARKS ? 0x25cf : 0x2022,
+                   line ? '-' : s->look == LOOK_MARKS ? 'O' : '*', ink);
         x += 2 + canvas_text(a->cv, x + 2, y, end - x - 2, str_of(s->name), INK_PLAIN) + 2;
     }
     return begin;
@@ -226,7 +233,7 @@ void figure_draw_panel(const struct figure *f, const struct panel *p, struct can
                        bool coloured)
 {
     struct tick ticks[TICKS_MOST];
-    struct area a = {f, p, cv, {0}};
+    struct area a = {f, p, cv, {0}, coloured};
     if (p->title) {
         canvas_text(cv, box.x, box.y, box.w, str_of(p->title), INK_STRONG);
         box.y++;

@@ -42,6 +42,7 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
     o.must_exist = !(flags & CLI_CREATE);
     o.lease_ms = c->lease_ms;
     o.retry_lost = c->retry_lost;
+    o.read_only = (flags & CLI_LOOK) != 0;
     c->sink = (struct tl_log_sink){on_event, c, 0};
     o.log = &c->sink;
     o.cancelled = cancelled;
