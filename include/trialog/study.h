@@ -64,7 +64,7 @@ struct tl_ask_options {
 
 /* The next trial: the oldest WAITING one if there is any, else a new one. `options` may be NULL. `*out`: owned by the caller, end
  * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append; a second one follows when a trial of
- * the queue meets a space. Errors: TL_EEXHAUSTED (grid or budget used up), TL_EINCOMPATIBLE (a parameter of the space). */
+ * the queue does not fix all of the space. Errors: TL_EEXHAUSTED (grid or budget used up), TL_EINCOMPATIBLE (a parameter of the space). */
 int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err);
 
 /* Ends a trial and frees it; after an error it is still there: call again or tl_trial_free. `state` COMPLETE wants one value per

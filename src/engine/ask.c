@@ -8,12 +8,13 @@
  * counter-based sampler draws belongs to the number that the trial gets.
  *
  * Where values come from, for a parameter of the space: fixed by the claim; the only value there is; drawn under the lock by a
- * stateless sampler; else proposed outside the lock beforehand, from a view. What could not be decided so (a trial from the queue,
- * a name that the claim left open) is suggested afterwards and written in a second append; if that fails, the trial ends as
- * FAIL, because nobody would know of it.
+ * stateless sampler; else proposed outside the lock beforehand, from a view. What a queued trial fixes is written with the claim of
+ * it. What could not be decided so (the rest of a queued trial, a name that the claim left open) is suggested afterwards and written in
+ * a second append; if that fails, the trial ends as FAIL, because nobody would know of it.
  *
  * Another writer that takes our lock away (Optuna does, after its grace period) can be first with a claim: the verdict on our
- * operation tells, and we ask again.
+ * operation tells, or the number that a claimed cell's trial got, and we ask again. So we do when somebody ends the trial before we
+ * have it.
  */
 #include "engine/study.h"
 
@@ -35,6 +36,7 @@ struct ask {
     /* what decide() chose; its memory lasts until the commit is released */
     bool popped;
     int64_t trial_id; /* popped */
+    int64_t number;   /* else: what the new trial's number is to be */
     struct fixed_list fixed;
     struct attr_list attrs;
     struct commit *commit;
@@ -127,18 +129,52 @@ static int check_budget(const struct ask *a, const struct study *st, struct tl_e
     return err_set(err, TL_EEXHAUSTED, "the budget of %llu trials is used up", (unsigned long long)a->options.budget);
 }
 
-static int pop(struct ask *a, struct commit *c, const struct study *st, uint32_t number, struct tl_err *err)
+/* A parameter of a queued trial is decided when it is fixed, or has one value only: then whoever gets the trial would write the same.
+ * Everything else (also what needs a warning or an error) is left to tl_trial_suggest. */
+static bool decide_queued(struct ask *a, struct wanted *w, const struct state *s, const struct study *st,
+                          const struct live_trial *live)
+{
+    const struct fixed *f = fixed_find(&a->fixed, w->param.name);
+    uint32_t name = intern_find(&s->names, w->param.name);
+    double internal = w->param.dist.kind == TL_DIST_CATEGORICAL ? 0 : w->param.dist.low;
+    if ((name != INTERN_NONE && list_find(&live->params, list_key_param(name))) || param_fits(s, st, &w->param, NULL) != TL_OK) {
+        return false;
+    }
+    if (f ? tl_dist_internal(&w->param.dist, &f->value, &internal, NULL) != TL_OK : !tl_dist_single(&w->param.dist)) {
+        return false;
+    }
+    return tl_dist_contains(&w->param.dist, internal) && param_set(&w->param, internal, NULL) == TL_OK;
+}
+
+static int pop(struct ask *a, struct commit *c, const struct state *s, const struct study *st, uint32_t number,
+               struct tl_err *err)
 {
     const struct row *row;
     const struct live_trial *live;
-    struct op *op = commit_ops(c, 1);
-    if (!op) {
+    struct op *ops = commit_ops(c, 1 + a->options.n_space);
+    size_t n = 1;
+    if (!ops) {
         return err_nomem(err);
     }
     study_trial(st, number, &row, &live);
+    uint32_t key = a->options.n_space ? intern_find(&s->names, STR("fixed_params")) : INTERN_NONE;
+    const struct attr_entry *attr =
+        key == INTERN_NONE ? NULL : list_find(&live->attrs, list_key_attr(key, TL_ATTR_SYSTEM));
+    if (attr && fixed_read(&a->fixed, attr->json, &c->arena, NULL) != TL_OK) {
+        a->fixed.n = 0; /* trial_load will say why */
+    }
+    for (size_t i = 0; i < a->options.n_space; i++) {
+        struct wanted *w = &a->wanted[i];
+        w->decided = decide_queued(a, w, s, st, live);
+        if (w->decided) {
+            ops[n++] = (struct op){.code = OP_TRIAL_PARAM, .target = live->id, .name = w->param.name,
+                                   .number = w->param.internal, .text = w->param.text};
+        }
+    }
     a->popped = true;
     a->trial_id = live->id;
-    *op = (struct op){.code = OP_TRIAL_STATE, .target = live->id, .state = TL_RUNNING, .start = store_now()};
+    ops[0] = (struct op){.code = OP_TRIAL_STATE, .target = live->id, .state = TL_RUNNING, .start = store_now()};
+    c->n_ops = n;
     return TL_OK;
 }
 
@@ -210,12 +246,13 @@ static int create(struct ask *a, struct commit *c, const struct state *s, const 
     if (!op || !params) {
         return err_nomem(err);
     }
-    int rc = claim(a, s, (int64_t)st->n_trials, err);
+    a->number = (int64_t)st->n_trials;
+    int rc = claim(a, s, a->number, err);
     for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
         struct wanted *w = &a->wanted[i];
         rc = param_fits(s, st, &w->param, err);
         if (rc == TL_OK) {
-            rc = decide_param(a, w, (int64_t)st->n_trials, err);
+            rc = decide_param(a, w, a->number, err);
         }
         if (rc == TL_OK && w->decided) {
             params[n++] = (struct op_param){.name = w->param.name, .internal = w->param.internal, .has_value = true,
@@ -233,6 +270,7 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
     struct ask *a = c->ctx;
     struct study *st;
     a->popped = false;
+    a->number = -1;
     a->fixed.n = a->attrs.n = 0;
     a->rc = TL_OK;
     for (size_t i = 0; i < a->options.n_space; i++) {
@@ -246,7 +284,7 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
         return rc;
     }
     int64_t waiting = study_first_waiting(st);
-    return waiting >= 0 ? pop(a, c, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
+    return waiting >= 0 ? pop(a, c, s, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
 }
 
 /* ---- after it ---- */
@@ -280,33 +318,53 @@ static int complete_space(struct ask *a, tl_trial *t, struct tl_err *err)
     return rc == TL_OK ? tl_trial_flush(t, err) : rc;
 }
 
+/* The trial is ours: makes its handle. Returns as ask_once does. */
+static int begin_trial(struct ask *a, tl_trial *t, struct tl_err *err)
+{
+    int rc = a->popped ? trial_load(t, err) : new_handle(a, t, err);
+    if (rc == TL_OK && !a->popped && a->study->sampler->ops.claim && t->number != a->number) {
+        return 1; /* another writer was first: what was claimed may have been claimed by then */
+    }
+    if (rc == TL_OK && a->options.n_space) {
+        rc = complete_space(a, t, err);
+    }
+    return rc;
+}
+
 /* One round: 0 with a trial, 1 when another writer was first, or an error. */
 static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
 {
     struct commit c = {.decide = decide_ask, .ctx = a};
-    bool created = false;
     a->commit = &c;
     int rc = store_commit(a->study->storage, &c, err);
-    if (a->popped && (rc == TL_EFINISHED || (rc == TL_OK && c.applied[0].verdict == V_NOT_YOURS))) {
+    bool landed = c.n_ops > 0 && (rc == TL_OK || rc == TL_EINCOMPATIBLE);
+    if (a->popped && (rc == TL_EFINISHED || (landed && c.applied[0].verdict == V_NOT_YOURS))) {
         rc = 1;
-    } else if (rc == TL_OK) {
-        created = true;
+    } else if (landed && c.applied[0].verdict == V_APPLIED) {
         t->id = c.applied[0].id;
-        rc = a->popped ? trial_load(t, err) : new_handle(a, t, err);
-        if (a->popped && rc == TL_ENOTFOUND) {
-            created = false;
+        rc = rc == TL_OK ? begin_trial(a, t, err) : rc;
+        if (rc == TL_EFINISHED || (a->popped && rc == TL_ENOTFOUND)) {
             rc = 1; /* ended by somebody else already */
+        } else if (rc != TL_OK) {
+            tl_storage_set_state(a->study->storage, t->id, TL_FAIL, NULL, 0, NULL, NULL);
         }
-    }
-    if (created && rc == TL_OK && a->options.n_space) {
-        rc = complete_space(a, t, err);
-    }
-    if (created && rc != TL_OK) {
-        tl_storage_set_state(a->study->storage, t->id, TL_FAIL, NULL, 0, NULL, NULL);
     }
     commit_release(&c);
     a->commit = NULL;
     return rc;
+}
+
+/* In place of one that a round has spoilt; the memory moves along, because the space lies in it. NULL: out of memory. */
+static tl_trial *fresh_handle(struct ask *a, tl_trial *spoilt)
+{
+    tl_trial *t = trial_new(a->study);
+    if (t) {
+        t->memory = spoilt->memory;
+        spoilt->memory = (struct arena){0};
+        a->memory = &t->memory;
+    }
+    tl_trial_free(spoilt);
+    return t;
 }
 
 TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err)
@@ -327,9 +385,9 @@ TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, t
         rc = prepare(&a, err);
     }
     if (rc == TL_OK) {
-        do {
-            rc = ask_once(&a, t, err);
-        } while (rc == 1);
+        while ((rc = ask_once(&a, t, err)) == 1 && (t = fresh_handle(&a, t)) != NULL) {
+        }
+        rc = t ? rc : err_nomem(err);
     }
     if (rc == TL_OK) {
         *out = t;

@@ -12,7 +12,8 @@
 
 static struct os_table table;
 static const char *foreign; /* lines to be written before ours, once */
-static const char *follows; /* lines that somebody writes after ours, once, without robbing anybody */
+static const char *follows; /* lines that somebody writes after ours, once, without robbing anybody … */
+static const char *leads;   /* … behind the write that has this in it */
 static tl_storage *storage;
 static tl_study *study;
 
@@ -34,7 +35,7 @@ static int64_t robbed_write(int fd, const void *bytes, size_t n)
         unflushed = true;
     }
     int64_t written = os_system.write(fd, bytes, n);
-    if (follows && written == (int64_t)n && memmem(bytes, n, "\"study_name\":\"copy\"", 19)) {
+    if (follows && written == (int64_t)n && memmem(bytes, n, leads, strlen(leads))) {
         ck_assert_int_eq(os_system.write(fd, follows, strlen(follows)), (int64_t)strlen(follows));
         follows = NULL;
     }
@@ -107,6 +108,58 @@ START_TEST(the_number_is_anothers)
     ck_assert_uint_eq(tl_view_n_trials(view), 2);
     tl_view_close(view);
     tl_frozen_release(&f);
+}
+END_TEST
+
+/* Two cells; the thief takes the one that we were about to take, with our number. */
+START_TEST(the_cell_is_anothers)
+{
+    struct tl_value values[] = {kit_int(1), kit_int(2)};
+    struct tl_grid_axis axis = {"x", values, 2};
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    tl_sampler *grid;
+    int64_t x;
+    OK(tl_sampler_grid(&axis, 1, NULL, &grid, err));
+    tl_study *g = kit_study(storage, "g", grid);
+    foreign = "{\"op_code\":4,\"worker_id\":\"thief\",\"study_id\":1,\"datetime_start\":" TIME ",\"state\":0,\"value\":null,"
+              "\"values\":null,\"distributions\":{},\"params\":{},\"user_attrs\":{},\"system_attrs\":{\"search_space\":{\"x\":[1,2]},"
+              "\"grid_id\":0},\"intermediate_values\":{}}\n";
+    tl_trial *t = kit_ask(g);
+    check_used();
+    ck_assert_int_eq(tl_trial_number(t), 2);
+    OK(tl_trial_suggest_int(t, "x", 1, 2, 1, false, &x, err));
+    kit_tell(g, t, 1);
+    tl_view *view = kit_read(g, 1, &f); /* ours, for the cell that was taken */
+    ck_assert_int_eq(f.state, TL_FAIL);
+    tl_view_close(view);
+    view = kit_read(g, 2, &f);
+    ck_assert_str_eq(kit_trial_attr(&f, TL_ATTR_SYSTEM, "grid_id"), "1");
+    tl_view_close(view);
+    FAILS(TL_EEXHAUSTED, "", tl_study_ask(g, NULL, &t, err)); /* the thief has the other */
+    tl_frozen_release(&f);
+    tl_study_free(g);
+    tl_sampler_free(grid);
+}
+END_TEST
+
+/* Somebody ends a queued trial between our claim of it and the values that it did not fix. */
+START_TEST(ended_before_it_had_its_values)
+{
+    struct tl_dist d = TL_FLOAT_RANGE(0, 1);
+    struct tl_param_spec space[] = {{"x", 0, &d}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    tl_trial *t;
+    double x;
+    o.space = space;
+    o.n_space = 1;
+    OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err));
+    leads = "\"op_code\":6";
+    follows = "{\"op_code\":6,\"worker_id\":\"guest\",\"trial_id\":0,\"state\":3,\"values\":null,\"datetime_complete\":" TIME "}\n";
+    OK(tl_study_ask(study, &o, &t, err));
+    ck_assert_ptr_null(follows);
+    ck_assert_int_eq(tl_trial_number(t), 1);
+    ck_assert(tl_trial_param(t, "x", &x));
+    kit_tell(study, t, 1);
 }
 END_TEST
 
@@ -183,6 +236,7 @@ START_TEST(somebody_adds_to_an_unfinished_copy)
     for (int i = 0; i < 1500; i++) { /* two appends' worth */
         kit_tell(source, kit_ask(source), i);
     }
+    leads = "\"study_name\":\"copy\"";
     follows = "{\"op_code\":4,\"worker_id\":\"guest\",\"study_id\":1,\"datetime_start\":" TIME "}\n";
     FAILS(TL_EUNAVAILABLE, "somebody added trials to study 'copy'", tl_study_copy(from, "copy", storage, NULL, err));
     ck_assert_ptr_null(follows);
@@ -199,6 +253,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_queued_trial_is_gone, 0, 2);
     tcase_add_test(t, the_number_is_anothers);
+    tcase_add_test(t, the_cell_is_anothers);
+    tcase_add_test(t, ended_before_it_had_its_values);
     tcase_add_test(t, ended_before_we_could);
     tcase_add_loop_test(t, the_name_is_taken, 0, 2);
     tcase_add_test(t, a_parameter_has_become_another_kind);

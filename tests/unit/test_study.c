@@ -370,6 +370,48 @@ START_TEST(a_queued_trial_and_a_space)
 }
 END_TEST
 
+/* What the queue fixes, and what has one value only, is written with the claim. */
+START_TEST(a_queued_trial_with_all_of_the_space_is_one_append)
+{
+    struct tl_value choices[] = {kit_text("u"), kit_text("v")};
+    struct tl_dist x = TL_FLOAT_RANGE(0, 1), c = {TL_DIST_CATEGORICAL, false, 0, 0, 0, choices, 2}, one = TL_INT_RANGE(7, 7);
+    struct tl_param_spec space[] = {{"x", 0, &x}, {"c", 0, &c}, {"one", 0, &one}};
+    struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
+    struct tl_frozen_trial f = TL_FROZEN_TRIAL_INIT;
+    struct tl_fixed_param p[] = {{"c", kit_text("v")}, {"x", kit_float(0.25)}};
+    struct tl_storage_stats before, after;
+    tl_trial *t;
+    double v;
+    start(_i);
+    o.space = space;
+    o.n_space = 3;
+    OK(tl_study_enqueue(study, p, 2, NULL, 0, false, NULL, err));
+    tl_storage_get_stats(storage, &before);
+    OK(tl_study_ask(study, &o, &t, err));
+    tl_storage_get_stats(storage, &after);
+    ck_assert_uint_eq(after.appends - before.appends, 1);
+    ck_assert_uint_eq(after.operations - before.operations, 4);
+    ck_assert(tl_trial_param(t, "x", &v) && v == 0.25);
+    ck_assert(tl_trial_param(t, "c", &v) && v == 1);
+    ck_assert(tl_trial_param(t, "one", &v) && v == 7);
+    tl_view *view = kit_read(study, 0, &f);
+    ck_assert_int_eq(f.state, TL_RUNNING);
+    ck_assert_uint_eq(f.n_params, 3);
+    tl_view_close(view);
+    kit_tell(study, t, 1);
+    p[1].value = kit_text("no number"); /* says why, and fails the trial */
+    OK(tl_study_enqueue(study, p, 2, NULL, 0, false, NULL, err));
+    FAILS(TL_EINVAL, "'x' of trial 1 is fixed", tl_study_ask(study, &o, &t, err));
+    p[1].value = kit_float(9); /* outside the range: used all the same */
+    OK(tl_study_enqueue(study, p, 2, NULL, 0, false, NULL, err));
+    OK(tl_study_ask(study, &o, &t, err));
+    ck_assert(tl_trial_param(t, "x", &v) && v == 9);
+    kit_tell(study, t, 1);
+    tl_frozen_release(&f);
+    stop();
+}
+END_TEST
+
 START_TEST(enqueue_skips_what_exists)
 {
     struct tl_fixed_param p[] = {{"x", kit_float(0.5)}, {"c", kit_text("b")}}, q[] = {{"c", kit_text("b")}, {"x", kit_float(0.5000001)}},
@@ -882,6 +924,7 @@ int main(void)
         budgets,
         the_queue,
         a_queued_trial_and_a_space,
+        a_queued_trial_with_all_of_the_space_is_one_append,
         enqueue_skips_what_exists,
         how_trials_end,
         told_by_number,
