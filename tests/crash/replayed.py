@@ -51,6 +51,8 @@ class Study:
             assert self.name is None, "one study is expected"
             self.name = op["study_name"]
             return ("study", "")
+        if code == 1:
+            return None  # a torn tail, completed into the deletion of a study that cannot exist
         if code in (2, 3):
             return ("study", next(iter(op["user_attr" if code == 2 else "system_attr"])))
         if code == 4:
@@ -61,6 +63,8 @@ class Study:
                 heapq.heappush(self.waiting, trial.number)
             self.note_end(trial)
             return ("create", trial)
+        if op["trial_id"] >= len(self.trials):
+            return None
         trial = self.trials[op["trial_id"]]
         if trial.state in FINISHED:
             return None
