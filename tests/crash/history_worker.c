@@ -5,16 +5,20 @@
  *
  *   history_worker PATH FOLDER COUNT KIND SEED    COUNT calls per client; KIND is one, threads (two on one handle) or fork (a child
  *                                                 goes on with its parent's handle, again and again)
- *   history_worker PATH FOLDER COUNT claim THREADS FORKS    claims until nothing waits: COUNT calls at most
+ *   history_worker PATH FOLDER COUNT claim THREADS FORKS    claims until nothing waits or runs: COUNT calls at most
+ *   history_worker PATH FOLDER COUNT fill 0                 enqueues COUNT trials
  *
+ * STORM_AT=POINT:N in the environment: it kills itself when it gets to that point (storm_hooks.h) for the N-th time.
  * The logs are FOLDER/PID.CLIENT. Ends with 0 when no call failed in a way that it should not.
  */
 #include "history.h"
+#include "storm_hooks.h"
 
 #include <trialog/trialog.h>
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,26 +323,58 @@ static void *run_client(void *ctx)
     return NULL;
 }
 
-/* Takes what is queued until nothing waits, and ends it. */
+/* Does anything wait or run? Looks after leases, too. */
+static bool anything_left(struct client *c)
+{
+    tl_view *view;
+    if (tl_storage_wait(storage, 100, &c->err) != TL_OK || tl_study_view(study, &view, &c->err) != TL_OK) {
+        die("wait", &c->err);
+    }
+    bool left = tl_view_count(view, TL_WAITING) + tl_view_count(view, TL_RUNNING) > 0;
+    tl_view_close(view);
+    return left;
+}
+
+/* Takes what is queued, and ends it, until nothing waits or runs. */
 static void *run_claimer(void *ctx)
 {
     struct client *c = ctx;
-    for (int rc = TL_OK; c->next < c->end && rc != TL_EEXHAUSTED;) {
+    while (c->next < c->end) {
         struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
         double value = 1;
         struct record *r = begin(c, EVENT_ASK, -1);
         invoke(r);
-        rc = tl_study_ask(study, &o, &c->trial, &c->err);
+        int rc = tl_study_ask(study, &o, &c->trial, &c->err);
         r->number = rc == TL_OK ? tl_trial_number(c->trial) : -1;
         returned(c, r, rc);
         if (rc == TL_OK) {
             rc = tl_study_tell(study, c->trial, TL_COMPLETE, &value, 1, NULL, &c->err);
+        } else if (rc == TL_EEXHAUSTED) {
+            c->next--; /* the next claim takes its place */
+            if (!anything_left(c)) {
+                c->next->event = EVENT_NONE;
+                break;
+            }
+            continue;
         }
-        if (rc != TL_OK && rc != TL_EEXHAUSTED) {
+        if (rc == TL_EFINISHED) { /* it took us so long that the trial counts as lost */
+            tl_trial_free(c->trial);
+        } else if (rc != TL_OK) {
             die("a claim failed", &c->err);
         }
     }
     return NULL;
+}
+
+static void fill(void)
+{
+    struct tl_err err = TL_ERR_INIT;
+    for (long i = 0; i < count; i++) {
+        struct tl_fixed_param x = {"x", {.kind = TL_VALUE_INT, .as.i = i}};
+        if (tl_study_enqueue(study, &x, 1, NULL, 0, false, NULL, &err) != TL_OK) {
+            die("enqueue", &err);
+        }
+    }
 }
 
 static void run_threads(int n, unsigned seed, void *(*work)(void *))
@@ -408,13 +444,27 @@ static void open_study(bool claims)
     struct tl_err err = TL_ERR_INIT;
     tl_sampler *sampler = NULL;
     o.durability = TL_DURABILITY_OFF;
+    o.lease_ms = -1; /* whoever dies leaves its trials as they are */
     so.load_if_exists = true;
     if (claims) {
+        o.lease_ms = 1000;
+        o.retry_lost = 1000;
         tl_sampler_new(&queue, NULL, &sampler, &err);
         so.sampler = sampler;
     }
     if (tl_storage_open(path, &o, &storage, &err) != 0 || tl_study_create(storage, STUDY, &so, &study, &err) != 0) {
         die("open", &err);
+    }
+}
+
+/* STORM_AT=POINT:N in the environment: kills itself there. */
+static void arm(void)
+{
+    char point[32] = "";
+    const char *at = getenv("STORM_AT");
+    long nth = 1;
+    if (at && (sscanf(at, "%31[^:]:%ld", point, &nth) != 2 || !storm_arm(point, SIGKILL, nth))) {
+        die("STORM_AT", NULL);
     }
 }
 
@@ -429,7 +479,12 @@ int main(int argc, char **argv)
     count = strtol(argv[3], NULL, 10);
     bool claims = strcmp(argv[4], "claim") == 0;
     unsigned number = (unsigned)strtoul(argv[5], NULL, 10);
+    arm();
     open_study(claims);
+    if (strcmp(argv[4], "fill") == 0) {
+        fill();
+        return 0;
+    }
     if (claims) {
         long forks = argc > 6 ? strtol(argv[6], NULL, 10) : 0;
         while (forks-- > 0) {

@@ -20,7 +20,6 @@ import random
 import signal
 import struct
 import subprocess
-import sys
 import time
 
 import replayed
@@ -342,37 +341,53 @@ class Check:
 # ---- runs ----
 
 class Crowd:
-    """Processes of three kinds until each has made its calls; some are killed and replaced."""
+    """Processes until each has ended by itself. Some are killed, at any moment or by themselves inside the critical section, and
+    replaced by others of their kind (the last words of their command lines)."""
+    POINTS = ("locked", "before-write", "half-write", "after-write", "release", "moved")
 
-    def __init__(self, program, journal, folder, calls, processes, kills):
-        self.program, self.journal, self.folder = program, journal, folder
-        self.kills = 0
-        os.mkdir(folder)
-        # forkers are four processes for one, threads two clients
-        kinds = ["fork"] * (processes // 4) + ["threads"] * (processes // 4) + ["one"] * (processes - 3 * (processes // 4))
-        self.calls = calls // (sum(2 if k != "one" else 1 for k in kinds))
-        read_end, write_end = os.pipe()  # whoever lives holds the write end: forked children outlive a killed parent
-        self.inherited = write_end
-        self.alive = [(k, self.start(k)) for k in kinds]
-        while any(p.poll() is None for _, p in self.alive):
-            time.sleep(0.05 + random.random() * 0.1)
-            if self.kills < kills:
-                i = random.randrange(len(self.alive))
-                kind, p = self.alive[i]
-                if p.poll() is None:
-                    p.kill()
-                    if p.wait() != 0:
-                        self.kills += 1
-                        self.alive[i] = (kind, self.start(kind))
-        os.close(write_end)
+    def __init__(self, argv, kinds, kills):
+        self.argv, self.kills, self.inside = argv, 0, 0
+        self.to_kill, self.to_arm = kills - kills // 2, kills // 2
+        began = time.monotonic()
+        read_end, self.inherited = os.pipe()  # whoever lives holds the write end: forked children outlive a killed parent
+        self.alive = [self.start(kind) for kind in kinds]
+        while any(p.poll() is None for p in self.alive):
+            time.sleep(random.uniform(0.005, 0.1))
+            i = random.randrange(len(self.alive))
+            if self.to_kill > 0 and self.alive[i].poll() is None:
+                self.to_kill -= 1
+                self.alive[i].kill()
+                self.alive[i].wait()
+            for i, p in enumerate(self.alive):
+                if p.poll() == -signal.SIGKILL or (p.poll() == 3 and p.armed):  # the latter: a child of it died so
+                    self.kills += 1
+                    self.inside += p.armed
+                    self.alive[i] = self.start(p.kind)
+        os.close(self.inherited)
         os.read(read_end, 1)
         os.close(read_end)
-        codes = [p.returncode for _, p in self.alive]
+        self.took = time.monotonic() - began
+        codes = [p.returncode for p in self.alive]
         storm.require(not any(codes), f"clients ended with {codes}")
 
     def start(self, kind):
-        return subprocess.Popen([self.program, self.journal, self.folder, str(self.calls), kind, str(random.randrange(2**31))],
-                                pass_fds=[self.inherited])
+        armed = self.to_arm > 0 and random.random() < 0.7
+        environment = dict(os.environ)
+        if armed:
+            self.to_arm -= 1
+            environment["STORM_AT"] = f"{random.choice(self.POINTS)}:{random.randrange(1, 200)}"
+        p = subprocess.Popen(self.argv + [str(word) for word in kind], pass_fds=[self.inherited], env=environment)
+        p.kind, p.armed = kind, armed
+        return p
+
+
+def crowd(program, journal, folder, calls, processes, kills):
+    """A quarter of the processes are forkers' (four at a time), a quarter have two threads."""
+    os.mkdir(folder)
+    kinds = ["fork"] * (processes // 8) + ["threads"] * (processes // 4)
+    kinds += ["one"] * (processes - len(kinds) - processes // 8)
+    each = calls // sum(2 if k != "one" else 1 for k in kinds)
+    return Crowd([program, journal, folder, str(each)], [(k, random.randrange(2**31)) for k in kinds], kills)
 
 
 def shorten(wrong):
@@ -567,26 +582,24 @@ def run(program, calls, processes, kills):
     storm.seed()
     with storm.Scratch() as scratch:
         journal = scratch.file("small.log")
-        Crowd(program, journal, scratch.file("small"), 8000, 8, 0)
+        crowd(program, journal, scratch.file("small"), 8000, 8, 0)
         small, lines = load_calls(scratch.file("small")), list(replayed.lines(journal))
         wrong = Check(small, lines).wrong
         storm.require(not wrong, shorten(wrong))
         n_faults = planted(small, lines)
         journal = scratch.file("history.log")
-        began = time.monotonic()
-        crowd = Crowd(program, journal, scratch.file("history"), calls, processes, kills)
-        took = time.monotonic() - began
+        clients = crowd(program, journal, scratch.file("history"), calls, processes, kills)
         began = time.monotonic()
         check = Check(load_calls(scratch.file("history")), list(replayed.lines(journal)))
         storm.require(not check.wrong, shorten(check.wrong))
         landed = sum(c.at > 0 for c in check.pending)
         by_code = collections.Counter(c.code for c in check.returned)
         print(f"linear: {len(check.calls)} calls of {len({c.worker for c in check.calls})} handles in {processes} processes and their "
-              f"children, {crowd.kills} killed ({len(check.pending)} calls never returned, {landed} of them landed), "
-              f"{len(check.p.lines)} lines, {took:.1f} s; refused: {by_code[EEXHAUSTED]} by the budget, {by_code[EFINISHED]} finished, "
+              f"children, {clients.kills} killed, {clients.inside} of them in the critical section ({len(check.pending)} calls never returned, {landed} of them landed), "
+              f"{len(check.p.lines)} lines, {clients.took:.1f} s; refused: {by_code[EEXHAUSTED]} by the budget, {by_code[EFINISHED]} finished, "
               f"{by_code[EINVAL]} queued; {len(check.abandoned)} claims given up; 0 violations, checked in {time.monotonic() - began:.1f} s; "
               f"all {n_faults} planted faults found")
 
 
 if __name__ == "__main__":
-    storm.main(run, 200000, 16, 30)
+    storm.main(run, 200000, 16, 40)

@@ -7,16 +7,20 @@
  *
  * Options: side=N (the grid has N x N cells), budget=N, refund=1, threads=N, define=1 (asks with the space instead of suggesting),
  * fail=PERCENT (of the objectives, at random; of the queue: each x with x % 20 == 7), work_us=N (the objective lasts up to that
- * long), seed=N, lease_ms=N, durability=full|relaxed|off. Ends with 0 when nothing is left and no trial runs anywhere.
+ * long), seed=N, lease_ms=N, retry_lost=N, durability=full|relaxed|off; at=POINT nth=N: kills itself there (storm_hooks.h). Ends
+ * with 0 when nothing is left and no trial runs anywhere.
  */
 #include <trialog/trialog.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "storm_hooks.h"
 
 #define STUDY "once"
 #define SIDE_MAX 1000
@@ -27,9 +31,11 @@ static struct {
     uint64_t budget, seed;
     bool refund, define;
     unsigned threads;
+    const char *point;
+    long nth;
     long fail, work_us;
     struct tl_storage_options storage;
-} set = {.side = 100, .seed = 1, .threads = 1};
+} set = {.side = 100, .seed = 1, .threads = 1, .nth = 1};
 
 static tl_study *study;
 
@@ -58,6 +64,14 @@ static bool set_option(const char *name, const char *value)
         set.fail = number;
     } else if (strcmp(name, "work_us") == 0) {
         set.work_us = number;
+    } else if (strcmp(name, "at") == 0) {
+        set.point = value;
+    } else if (strcmp(name, "nth") == 0) {
+        set.nth = number;
+    } else if (strcmp(name, "lease_ms") == 0) {
+        set.storage.lease_ms = number;
+    } else if (strcmp(name, "retry_lost") == 0) {
+        set.storage.retry_lost = (unsigned)number;
     } else if (strcmp(name, "durability") == 0) {
         set.storage.durability = strcmp(value, "full") == 0      ? TL_DURABILITY_FULL
                                  : strcmp(value, "relaxed") == 0 ? TL_DURABILITY_RELAXED
@@ -200,6 +214,9 @@ static int open_all(tl_storage **storage, tl_sampler *sampler, struct tl_err *er
 
 static int run(void)
 {
+    if (set.point && !storm_arm(set.point, SIGKILL, set.nth)) {
+        return 2;
+    }
     struct tl_optimize_options o = TL_OPTIMIZE_OPTIONS_INIT;
     struct tl_err err = TL_ERR_INIT;
     tl_storage *storage = NULL;
