@@ -44,11 +44,11 @@ _trialog() {
     "copy --to") COMPREPLY=($(compgen -f -- "$cur")); return ;;
     "optimize --direction") values='minimize maximize' ;;
     "optimize --directions") values='minimize maximize' ;;
-    "optimize --sampler") values='random grid' ;;
+    "optimize --sampler") values='tpe random grid' ;;
     "optimize --pruner") values='nop median percentile' ;;
     "optimize --progress") values='auto bar lines none' ;;
     "ask --study-name") _trialog_studies; return ;;
-    "ask --sampler") values='random grid' ;;
+    "ask --sampler") values='tpe random grid' ;;
     "ask --format"|"ask -f") values='value json table yaml' ;;
     "tell --study-name") _trialog_studies; return ;;
     "tell --state") values='complete pruned fail' ;;

@@ -15,6 +15,10 @@ typedef struct tl_sampler tl_sampler;
 
 /* ---- built-in samplers ---- */
 
+/* TPE (tree-structured Parzen estimator), the default of studies: proposes parameters where good trials are dense and others are
+ * not, one and several objectives, constraints, conditional parameters, many workers. Its other options: tl_sampler_create. The
+ * same seed and the same log give the same trial. `*out`: owned by the caller, free with tl_sampler_free. */
+int tl_sampler_tpe(uint64_t seed, tl_sampler **out, struct tl_err *err);
 /* Random: every parameter independently and uniformly (uniform in the logarithm for log). Counter-based: a value depends on
  * (seed, trial number, parameter) only, so the same seed gives the same trials with 1 or 32 workers. `*out`: owned by the
  * caller, free with tl_sampler_free. */
@@ -44,8 +48,8 @@ int tl_sampler_grid(const struct tl_grid_axis *axes, size_t n_axes, const struct
 struct tl_option {
     const char *name, *value;
 };
-/* A built-in sampler by name ("random", "grid"); Optuna's class names ("RandomSampler", "GridSampler") work too. Options are those
- * of tl_sampler_docs; the value "null" stands for the default. Errors: TL_EUNSUPPORTED (unknown sampler), TL_EINVAL (unknown
+/* A built-in sampler by name ("tpe", "random", "grid"); Optuna's class names ("TPESampler" and so on) work too. Options are those of
+ * tl_sampler_docs; the value "null" stands for the default. Errors: TL_EUNSUPPORTED (unknown sampler), TL_EINVAL (unknown
  * option or bad value). `*out`: owned by the caller, free with tl_sampler_free. */
 int tl_sampler_create(const char *name, const struct tl_option *options, size_t n_options, tl_sampler **out,
                       struct tl_err *err);
@@ -84,6 +88,9 @@ struct tl_assignment {
 /* The values depend on (seed, trial number, parameter) only: `independent` is quick, never looks at a view, and runs inside the
  * journal's critical section, where the trial's number is certain. */
 #define TL_SAMPLER_STATELESS 1u
+/* The values depend on the trial's number: when a trial that was asked for with its whole space gets another number than the
+ * proposal was made for, because another worker was faster, the proposal is made anew. */
+#define TL_SAMPLER_NUMBERED 2u
 
 /* Table of a sampler. Functions run on the thread that asks; several may run at once on one sampler. They must not call the
  * storage. */
@@ -96,9 +103,10 @@ struct tl_sampler_ops {
     int (*independent)(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
                        double *internal, struct tl_err *err);
     /* (optional) joint values, at the trial's first suggestion that is not fixed, before any independent one. `emit` may be
-     * called once per parameter. A value outside the distribution that the objective then asks for is dropped. */
+     * called once per parameter. A value outside the distribution that the objective then asks for is dropped. What `attr` gets
+     * is stored with the trial as system attributes, in an append of its own; NULL: the values travel with the trial anyway. */
     int (*relative)(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
-                    void *ctx, struct tl_err *err);
+                    int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
     /* (optional) decides inside the journal's critical section, on the state at its head, what the trial that is about to be
      * created will be: exact for grids. `fix` fixes a parameter to an external value, `attr` stores a system attribute with the
      * trial; both copy. May be called again for the same trial. TL_EEXHAUSTED: nothing is left to try, no trial is created. */
@@ -111,6 +119,8 @@ struct tl_sampler_ops {
     int (*after)(void *self, const struct tl_sample_context *c, enum tl_state state, const double *values, size_t n_values,
                  int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
     void (*release)(void *self); /* (optional) */
+    /* (optional) a study handle is freed: what is remembered of it may go */
+    void (*forget)(void *self, uint64_t handle);
 };
 /* `self` belongs to the sampler from now on when ops->release is given (on success); `ops` is copied, its name borrowed until
  * tl_sampler_free. `*out`: owned by the caller, free with tl_sampler_free. */

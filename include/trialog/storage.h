@@ -239,6 +239,13 @@ int tl_view_trial(const tl_view *view, int64_t number, struct tl_frozen_trial *o
 void tl_frozen_release(struct tl_frozen_trial *trial);
 /* Numbers of the unfinished (RUNNING and WAITING) trials, ascending; borrowed. */
 const int64_t *tl_view_unfinished(const tl_view *view, size_t *n);
+/* A count that grows with everything an unfinished trial is given (parameter, attribute, report): whoever keeps what it read of
+ * the trial in an older view of the same epoch reads it again only when this has changed. 0 for a finished one. */
+uint64_t tl_view_trial_version(const tl_view *view, int64_t number);
+/* The attributes of one trial without the rest of it, in the order in which they were first set. Non-zero ends the walk and is
+ * returned. TL_ENOTFOUND: no such number. */
+int tl_view_each_attr(const tl_view *view, int64_t number, int (*each)(void *ctx, const struct tl_attr *attr), void *ctx,
+                      struct tl_err *err);
 /* State only, without the rest; -1: no such number. */
 int tl_view_trial_state(const tl_view *view, int64_t number);
 /* The report of the highest step; false when nothing was reported. O(1) for a finished trial that reported steps 0, 1, 2 and so on,
@@ -276,6 +283,9 @@ struct tl_attr_walk tl_view_row_attrs(const tl_view *view, size_t row);
 bool tl_view_next_attr(const tl_view *view, struct tl_attr_walk *walk, struct tl_attr *out);
 /* A parameter's column: -1 when no finished trial has it. */
 int64_t tl_view_column(const tl_view *view, const char *name);
+/* How many columns there are, and the name of column 0 … n - 1 (borrowed, the same in all views of one epoch). */
+size_t tl_view_n_columns(const tl_view *view);
+const char *tl_view_column_name(const tl_view *view, int64_t column);
 /* 64 rows from row 64 * block: bit i of the result says whether row 64 * block + i has the parameter; values[i] is its
  * internal value. `*values` is NULL when the result is 0. */
 uint64_t tl_view_block(const tl_view *view, int64_t column, size_t block, const double **values);

@@ -19,7 +19,7 @@ struct tl_study_options {
     size_t n_directions;
     bool load_if_exists; /* a study of this name is loaded; its directions must then be equal or left out here */
     bool maximize;       /* shorthand for one objective to maximise when `directions` is NULL */
-    tl_sampler *sampler; /* borrowed until tl_study_free; NULL: random with a seed of its own */
+    tl_sampler *sampler; /* borrowed until tl_study_free; NULL: TPE with a seed of its own */
     tl_pruner *pruner;   /* borrowed until tl_study_free; NULL: never prunes */
 };
 #define TL_STUDY_OPTIONS_INIT {sizeof(struct tl_study_options), NULL, 0, false, false, NULL, NULL}

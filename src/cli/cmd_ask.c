@@ -26,7 +26,7 @@ struct ask_values {
 static const struct opt ask_opts[] = {
     {OPT_TEXT, "study-name", 0, 0, offsetof(struct ask_values, name), "STUDY", NULL, NULL, STUDY_HELP},
     {OPT_TEXT, "sampler", 0, 0, offsetof(struct ask_values, sampler), "SAMPLER", NULL, NULL,
-     "who chooses the parameters: random (the default), grid, or Optuna's name for one of them"},
+     "who chooses the parameters: tpe (the default), random, grid, or Optuna's name for one of them"},
     {OPT_TEXT, "sampler-kwargs", 0, 0, offsetof(struct ask_values, kwargs), "JSON", NULL, NULL,
      "the sampler's options as a JSON object, such as {\"seed\": 1}"},
     {OPT_TEXT, "search-space", 0, 0, offsetof(struct ask_values, space), "JSON", NULL, NULL,

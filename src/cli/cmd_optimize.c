@@ -56,9 +56,9 @@ static const struct opt optimize_opts[] = {
      "what to do with the objective value (default: minimize)"},
     {OPT_LIST, "directions", 0, 0, FIELD(directions), "DIRECTION", "minimize|maximize", NULL,
      "the same for several objectives, one word each"},
-    {OPT_TEXT, "sampler", 0, 0, FIELD(sampler), "SAMPLER", NULL, NULL, "who chooses the parameters (default: random)"},
+    {OPT_TEXT, "sampler", 0, 0, FIELD(sampler), "SAMPLER", NULL, NULL, "who chooses the parameters (default: tpe)"},
     {OPT_TEXT, "sampler-kwargs", 0, 0, FIELD(sampler_kwargs), "JSON", NULL, NULL, "the sampler's options as a JSON object"},
-    {OPT_INT, "seed", 0, 0, FIELD(seed), "N", NULL, NULL, "the sampler's seed; the same for all workers gives the same trials"},
+    {OPT_INT, "seed", 0, 0, FIELD(seed), "N", NULL, NULL, "the sampler's seed"},
     {OPT_TEXT, "pruner", 0, 0, FIELD(pruner), "PRUNER", NULL, NULL,
      "who ends trials early by what they report with 'trialog-report STEP VALUE' (default: nop, nobody)"},
     {OPT_TEXT, "pruner-kwargs", 0, 0, FIELD(pruner_kwargs), "JSON", NULL, NULL, "the pruner's options as a JSON object"},
@@ -238,7 +238,7 @@ static int add_seed(struct optimizer *o, const struct optimize_values *v, struct
 static int make_sampler(struct optimizer *o, const struct optimize_values *v, tl_sampler **out)
 {
     struct buf kwargs = BUF_INIT(1 << 20);
-    const char *name = v->sampler ? v->sampler : v->seed.set ? "random" : NULL, *options = v->sampler_kwargs;
+    const char *name = v->sampler ? v->sampler : v->seed.set ? "tpe" : NULL, *options = v->sampler_kwargs;
     bool grid = name && (strcmp(name, "grid") == 0 || strcmp(name, "GridSampler") == 0);
     int status = 0;
     if (grid && !options && o->n_ask_space < o->space.n)

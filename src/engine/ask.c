@@ -20,6 +20,8 @@
 
 #include "base/err.h"
 
+#define PROPOSALS_MAX 3 /* rounds of proposals for a trial whose number others keep taking */
+
 struct wanted { /* a parameter of the caller's space */
     struct param param;
     bool proposed; /* outside the lock */
@@ -32,8 +34,11 @@ struct ask {
     struct tl_ask_options options;
     struct arena *memory;  /* of the space and the proposals: the trial's own */
     struct wanted *wanted; /* options.n_space */
+    int64_t proposed_for;  /* the number that the proposals were made for */
+    unsigned rounds;       /* of proposals, so far */
 
     /* what decide() chose; its memory lasts until the commit is released */
+    bool late; /* nothing: the proposals are for another number */
     bool popped;
     int64_t trial_id; /* popped */
     int64_t number;   /* else: what the new trial's number is to be */
@@ -80,7 +85,8 @@ static int propose(struct ask *a, const tl_view *view, struct tl_err *err)
     struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle};
     struct param *relative = NULL;
     size_t n = 0, cap = 0;
-    int rc = sample_relative(sampler, &c, a->memory, &relative, &n, &cap, err);
+    int rc = sample_relative(sampler, &c, a->memory, &relative, &n, &cap, NULL, err);
+    a->proposed_for = c.trial_number;
     for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
         struct wanted *w = &a->wanted[i];
         if (!tl_dist_single(&w->param.dist)) {
@@ -92,12 +98,14 @@ static int propose(struct ask *a, const tl_view *view, struct tl_err *err)
     return rc;
 }
 
+/* What is done outside the lock. */
 static int prepare(struct ask *a, struct tl_err *err)
 {
     const tl_sampler *sampler = a->study->sampler;
     bool claims = sampler->ops.claim != NULL;
     bool proposes = !claims && !(sampler->ops.flags & TL_SAMPLER_STATELESS) && a->options.n_space;
     tl_view *view;
+    a->rounds++;
     if (!(claims && sampler->ops.prepare) && !proposes) {
         return TL_OK;
     }
@@ -265,11 +273,25 @@ static int create(struct ask *a, struct commit *c, const struct state *s, const 
     return rc;
 }
 
+/* Do the proposals belong to another number, and is there still a round left to make new ones? After the last one they are thrown
+ * away: the values are then chosen for the number that the trial has got, and follow in a second append. */
+static bool other_number(struct ask *a, int64_t number)
+{
+    bool other = (a->study->sampler->ops.flags & TL_SAMPLER_NUMBERED) && a->proposed_for >= 0 && a->proposed_for != number;
+    if (other && a->rounds < PROPOSALS_MAX) {
+        return true;
+    }
+    for (size_t i = 0; other && i < a->options.n_space; i++) {
+        a->wanted[i].proposed = false;
+    }
+    return false;
+}
+
 static int decide_ask(struct commit *c, const struct state *s, struct tl_err *err)
 {
     struct ask *a = c->ctx;
     struct study *st;
-    a->popped = false;
+    a->popped = a->late = false;
     a->number = -1;
     a->fixed.n = a->attrs.n = 0;
     a->rc = TL_OK;
@@ -284,6 +306,10 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
         return rc;
     }
     int64_t waiting = study_first_waiting(st);
+    if (waiting < 0 && other_number(a, (int64_t)st->n_trials)) {
+        a->late = true;
+        return TL_OK; /* no operations: nothing is written */
+    }
     return waiting >= 0 ? pop(a, c, s, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
 }
 
@@ -326,6 +352,7 @@ static int begin_trial(struct ask *a, tl_trial *t, struct tl_err *err)
         return 1; /* another writer was first: what was claimed may have been claimed by then */
     }
     if (rc == TL_OK && a->options.n_space) {
+        t->unpublished = true;
         rc = complete_space(a, t, err);
     }
     return rc;
@@ -339,6 +366,8 @@ static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
     int rc = store_commit(a->study->storage, &c, err);
     bool landed = c.n_ops > 0 && (rc == TL_OK || rc == TL_EINCOMPATIBLE);
     if (a->popped && (rc == TL_EFINISHED || (landed && c.applied[0].verdict == V_NOT_YOURS))) {
+        rc = 1;
+    } else if (rc == TL_OK && a->late) {
         rc = 1;
     } else if (landed && c.applied[0].verdict == V_APPLIED) {
         t->id = c.applied[0].id;
@@ -369,7 +398,7 @@ static tl_trial *fresh_handle(struct ask *a, tl_trial *spoilt)
 
 TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err)
 {
-    struct ask a = {.study = study, .options = TL_ASK_OPTIONS_INIT};
+    struct ask a = {.study = study, .options = TL_ASK_OPTIONS_INIT, .proposed_for = -1};
     int rc = read_options(&a.options, sizeof a.options, options, "ask options", err);
     if (rc != TL_OK) {
         return rc;
@@ -382,10 +411,8 @@ TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, t
     (void)lease_look(study->storage); /* before anything is decided: what was lost may be tried again */
     rc = read_space(&a, err);
     if (rc == TL_OK) {
-        rc = prepare(&a, err);
-    }
-    if (rc == TL_OK) {
-        while ((rc = ask_once(&a, t, err)) == 1 && (t = fresh_handle(&a, t)) != NULL) {
+        while ((rc = a.rounds == 0 || a.late ? prepare(&a, err) : TL_OK) == TL_OK && (rc = ask_once(&a, t, err)) == 1 &&
+               (t = fresh_handle(&a, t)) != NULL) {
         }
         rc = t ? rc : err_nomem(err);
     }

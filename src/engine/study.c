@@ -100,7 +100,7 @@ static int open_handle(tl_storage *storage, const char *name, const struct tl_st
     }
     if (rc == TL_OK && !study->sampler) {
         study->own_sampler = true;
-        rc = tl_sampler_random(tl_random_seed(), &study->sampler, err);
+        rc = tl_sampler_create("tpe", NULL, 0, &study->sampler, err);
     }
     if (rc != TL_OK) {
         tl_study_free(study);
@@ -176,6 +176,8 @@ TL_API void tl_study_free(tl_study *study)
         }
         if (study->own_sampler) {
             tl_sampler_free(study->sampler);
+        } else if (study->sampler && study->sampler->ops.forget) {
+            study->sampler->ops.forget(study->sampler->self, study->handle);
         }
         mem_free(study->directions);
         mem_free(study->name);

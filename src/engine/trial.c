@@ -235,9 +235,17 @@ struct proposal {
     struct arena *arena;
     struct param **list;
     size_t *n, *cap;
+    struct attr_list *attrs;
     struct tl_err *err;
     int rc;
 };
+
+static int take_published(void *ctx, const char *key, const char *json)
+{
+    struct proposal *to = ctx;
+    to->rc = attr_add(to->attrs, key, json, to->arena, to->err);
+    return to->rc;
+}
 
 static int take_assignment(void *ctx, const struct tl_assignment *a)
 {
@@ -256,13 +264,13 @@ static int take_assignment(void *ctx, const struct tl_assignment *a)
 }
 
 int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
-                    size_t *n, size_t *cap, struct tl_err *err)
+                    size_t *n, size_t *cap, struct attr_list *attrs, struct tl_err *err)
 {
-    struct proposal to = {a, list, n, cap, err, TL_OK};
+    struct proposal to = {a, list, n, cap, attrs, err, TL_OK};
     if (!sampler->ops.relative) {
         return TL_OK;
     }
-    int rc = sampler->ops.relative(sampler->self, c, take_assignment, &to, err);
+    int rc = sampler->ops.relative(sampler->self, c, take_assignment, attrs ? take_published : NULL, &to, err);
     return to.rc != TL_OK ? to.rc : rc;
 }
 
@@ -302,6 +310,27 @@ int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, c
     return sampler->ops.independent(sampler->self, c, p->name.p, &p->dist, internal, err);
 }
 
+/* The joint proposal, once per trial; what the sampler wants others to know is written at once, before the objective runs. */
+static int ask_relative(tl_trial *t, const struct tl_sample_context *c, struct tl_err *err)
+{
+    struct attr_list attrs = {0};
+    int rc = sample_relative(t->study->sampler, c, &t->memory, &t->relative, &t->n_relative, &t->cap_relative,
+                             t->unpublished ? NULL : &attrs, err);
+    struct op *ops = rc == TL_OK && attrs.n ? arena_alloc(&t->memory, attrs.n * sizeof *ops) : NULL;
+    for (size_t i = 0; ops && i < attrs.n; i++) {
+        ops[i] = (struct op){.code = OP_TRIAL_SYSTEM_ATTR, .name = attrs.items[i].key, .text = attrs.items[i].json};
+    }
+    if (rc == TL_OK && attrs.n) {
+        rc = ops ? trial_write_with(t, ops, attrs.n, err) : err_nomem(err);
+    }
+    mem_free(attrs.items);
+    t->asked_relative = rc == TL_OK;
+    if (rc != TL_OK) {
+        t->n_relative = 0;
+    }
+    return rc;
+}
+
 /* ---- suggesting ---- */
 
 static int fixed_value(tl_trial *t, const struct fixed *f, const struct param *p, double *internal, struct tl_err *err)
@@ -324,11 +353,7 @@ static int sampled_value(tl_trial *t, const struct param *p, double *internal, s
     struct tl_sample_context c;
     int rc = trial_context(t, &c, err);
     if (rc == TL_OK && !t->asked_relative) {
-        rc = sample_relative(sampler, &c, &t->memory, &t->relative, &t->n_relative, &t->cap_relative, err);
-        t->asked_relative = rc == TL_OK;
-        if (rc != TL_OK) {
-            t->n_relative = 0;
-        }
+        rc = ask_relative(t, &c, err);
     }
     return rc == TL_OK ? sample_param(sampler, &c, p, find_param(t->relative, t->n_relative, p->name), internal, err) : rc;
 }

@@ -470,6 +470,45 @@ TL_API void tl_frozen_release(struct tl_frozen_trial *t)
     *t = (struct tl_frozen_trial)TL_FROZEN_TRIAL_INIT;
 }
 
+TL_API uint64_t tl_view_trial_version(const tl_view *v, int64_t number)
+{
+    const struct row *row;
+    const struct live_trial *live;
+    size_t index;
+    if (!find_trial(v, number, &row, &index, &live) || !live)
+        return 0;
+    return 1 + live->params.n + live->attrs.n + live->reports.n;
+}
+
+TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void *ctx, const struct tl_attr *attr), void *ctx,
+                             struct tl_err *err)
+{
+    const struct row *row;
+    const struct live_trial *live;
+    struct attr_entry entry;
+    size_t index;
+    int rc = TL_OK;
+    if (!find_trial(v, number, &row, &index, &live))
+        return err_set(err, TL_ENOTFOUND, "study '%s' has no trial %lld", v->study->name.p, (long long)number);
+    if (row) {
+        struct attr_walk walk = row_attrs(v->study, row);
+        while (rc == TL_OK && attr_walk_next(&walk, &entry)) {
+            struct tl_attr a = attr_of(v, &entry);
+            rc = each(ctx, &a);
+        }
+        return rc;
+    }
+    const void **entries = mem_alloc((live->attrs.distinct + 1) * sizeof *entries);
+    if (!entries || !list_collect(&live->attrs, entries))
+        rc = err_nomem(err);
+    for (size_t i = 0; rc == TL_OK && i < live->attrs.distinct; i++) {
+        struct tl_attr a = attr_of(v, entries[i]);
+        rc = each(ctx, &a);
+    }
+    mem_free(entries);
+    return rc;
+}
+
 TL_API bool tl_view_last_report(const tl_view *v, int64_t number, struct tl_report *out)
 {
     const struct row *row;
@@ -580,6 +619,19 @@ TL_API int64_t tl_view_column(const tl_view *v, const char *name)
             return (int64_t)i;
     }
     return -1;
+}
+
+TL_API size_t tl_view_n_columns(const tl_view *v)
+{
+    return v->n_columns;
+}
+
+TL_API const char *tl_view_column_name(const tl_view *v, int64_t column)
+{
+    if (column < 0 || (uint64_t)column >= v->n_columns)
+        return NULL;
+    const struct column *c = svec_at(&v->study->columns, (size_t)column);
+    return intern_str(&v->state->names, c->name).p;
 }
 
 TL_API uint64_t tl_view_block(const tl_view *v, int64_t column, size_t block, const double **values)

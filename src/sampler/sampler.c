@@ -17,6 +17,24 @@
 
 /* ---- the samplers there are ---- */
 
+static const struct tl_option_doc tpe_options[] = {
+    {"preset", "text", "tpe2, optuna5, optuna4", "tpe2", "the defaults of all options below; tpe2 finds good values in fewer trials, "
+     "the others choose as those versions of Optuna do"},
+    {"n_startup_trials", "int", "0 .. 2^63-1", "10", "trials at random before the first one that is modelled"},
+    {"n_ei_candidates", "int", "1 .. 100000", "24", "candidates that are drawn and compared for each trial"},
+    {"multivariate", "bool", "", "true with one objective; optuna4: false", "parameters jointly instead of one by one"},
+    {"group", "bool", "", "false", "jointly those parameters that come together, for conditional spaces"},
+    {"constant_liar", "bool", "", "true; optuna4: false", "keep away from what other workers are trying"},
+    {"gamma", "text", "K, S*n or S*sqrt(n), then perhaps ,MOST", "0.1*n,25; several objectives: 0.1*n",
+     "how many of n trials count as good"},
+    {"prior_weight", "float", "above 0", "1.0", "weight of the kernel that covers the whole range"},
+    {"consider_magic_clip", "bool", "", "true", "keep kernels from becoming too narrow"},
+    {"consider_endpoints", "bool", "", "false", "let the ends of the range widen the outermost kernels"},
+    {"mo_weights", "text", "uniform, hv", "uniform; optuna4: hv", "several objectives: weigh good trials by their hypervolume"},
+    {"constraint_scale", "text", "raw, normalised", "normalised; optuna5, optuna4: raw", "how violations of constraints are added up"},
+    {"seed", "int", "0 .. 2^64-1", "from the operating system", "the same seed and the same finished trials give the same trial"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static const struct tl_option_doc random_options[] = {
     {"seed", "int", "0 .. 2^64-1", "from the operating system",
      "the same seed gives the same trials, with 1 or 32 workers"},
@@ -29,11 +47,12 @@ static const struct tl_option_doc grid_options[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 static const struct tl_component_doc docs[] = {
+    {"tpe", "TPESampler", "more trials where the good ones were, fewer where the others were: the default", tpe_options},
     {"random", "RandomSampler", "every parameter independently and uniformly", random_options},
     {"grid", "GridSampler", "every combination of the listed values, each once over all workers", grid_options},
     {NULL, NULL, NULL, NULL},
 };
-static sampler_maker *const makers[] = {random_from_options, grid_from_options};
+static sampler_maker *const makers[] = {tpe_from_options, random_from_options, grid_from_options};
 _Static_assert(TL_COUNT(makers) == TL_COUNT(docs) - 1, "one maker a row");
 
 TL_API const struct tl_component_doc *tl_sampler_docs(void)

@@ -15,13 +15,13 @@ struct tl_sampler {
 };
 
 /* What a stream of random numbers is for. The numbers are part of "the same seed gives the same trials": never change one. */
-enum purpose { PURPOSE_RANDOM = 1, PURPOSE_GRID_ORDER = 2 };
+enum purpose { PURPOSE_RANDOM = 1, PURPOSE_GRID_ORDER = 2, PURPOSE_TPE = 3, PURPOSE_TPE_JOINT = 4 };
 
 /* ---- registry ---- */
 
 /* Makers get options whose names were checked against the documentation table. */
 typedef int sampler_maker(const struct tl_option *options, size_t n, tl_sampler **out, struct tl_err *err);
-sampler_maker random_from_options, grid_from_options;
+sampler_maker tpe_from_options, random_from_options, grid_from_options;
 
 /* The row of `docs` that `name` names (ours or Optuna's), or TL_EUNSUPPORTED with the names there are; then checks the names of
  * the options: TL_EINVAL lists the ones there are. `what` is "sampler" or "pruner". */

@@ -358,7 +358,7 @@ class Trials(Case):
             self.fails(2, pattern, "ask", "--sampler", "random", "--sampler-kwargs", kwargs)
         self.fails(2, "needs --sampler", "ask", "--sampler-kwargs", "{}")
         self.fails(7, "did you mean 'random'", "ask", "--sampler", "randon")
-        self.fails(7, "TPESampler", "ask", "--sampler", "TPESampler")
+        self.fails(7, "NSGAIISampler", "ask", "--sampler", "NSGAIISampler")
         for space, pattern in (("{", "--search-space: "), ("[]", "JSON object"), ('{"x": 1}', "'x'.*object"),
                                ('{"x": {"type": "real"}}', "'x'.*no distribution 'real'"), ('{"x": {"low": 1}}', "neither 'name'"),
                                ('{"x": {"type": "float", "low": 0}}', "'x'.*'high' is missing"),

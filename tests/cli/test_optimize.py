@@ -236,7 +236,7 @@ class Parameters(Optimize):
         runs = []
         for jobs in ("1", "5"):
             self.journal = os.path.join(self.dir, jobs)
-            self.run_it("--trials", "12", "--seed", "7", "--jobs", jobs, "--param", "x=float(0,1)", "--param", "y=float(0,1) if x>0.5",
+            self.run_it("--trials", "12", "--seed", "7", "--sampler", "random", "--jobs", jobs, "--param", "x=float(0,1)", "--param", "y=float(0,1) if x>0.5",
                         "--", "echo", "{x}")
             runs.append([t["params"] for t in self.trials()])
         self.assertEqual(runs[0], runs[1])

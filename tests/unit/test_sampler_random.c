@@ -200,7 +200,7 @@ START_TEST(samplers_by_name)
     ck_assert_int_eq(tl_sampler_create("random", &null, 1, &s, &err), 0);
     tl_sampler_free(s);
     ck_assert_int_eq(tl_sampler_create("tpe9", NULL, 0, &s, &err), TL_EUNSUPPORTED);
-    ck_assert_str_eq(err.message, "there is no sampler 'tpe9'; there are: random, grid");
+    ck_assert_str_eq(err.message, "there is no sampler 'tpe9'; there are: tpe, random, grid");
     ck_assert_int_eq(tl_sampler_create("random", &typo, 1, &s, &err), TL_EINVAL);
     ck_assert_str_eq(err.message, "sampler 'random' has no option 'sed'; it has: seed");
     for (size_t i = 0; i < TL_COUNT(bad_seeds); i++) {

@@ -665,11 +665,11 @@ static int own_independent(void *self, const struct tl_sample_context *c, const 
 }
 
 static int own_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
-                        void *ctx, struct tl_err *err)
+                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
 {
     static const struct tl_dist wide = TL_FLOAT_RANGE(0, 10);
     struct own *own = self;
-    (void)c, (void)err;
+    (void)c, (void)attr, (void)err;
     own->numbers[own->relative++] = c->trial_number;
     struct tl_assignment x = {"x", &wide, 7}, y = {"y", &wide, 8};
     int rc = emit(ctx, &x);

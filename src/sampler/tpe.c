@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The TPE sampler: tree-structured Parzen estimator.
+ *
+ * Bergstra, Bardenet, Bengio, Kégl: "Algorithms for Hyper-Parameter Optimization", NIPS 2011; the joint kernel: Falkner, Klein,
+ * Hutter: "BOHB", ICML 2018; several objectives: Ozaki et al., GECCO 2020; the preset tpe2: Watanabe, arXiv:2304.11127.
+ *
+ * The finished trials are split into a few good ones and the rest. Each set is the kernels of a mixture, l(x) and g(x).
+ * Candidates are drawn from l, and the one with the highest l(x) / g(x) is the proposal. Running trials are kernels of g (the
+ * constant liar), so that workers keep away from each other.
+ *
+ * Happy path of one ask: fewer finished trials than n_startup_trials: every parameter at random, as the random sampler would.
+ * Else `relative` proposes the parameters that all finished trials share (or with `group`, that come together) jointly, and
+ * `independent` the others, and all of them in univariate mode, by a mixture of that parameter alone.
+ *
+ * What a define-by-run trial will ask for is published before it runs when others run at the same time, in Optuna's form, so that
+ * their workers and ours take it into account.
+ *
+ * A proposal is a function of (seed, trial number, log as far as it was read). Fails only for want of memory.
+ */
+#include "sampler/tpe.h"
+
+#include <math.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "model/dist.h"
+
+#define MODELS_MAX 16      /* study handles that one sampler remembers */
+#define BATCH 64           /* candidates that are scored together */
+#define PIECE 2045         /* characters of a published attribute: a limit of Optuna's databases */
+#define PUBLISH_MAX (64u << 20)
+
+struct tpe {
+    struct tpe_rules rules;
+    pthread_mutex_t lock;
+    struct model *models[MODELS_MAX]; /* the last used first */
+};
+
+/* The model of a handle; a reference to be given back. NULL: out of memory. */
+static struct model *model_of(struct tpe *t, uint64_t handle)
+{
+    pthread_mutex_lock(&t->lock);
+    size_t i = 0;
+    while (i < MODELS_MAX - 1 && t->models[i] && t->models[i]->handle != handle) {
+        i++;
+    }
+    struct model *m = t->models[i];
+    if (!m || m->handle != handle) {
+        struct model *fresh = model_new(handle, &t->rules);
+        if (fresh) {
+            model_unref(m);
+        }
+        m = fresh;
+    }
+    if (m) {
+        memmove(&t->models[1], &t->models[0], i * sizeof t->models[0]);
+        t->models[0] = m;
+        model_ref(m);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return m;
+}
+
+static void tpe_forget(void *self, uint64_t handle)
+{
+    struct tpe *t = self;
+    struct model *gone = NULL;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < MODELS_MAX && t->models[i]; i++) {
+        if (!gone && t->models[i]->handle == handle) {
+            gone = t->models[i];
+        }
+        if (gone) {
+            t->models[i] = i + 1 < MODELS_MAX ? t->models[i + 1] : NULL;
+        }
+    }
+    pthread_mutex_unlock(&t->lock);
+    model_unref(gone);
+}
+
+/* ---- candidates ---- */
+
+struct drawing {
+    double *u;    /* 1 + n */
+    double *x;    /* BATCH * n */
+    double *best; /* n */
+    void *scratch;
+    double good[BATCH], rest[BATCH];
+};
+
+static bool drawing_init(struct drawing *d, struct arena *a, const struct tpe_space *s)
+{
+    size_t scratch = parzen_scratch(s->good, BATCH), other = parzen_scratch(s->rest, BATCH);
+    if (s->n > SIZE_MAX / sizeof(double) / (BATCH + 2) - 2) {
+        return false;
+    }
+    d->u = arena_alloc(a, (s->n + 1) * sizeof *d->u);
+    d->x = arena_alloc(a, s->n * BATCH * sizeof *d->x);
+    d->best = arena_alloc(a, s->n * sizeof *d->best);
+    d->scratch = arena_alloc(a, (scratch > other ? scratch : other) + 1);
+    return d->u && d->x && d->best && d->scratch;
+}
+
+/* Draws candidates from the good mixture and keeps the first with the highest score. */
+static void choose(const struct tpe_space *s, size_t candidates, struct rng *r, struct drawing *d)
+{
+    double highest = -INFINITY;
+    bool any = false;
+    for (size_t done = 0; done < candidates; done += BATCH) {
+        size_t m = candidates - done < BATCH ? candidates - done : BATCH;
+        for (size_t i = 0; i < m; i++) {
+            for (size_t k = 0; k <= s->n; k++) {
+                d->u[k] = rng_uniform(r);
+            }
+            parzen_sample(s->good, d->u, d->x + i * s->n);
+        }
+        parzen_log_density(s->good, d->x, m, d->good, d->scratch);
+        parzen_log_density(s->rest, d->x, m, d->rest, d->scratch);
+        for (size_t i = 0; i < m; i++) {
+            double score = d->good[i] - d->rest[i];
+            if (!any || score > highest) {
+                any = true;
+                highest = score;
+                memcpy(d->best, d->x + i * s->n, s->n * sizeof *d->best);
+            }
+        }
+    }
+}
+
+/* Values for `n` parameters, jointly; `dims[i].internal` is filled in. */
+static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpose purpose, struct tl_assignment *dims, size_t n,
+                   struct tl_err *err)
+{
+    struct visit v;
+    struct rng r;
+    struct arena memory = {0};
+    struct model *m = model_of(t, c->handle);
+    struct drawing *d = arena_alloc(&memory, sizeof *d);
+    int rc = m && d ? model_enter(&v, m, c->view, c->trial_number, dims, n, err) : err_nomem(err);
+    if (rc == TL_OK) {
+        if (drawing_init(d, &memory, v.space)) {
+            rng_init(&r, t->rules.seed, purpose, (uint64_t)c->trial_number, str_of(dims[0].name));
+            choose(v.space, (size_t)t->rules.n_ei_candidates, &r, d);
+            for (size_t i = 0; i < n; i++) {
+                dims[i].internal = d->best[i];
+            }
+        } else {
+            rc = err_nomem(err);
+        }
+        model_leave(&v);
+    }
+    arena_release(&memory);
+    model_unref(m);
+    return rc;
+}
+
+/* ---- the sampler's functions ---- */
+
+static bool starting(const struct tpe *t, const tl_view *view)
+{
+    return tl_view_count(view, TL_COMPLETE) + tl_view_count(view, TL_PRUNED) < t->rules.n_startup_trials;
+}
+
+static bool joint(const struct tpe *t, const tl_view *view)
+{
+    size_t n;
+    (void)tl_view_directions(view, &n);
+    return n > 1 ? t->rules.multivariate_mo : t->rules.multivariate;
+}
+
+static int tpe_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
+                           double *internal, struct tl_err *err)
+{
+    struct tpe *t = self;
+    struct tl_assignment dim = {name, dist, 0};
+    if (starting(t, c->view)) {
+        struct rng r;
+        rng_init(&r, t->rules.seed, PURPOSE_RANDOM, (uint64_t)c->trial_number, str_of(name));
+        *internal = random_draw(dist, &r);
+        return TL_OK;
+    }
+    int rc = propose(t, c, PURPOSE_TPE, &dim, 1, err);
+    if (rc == TL_OK) {
+        *internal = dim.internal;
+    }
+    return rc;
+}
+
+/* Does anybody else run? */
+static bool in_company(const struct tl_sample_context *c)
+{
+    size_t self = tl_view_trial_state(c->view, c->trial_number) == TL_RUNNING;
+    return tl_view_count(c->view, TL_RUNNING) > self;
+}
+
+/* Writes what the trial will ask for as Optuna's TPESampler does: one JSON object, cut into pieces, each a JSON string. */
+static int publish(const struct tl_assignment *dims, size_t n, int (*attr)(void *ctx, const char *key, const char *json),
+                   void *ctx, struct tl_err *err)
+{
+    struct buf text = BUF_INIT(PUBLISH_MAX), piece = BUF_INIT(2 * PIECE + 16);
+    int rc = TL_OK;
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        struct tl_value v;
+        rc = tl_dist_external(dims[i].dist, dims[i].internal, &v, err);
+        if (rc == TL_OK) {
+            buf_add_text(&text, i ? ", " : "{");
+            json_put_string(&text, str_of(dims[i].name));
+            buf_add_text(&text, ": ");
+            dist_value_write(&text, &v);
+        }
+    }
+    buf_add_char(&text, '}');
+    if (rc == TL_OK && text.failed) {
+        rc = text.failed == TL_ENOMEM ? err_nomem(err) : TL_OK; /* too long: others do without */
+        text.len = 0;
+    }
+    for (size_t at = 0, i = 0; rc == TL_OK && at < text.len; at += PIECE, i++) {
+        char key[sizeof TPE_RELATIVE_KEY + NUM_MAX] = TPE_RELATIVE_KEY;
+        (void)num_format_int((int64_t)i, key + sizeof TPE_RELATIVE_KEY - 1);
+        piece.len = 0;
+        json_put_string(&piece, (struct str){text.data + at, text.len - at < PIECE ? text.len - at : PIECE});
+        const char *json = buf_cstr(&piece);
+        rc = json ? attr(ctx, key, json) : err_nomem(err);
+    }
+    buf_release(&text);
+    buf_release(&piece);
+    return rc;
+}
+
+static int tpe_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
+                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+{
+    struct tpe *t = self;
+    size_t n_space, n = 0;
+    if (!joint(t, c->view) || starting(t, c->view)) {
+        return TL_OK;
+    }
+    const struct tl_param *space = tl_view_search_space(c->view, true, &n_space);
+    struct tl_assignment *dims = space ? mem_zalloc(n_space + 1, sizeof *dims) : NULL;
+    if (!dims) {
+        return err_nomem(err);
+    }
+    for (size_t i = 0; i < n_space; i++) {
+        if (!tl_dist_single(space[i].dist)) {
+            dims[n++] = (struct tl_assignment){space[i].name.s, space[i].dist, 0};
+        }
+    }
+    int rc = n ? propose(t, c, PURPOSE_TPE_JOINT, dims, n, err) : TL_OK;
+    if (rc == TL_OK && n && attr && t->rules.constant_liar && in_company(c)) {
+        rc = publish(dims, n, attr, ctx, err);
+    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        rc = emit(ctx, &dims[i]);
+    }
+    mem_free(dims);
+    return rc;
+}
+
+static void tpe_release(void *self)
+{
+    struct tpe *t = self;
+    for (size_t i = 0; i < MODELS_MAX; i++) {
+        model_unref(t->models[i]);
+    }
+    pthread_mutex_destroy(&t->lock);
+    mem_free(t);
+}
+
+static int tpe_new(const struct tpe_rules *rules, tl_sampler **out, struct tl_err *err)
+{
+    static const struct tl_sampler_ops ops = {
+        .size = sizeof ops,
+        .name = "tpe",
+        .independent = tpe_independent,
+        .relative = tpe_relative,
+        .forget = tpe_forget,
+        .release = tpe_release,
+    };
+    struct tl_sampler_ops table = ops;
+    struct tpe *t = mem_zalloc(1, sizeof *t);
+    if (!t) {
+        return err_nomem(err);
+    }
+    if (pthread_mutex_init(&t->lock, NULL) != 0) {
+        mem_free(t);
+        return err_nomem(err);
+    }
+    t->rules = *rules;
+    table.flags = rules->seeded ? TL_SAMPLER_NUMBERED : 0;
+    int rc = tl_sampler_new(&table, t, out, err);
+    if (rc != TL_OK) {
+        tpe_release(t);
+    }
+    return rc;
+}
+
+int tpe_from_options(const struct tl_option *options, size_t n, tl_sampler **out, struct tl_err *err)
+{
+    struct tpe_rules rules;
+    int rc = tpe_rules_read(&rules, options, n, err);
+    return rc == TL_OK ? tpe_new(&rules, out, err) : rc;
+}
+
+TL_API int tl_sampler_tpe(uint64_t seed, tl_sampler **out, struct tl_err *err)
+{
+    struct tpe_rules rules;
+    int rc = tpe_rules_read(&rules, NULL, 0, err);
+    if (rc == TL_OK) {
+        rules.seed = seed;
+        rules.seeded = true;
+        rc = tpe_new(&rules, out, err);
+    }
+    return rc;
+}
