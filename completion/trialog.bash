@@ -45,7 +45,7 @@ _trialog() {
     "optimize --direction") values='minimize maximize' ;;
     "optimize --directions") values='minimize maximize' ;;
     "optimize --sampler") values='tpe random grid' ;;
-    "optimize --pruner") values='nop median percentile' ;;
+    "optimize --pruner") values='nop median percentile successive_halving hyperband threshold patient wilcoxon' ;;
     "optimize --progress") values='auto bar lines none' ;;
     "ask --study-name") _trialog_studies; return ;;
     "ask --sampler") values='tpe random grid' ;;

@@ -66,7 +66,7 @@ complete -c trialog -n '__trialog_command "optimize"' -l directions -x -a 'minim
 complete -c trialog -n '__trialog_command "optimize"' -l sampler -x -a 'tpe random grid' -d 'who chooses the parameters (default: tpe)'
 complete -c trialog -n '__trialog_command "optimize"' -l sampler-kwargs -x -d 'the sampler\'s options as a JSON object'
 complete -c trialog -n '__trialog_command "optimize"' -l seed -x -d 'the sampler\'s seed'
-complete -c trialog -n '__trialog_command "optimize"' -l pruner -x -a 'nop median percentile' -d 'who ends trials early by what they report with \'trialog-report STEP VALUE\' (default: nop, nobody)'
+complete -c trialog -n '__trialog_command "optimize"' -l pruner -x -a 'nop median percentile successive_halving hyperband threshold patient wilcoxon' -d 'who ends trials early by what they report with \'trialog-report STEP VALUE\' (default: nop, nobody)'
 complete -c trialog -n '__trialog_command "optimize"' -l pruner-kwargs -x -d 'the pruner\'s options as a JSON object'
 complete -c trialog -n '__trialog_command "optimize"' -l value-json -x -d 'the value is this field of the JSON that the program prints, such as loss or metrics.loss; once per objective'
 complete -c trialog -n '__trialog_command "optimize"' -l value-pattern -x -d 'the value is the first group of the last line that matches (POSIX extended); once, with a group per objective, or once per objective'

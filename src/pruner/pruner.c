@@ -37,6 +37,8 @@ static int nop_from_options(const struct tl_option *options, size_t n, tl_pruner
 #define N_WARMUP  {"n_warmup_steps", "int", STEPS, "0", "nothing is pruned at steps below this one"}
 #define INTERVAL  {"interval_steps", "int", "1 .. 2^63-1", "1", "one check per so many steps, from n_warmup_steps on"}
 #define N_MIN     {"n_min_trials", "int", "1 .. 2^63-1", "1", "nothing is pruned while fewer COMPLETE trials have reported the step"}
+#define BOOTSTRAP {"bootstrap_count", "int", "0 .. 2^63-1", "0", "no trial goes on from a rung before more than so many have reached it; " \
+                   "not with an \"auto\" resource"}
 #define END       {NULL, NULL, NULL, NULL, NULL}
 
 static const struct tl_option_doc no_options[] = {END};
@@ -45,14 +47,53 @@ static const struct tl_option_doc percentile_options[] = {
     {"percentile", "float", "0 .. 100", "required", "the share of trials that may go on: 25 keeps the best quarter"},
     N_STARTUP, N_WARMUP, INTERVAL, N_MIN, END,
 };
+static const struct tl_option_doc halving_options[] = {
+    {"min_resource", "int or auto", "1 .. 2^40", "auto", "the step of the first rung; auto: a hundredth of the first complete trials' last step"},
+    {"reduction_factor", "int", "2 .. 2^40", "4", "one in so many trials goes on from a rung; the next one is so many times as far"},
+    {"min_early_stopping_rate", "int", "0 .. 2^63-1", "0", "how many times the first rung is moved up by the factor"},
+    BOOTSTRAP, END,
+};
+static const struct tl_option_doc hyperband_options[] = {
+    {"min_resource", "int", "1 .. 2^40", "1", "the step of the first rung of the first bracket"},
+    {"max_resource", "int or auto", "1 .. 2^40", "auto", "the last step of a trial; auto: that of the first complete trials, and 1"},
+    {"reduction_factor", "int", "2 .. 2^40", "3", "one in so many trials goes on from a rung; the next one is so many times as far"},
+    BOOTSTRAP, END,
+};
+static const struct tl_option_doc threshold_options[] = {
+    {"lower", "float", "any", "none", "a value below it prunes; one bound at least must be given"},
+    {"upper", "float", "any", "none", "a value above it prunes"},
+    N_WARMUP, INTERVAL, END,
+};
+static const struct tl_option_doc patient_options[] = {
+    {"wrapped_pruner", "pruner", "name of a pruner", "none", "who decides when the trial does not improve; none: it is pruned"},
+    {"wrapped_pruner.*", "", "", "", "the options of that pruner, such as wrapped_pruner.n_startup_trials"},
+    {"patience", "int", "0 .. 2^63-1", "required", "so many steps may bring nothing better"},
+    {"min_delta", "float", "0 .. inf", "0.0", "a change up to this size is no improvement"},
+    END,
+};
+static const struct tl_option_doc wilcoxon_options[] = {
+    {"p_threshold", "float", "0 .. 1", "0.1", "prune when a difference like this is less likely than that by chance"},
+    {"n_startup_steps", "int", STEPS, "2", "nothing is pruned before so many steps can be compared"},
+    {"exact", "bool", "true, false", "false", "exact test up to 50 steps also where differences are equal or 0 (from 14 on, Optuna approximates)"},
+    END,
+};
 static const struct tl_component_doc docs[] = {
     {"nop", "NopPruner", "never prunes", no_options},
     {"median", "MedianPruner", "stops a trial whose best value is worse than the median of the others at the same step",
      median_options},
     {"percentile", "PercentilePruner", "the same with another percentile than the 50th", percentile_options},
+    {"successive_halving", "SuccessiveHalvingPruner", "lets the best trials go on from rung to rung (ASHA); also called halving",
+     halving_options},
+    {"hyperband", "HyperbandPruner", "several successive halvings that begin sooner and later", hyperband_options},
+    {"threshold", "ThresholdPruner", "stops a trial whose value is out of bounds or NaN", threshold_options},
+    {"patient", "PatientPruner", "stops a trial that no longer improves, or asks another pruner then", patient_options},
+    {"wilcoxon", "WilcoxonPruner", "steps are instances: stops a trial that a signed-rank test says is worse than the best one",
+     wilcoxon_options},
     {NULL, NULL, NULL, NULL},
 };
-static pruner_maker *const makers[] = {nop_from_options, median_from_options, percentile_from_options};
+static pruner_maker *const makers[] = {nop_from_options,       median_from_options,    percentile_from_options,
+                                       halving_from_options,   hyperband_from_options, threshold_from_options,
+                                       patient_from_options,   wilcoxon_from_options};
 _Static_assert(TL_COUNT(makers) == TL_COUNT(docs) - 1, "one maker a row");
 
 TL_API const struct tl_component_doc *tl_pruner_docs(void)
@@ -123,6 +164,9 @@ TL_API int tl_pruner_create(const char *name, const struct tl_option *options, s
                             struct tl_err *err)
 {
     size_t row = 0;
+    if (name && strcmp(name, "halving") == 0) {
+        name = "successive_halving";
+    }
     int rc = component_find(docs, "pruner", name, options, n_options, &row, err);
     assert(row < TL_COUNT(makers));
     return rc == TL_OK ? makers[row](options, n_options, out, err) : rc;

@@ -20,7 +20,8 @@ struct tl_pruner {
 
 /* Makers get options whose names were checked against the documentation table. */
 typedef int pruner_maker(const struct tl_option *options, size_t n, tl_pruner **out, struct tl_err *err);
-pruner_maker median_from_options, percentile_from_options;
+pruner_maker median_from_options, percentile_from_options, halving_from_options, hyperband_from_options,
+    threshold_from_options, patient_from_options, wilcoxon_from_options;
 
 /* Read an option; the value keeps what it was when the option is not given. Errors name the option and its range. */
 int option_int(const struct tl_option *options, size_t n, const char *name, int64_t low, int64_t high, int64_t *out,

@@ -84,7 +84,9 @@ static void list_options(const struct tl_option_doc *rows, struct buf *b)
 static bool has_option(const struct tl_option_doc *rows, const char *name)
 {
     for (; rows->name; rows++) {
-        if (strcmp(rows->name, name) == 0) {
+        size_t n = strlen(rows->name);
+        bool any = n > 0 && rows->name[n - 1] == '*'; /* all names that begin so */
+        if (any ? strncmp(rows->name, name, n - 1) == 0 : strcmp(rows->name, name) == 0) {
             return true;
         }
     }
