@@ -84,7 +84,7 @@ _trialog() {
     'study-names') values=' --format --json' ;;
     'studies') values=' --format --json --flatten' ;;
     'copy') values=' --study-name --to --to-study-name' ;;
-    'optimize') values=' --study-name --param --enqueue --trials --trials-here --refund-failed --max-failures --lease --retry-lost --timeout --trial-timeout --grace --jobs --direction --directions --sampler --sampler-kwargs --seed --pruner --pruner-kwargs --value-json --value-pattern --log-dir --json --progress' ;;
+    'optimize') values=' --study-name --param --enqueue --trials --trials-here --refund-failed --wait --max-failures --lease --retry-lost --timeout --trial-timeout --grace --jobs --direction --directions --sampler --sampler-kwargs --seed --pruner --pruner-kwargs --value-json --value-pattern --log-dir --json --progress' ;;
     'ask') values=' --study-name --sampler --sampler-kwargs --search-space --lease --retry-lost --format --flatten' ;;
     'tell') values=' --study-name --trial-number --values --state --skip-if-finished' ;;
     'report') values=' --study-name --trial-number --step --value' ;;

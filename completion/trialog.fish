@@ -54,6 +54,7 @@ complete -c trialog -n '__trialog_command "optimize"' -l enqueue -x -d 'paramete
 complete -c trialog -n '__trialog_command "optimize"' -s n -l trials -x -d 'end when the study has N trials, whoever ran them; running and failed ones count'
 complete -c trialog -n '__trialog_command "optimize"' -l trials-here -x -d 'begin at most N trials in this process'
 complete -c trialog -n '__trialog_command "optimize"' -l refund-failed -d 'failed trials do not count for --trials'
+complete -c trialog -n '__trialog_command "optimize"' -l wait -d 'when nothing is left to begin but trials run elsewhere: wait, because one that fails may be tried again'
 complete -c trialog -n '__trialog_command "optimize"' -l max-failures -x -d 'end after N failed trials in a row in this process; 0: never. Default: 20 with --refund-failed, else 0'
 complete -c trialog -n '__trialog_command "optimize"' -l lease -x -d 'when this process dies, others fail its trials after this time; 0: never'
 complete -c trialog -n '__trialog_command "optimize"' -l retry-lost -x -d 'put a trial whose process died back into the queue, up to N times'

@@ -24,7 +24,7 @@ struct optimize_values {
     const char *name, *direction, *sampler, *sampler_kwargs, *pruner, *pruner_kwargs, *log_dir, *progress;
     struct opt_list directions, params, fixed, fields, patterns, words;
     struct opt_int trials, trials_here, timeout, trial_timeout, grace, jobs, seed, max_failures, lease, retry_lost;
-    bool refund_failed, json;
+    bool refund_failed, wait, json;
 };
 
 #define FIELD(name) offsetof(struct optimize_values, name)
@@ -39,6 +39,8 @@ static const struct opt optimize_opts[] = {
      "end when the study has N trials, whoever ran them; running and failed ones count"},
     {OPT_INT, "trials-here", 0, 0, FIELD(trials_here), "N", NULL, NULL, "begin at most N trials in this process"},
     {OPT_FLAG, "refund-failed", 0, 0, FIELD(refund_failed), NULL, NULL, NULL, "failed trials do not count for --trials"},
+    {OPT_FLAG, "wait", 0, 0, FIELD(wait), NULL, NULL, NULL,
+     "when nothing is left to begin but trials run elsewhere: wait, because one that fails may be tried again"},
     {OPT_INT, "max-failures", 0, 0, FIELD(max_failures), "N", NULL, NULL,
      "end after N failed trials in a row in this process; 0: never. Default: 20 with --refund-failed, else 0"},
     {OPT_DURATION, "lease", 0, 0, FIELD(lease), "TIME", NULL, "60s",
@@ -154,6 +156,7 @@ static int read_limits(struct optimizer *o, const struct optimize_values *v)
     o->budget = v->trials.set ? (uint64_t)v->trials.value : 0;
     o->budget_here = v->trials_here.set ? (uint64_t)v->trials_here.value : 0;
     o->refund_failed = v->refund_failed;
+    o->wait = v->wait;
     o->max_failures = v->max_failures.set ? (uint64_t)v->max_failures.value : v->refund_failed ? REFUND_GIVES_UP_AT : 0;
     o->timeout_ms = v->timeout.set ? v->timeout.value : 0;
     o->trial_timeout_ms = v->trial_timeout.set ? v->trial_timeout.value : 0;

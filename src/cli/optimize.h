@@ -60,7 +60,7 @@ struct optimizer {
     struct output_rules rules;
     const char *study_name, *log_dir, *pruner, *pruner_kwargs; /* the last two as given, for programs that ask by themselves */
     uint64_t budget, budget_here; /* 0: no limit */
-    bool refund_failed, prunes, json;
+    bool refund_failed, wait, prunes, json;
     int64_t timeout_ms, trial_timeout_ms, grace_ms; /* 0: none; grace: between SIGTERM and SIGKILL */
     uint64_t max_failures;                          /* in a row, 0: no limit */
 
@@ -74,6 +74,7 @@ struct optimizer {
     int64_t began_ns;
     uint64_t n_started, n_complete, n_failed, failures_in_row;
     bool exhausted; /* budget or sampler has nothing left */
+    size_t seen_failed, seen_waiting; /* when that was looked at last (--wait) */
     bool closing;   /* no trial starts any more, those that run end by themselves */
     int stops_seen; /* of cli_stops */
     int status;     /* of the first error, 0 for none */

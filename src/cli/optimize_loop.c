@@ -24,6 +24,7 @@
 #define NS_PER_MS      INT64_C(1000000)
 #define REDRAW_EVERY   (INT64_C(1000) * NS_PER_MS)
 #define DRAIN_AT_MOST  (INT64_C(1000) * NS_PER_MS)
+#define WAIT_SLICE_MS  500 /* how long one look for what others do takes at most */
 #define LOOK_EVERY     (INT64_C(1000) * NS_PER_MS)
 
 int64_t optimize_now_ns(void)
@@ -367,6 +368,38 @@ static void turn(struct optimizer *o, struct pollfd *polls)
     redraw(o);
 }
 
+/* --wait: nothing could be begun. When a trial has failed or was queued since the last look, that may have changed (o->exhausted
+ * is taken back). false: nothing runs anywhere that could change it. */
+static bool look_elsewhere(struct optimizer *o)
+{
+    struct tl_err err = TL_ERR_INIT;
+    tl_view *view = NULL;
+    if (!o->wait || !o->exhausted)
+        return false;
+    o->exhausted = false;
+    if (o->n_running < o->n_slots && !may_start(o, optimize_now_ns())) {
+        o->exhausted = true; /* and that is not the only reason */
+        return false;
+    }
+    o->exhausted = true;
+    o->c->stops_endured = 0;
+    int rc = tl_storage_wait(tl_study_storage(o->study), o->n_running > 0 ? 0 : WAIT_SLICE_MS, &err);
+    o->c->stops_endured = 1;
+    if (rc == 0)
+        rc = tl_study_view(o->study, &view, &err);
+    if (rc) {
+        optimize_storage_error(o, &err);
+        return false;
+    }
+    size_t failed = tl_view_count(view, TL_FAIL), waiting = tl_view_count(view, TL_WAITING);
+    bool runs = tl_view_count(view, TL_RUNNING) > 0;
+    tl_view_close(view);
+    o->exhausted = failed <= o->seen_failed && waiting <= o->seen_waiting;
+    o->seen_failed = failed;
+    o->seen_waiting = waiting;
+    return runs || !o->exhausted;
+}
+
 /* Wakes ppoll, nothing else: programs are gathered in by asking for each. */
 static void on_child(int sig)
 {
@@ -402,7 +435,7 @@ void optimize_loop(struct optimizer *o)
         fill_slots(o);
         turn(o, polls);
         /* a free slot and a turn that started nothing: over, when nothing runs that could change its mind (refunds) */
-    } while (o->n_running > 0 || may_start(o, optimize_now_ns()));
+    } while (look_elsewhere(o) || o->n_running > 0 || may_start(o, optimize_now_ns()));
     progress_clear(&o->progress);
     mem_free(polls);
 }

@@ -55,6 +55,13 @@ def processes(marker):
     return found
 
 
+def signal_caught(pid, number):
+    """Has the process installed a handler?"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        mask = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt"))
+    return mask >> (number - 1) & 1
+
+
 class Optimize(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="trialog-optimize-")
@@ -351,6 +358,27 @@ class Limits(Optimize):
         os.mkdir(fifo)
         script = f"touch {fifo}/{{trial}}; while [ $(ls {fifo} | wc -l) -lt 4 ]; do sleep 0.02; done; echo 1"
         self.run_it("--trials", "4", "--jobs", "4", "--trial-timeout", "50", "--", "sh", "-c", script)
+
+    def test_wait_for_what_runs_elsewhere(self):
+        """Two cells: somebody else has the first and fails it when the second is done here."""
+        grid = ("--sampler", "grid", "--param", "n=int(1,2)")
+        first = self.start(*grid, "--", "sh", "-c", f"sleep {self.marker}")
+        until(lambda: processes(self.marker), "the first cell runs")
+        process = self.start(*grid, "--wait", "--", "echo", "{n}")
+        until(lambda: "COMPLETE" in self.states(), "the second cell is done")
+        idle = self.start(*grid, "--wait", "--", "echo", "{n}")  # can be told to stop
+        until(lambda: signal_caught(idle.pid, signal.SIGINT), "it heeds signals")
+        idle.send_signal(signal.SIGINT)
+        idle.communicate(timeout=DEADLINE)
+        self.assertEqual(idle.returncode, 130)
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=DEADLINE)
+        _, err = process.communicate(timeout=DEADLINE)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertEqual(sorted(t["params"]["n"] for t in self.trials() if t["state"] == "COMPLETE"), [1, 2])
+        other = self.start("--trials", "1", "--wait", "--", "echo", "1")  # used up, and nothing runs
+        other.communicate(timeout=DEADLINE)
+        self.assertEqual(len(self.trials()), 3)
 
     def test_a_budget_shared_by_four_processes(self):
         workers = [self.start("--trials", "60", "--jobs", "2", "--param", "x=float(0,1)", "--seed", "3", "--", "echo", "{x}")

@@ -446,12 +446,14 @@ static void open_study(bool claims)
     o.durability = TL_DURABILITY_OFF;
     o.lease_ms = -1; /* whoever dies leaves its trials as they are */
     so.load_if_exists = true;
-    if (claims) {
+    if (!claims) {
+        tl_sampler_random(1, &sampler, &err);
+    } else {
         o.lease_ms = 1000;
         o.retry_lost = 1000;
         tl_sampler_new(&queue, NULL, &sampler, &err);
-        so.sampler = sampler;
     }
+    so.sampler = sampler;
     if (tl_storage_open(path, &o, &storage, &err) != 0 || tl_study_create(storage, STUDY, &so, &study, &err) != 0) {
         die("open", &err);
     }
