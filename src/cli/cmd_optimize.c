@@ -241,7 +241,8 @@ static int add_seed(struct optimizer *o, const struct optimize_values *v, struct
 static int make_sampler(struct optimizer *o, const struct optimize_values *v, tl_sampler **out)
 {
     struct buf kwargs = BUF_INIT(1 << 20);
-    const char *name = v->sampler ? v->sampler : v->seed.set ? "tpe" : NULL, *options = v->sampler_kwargs;
+    const char *name = v->sampler ? v->sampler : v->seed.set || v->sampler_kwargs ? "tpe" : NULL;
+    const char *options = v->sampler_kwargs;
     bool grid = name && (strcmp(name, "grid") == 0 || strcmp(name, "GridSampler") == 0);
     int status = 0;
     if (grid && !options && o->n_ask_space < o->space.n)
