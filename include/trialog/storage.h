@@ -82,7 +82,7 @@ int tl_storage_open(const char *url, const struct tl_storage_options *options, t
 void tl_storage_close(tl_storage *storage);
 /* Reads what is new. Every other call that reads does it too. */
 int tl_storage_sync(tl_storage *storage, struct tl_err *err);
-/* Waits until the journal may have news, at most timeout_ms. */
+/* Waits until the journal may have news, at most timeout_ms (below 0: no limit). Who waits looks for lost trials, too (LEASES). */
 int tl_storage_wait(tl_storage *storage, int64_t timeout_ms, struct tl_err *err);
 /* Writes a snapshot now, whatever the policy says. TL_EUNSUPPORTED where there is none. */
 int tl_storage_snapshot(tl_storage *storage, struct tl_err *err);

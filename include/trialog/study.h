@@ -62,14 +62,16 @@ struct tl_ask_options {
 };
 #define TL_ASK_OPTIONS_INIT {sizeof(struct tl_ask_options), NULL, 0, 0, false}
 
-/* The next trial: the oldest WAITING one if there is any, else a new one. `options` may be NULL. `*out`: owned by the caller, end
+/* The next trial: the oldest WAITING one if there is any, else a new one. Trials of workers that are lost are failed first, when a look
+ * is due (trialog/storage.h, LEASES). `options` may be NULL. `*out`: owned by the caller, end
  * it with tl_study_tell or tl_trial_free (which leaves it RUNNING). Blocks for one append; a second one follows when a trial of
  * the queue does not fix all of the space. Errors: TL_EEXHAUSTED (grid or budget used up), TL_EINCOMPATIBLE (a parameter of the space). */
 int tl_study_ask(tl_study *study, const struct tl_ask_options *options, tl_trial **out, struct tl_err *err);
 
 /* Ends a trial and frees it; after an error it is still there: call again or tl_trial_free. `state` COMPLETE wants one value per
  * objective; a NaN or a wrong number of values makes it FAIL (`*final`, may be NULL, says what it became). PRUNED and FAIL come
- * without values; a PRUNED one takes the value of its highest step. Errors: TL_EFINISHED (ended elsewhere), TL_EINVAL. */
+ * without values; a PRUNED one takes the value of its highest step. Errors: TL_EFINISHED (ended elsewhere, or too late:
+ * its worker's lease had run out, and the message says so), TL_EINVAL. */
 int tl_study_tell(tl_study *study, tl_trial *trial, enum tl_state state, const double *values, size_t n_values,
                   enum tl_state *final, struct tl_err *err);
 /* The same by number, for a trial asked elsewhere. skip_if_finished: a finished trial is no error, and `*final` its state. */
@@ -116,7 +118,8 @@ struct tl_optimize_options {
 };
 #define TL_OPTIMIZE_OPTIONS_INIT {sizeof(struct tl_optimize_options), 0, 0, false, 0, 0, NULL, NULL, false}
 /* Runs trials until a limit is reached, the sampler has nothing left, or tl_study_stop is called. `options` may be NULL. A storage
- * error ends it and is returned after the running trials ended; failed objectives are no error. */
+ * error ends it and is returned after the running trials ended; failed objectives are no error, nor are trials that somebody else
+ * ended meanwhile (because the lease of this process had run out, say): that is logged, and the loop goes on. */
 int tl_study_optimize(tl_study *study, tl_objective *objective, void *ctx, const struct tl_optimize_options *options,
                       struct tl_err *err);
 /* From any thread, callback or signal handler: running trials finish, no new one starts. When no tl_study_optimize runs, the next

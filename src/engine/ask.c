@@ -358,6 +358,37 @@ static int begin_trial(struct ask *a, tl_trial *t, struct tl_err *err)
     return rc;
 }
 
+/* The operation was written, but the answer got lost (out of memory, a flush that failed), so nobody would run the trial, and our own
+ * lease would keep it RUNNING: fails it, if that can be done at all. It is known by the number that it must have, and its owner. */
+static void fail_unknown(struct ask *a)
+{
+    tl_storage *storage = a->study->storage;
+    const struct row *row;
+    const struct live_trial *live = NULL;
+    struct study *st;
+    char worker[64];
+    uint32_t number = (uint32_t)a->number;
+    int64_t id = -1;
+    if (store_refresh(storage, NULL) != TL_OK) {
+        return;
+    }
+    store_worker(storage, worker);
+    const struct state *s = store_lock_state(storage);
+    bool known = a->popped ? state_trial_place(s, a->trial_id, &st, &number)
+                           : a->number >= 0 && (st = state_study(s, a->study->id)) != NULL && number < st->n_trials;
+    if (known) {
+        study_trial(st, number, &row, &live);
+    }
+    if (live && live->state == TL_RUNNING && live->owner != INTERN_NONE &&
+        str_eq(intern_str(&s->workers, live->owner), str_of(worker))) {
+        id = live->id;
+    }
+    store_unlock_state(storage);
+    if (id >= 0) {
+        tl_storage_set_state(storage, id, TL_FAIL, NULL, 0, NULL, NULL);
+    }
+}
+
 /* One round: 0 with a trial, 1 when another writer was first, or an error. */
 static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
 {
@@ -377,6 +408,8 @@ static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
         } else if (rc != TL_OK) {
             tl_storage_set_state(a->study->storage, t->id, TL_FAIL, NULL, 0, NULL, NULL);
         }
+    } else if (rc == TL_EUNKNOWN) {
+        fail_unknown(a);
     }
     commit_release(&c);
     a->commit = NULL;

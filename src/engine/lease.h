@@ -34,7 +34,7 @@ struct leases { /* part of a tl_storage */
     atomic_int_fast64_t look_at_ns; /* monotonic: not before */
     int64_t shortest_ms;           /* length of the shortest lease seen at the last look, 0: none */
     bool late;                     /* somebody was late at the last look */
-    bool failed;                   /* the last look failed */
+    unsigned failures;             /* looks in a row that failed */
     unsigned looks;
 };
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/os.h"
 #include "support/check_main.h"
 #include "support/study_kit.h"
@@ -583,6 +584,60 @@ START_TEST(the_log_does_not_grow)
 }
 END_TEST
 
+/* ---- an ask that runs out of memory after its append ---- */
+
+static long allocations;
+
+static void *once_resize(void *old, size_t size, void *ctx)
+{
+    (void)ctx;
+    return allocations-- == 0 ? NULL : realloc(old, size ? size : 1);
+}
+
+static void *once_alloc(size_t size, void *ctx)
+{
+    return once_resize(NULL, size, ctx);
+}
+
+static void once_release(void *old, void *ctx)
+{
+    (void)ctx;
+    free(old);
+}
+
+START_TEST(an_ask_that_fails_leaves_nothing_running)
+{
+    struct mem_hooks hooks = {once_alloc, once_resize, once_release, NULL};
+    tl_storage *s = open_worker(0, "w", 60000, 0);
+    tl_study *study = kit_study(s, "s", NULL);
+    size_t asked = 0, unknown = 0;
+    kit_tell(study, kit_ask(study), 1);
+    for (long n = 0; n < 60; n++) { /* one allocation fails: first of new trials, then of queued ones */
+        struct tl_err why = TL_ERR_INIT;
+        tl_trial *t = NULL;
+        if (n >= 30) {
+            OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err));
+        }
+        allocations = n % 30;
+        mem_set_hooks(&hooks);
+        int rc = tl_study_ask(study, NULL, &t, &why);
+        mem_set_hooks(NULL);
+        if (rc == TL_OK) {
+            kit_tell(study, t, 1);
+            asked++;
+        } else {
+            ck_assert_msg(rc == TL_ENOMEM || rc == TL_EUNKNOWN, "%s", why.message);
+            unknown += rc == TL_EUNKNOWN;
+        }
+        ck_assert_msg(count_of(study, TL_RUNNING) == 0, "allocation %ld: a trial runs", n);
+    }
+    ck_assert_uint_gt(unknown, 0);
+    ck_assert_uint_gt(asked, 0);
+    tl_study_free(study);
+    tl_storage_close(s);
+}
+END_TEST
+
 START_TEST(lengths_are_checked)
 {
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
@@ -618,6 +673,7 @@ int main(void)
     (void)a_fork_has_a_lease_of_its_own;
 #endif
     tcase_add_test(c, the_log_does_not_grow);
+    tcase_add_test(c, an_ask_that_fails_leaves_nothing_running);
     tcase_add_test(c, lengths_are_checked);
     return check_run("lease", c);
 }
