@@ -53,6 +53,7 @@ _trialog() {
     "tell --study-name") _trialog_studies; return ;;
     "tell --state") values='complete pruned fail' ;;
     "report --study-name") _trialog_studies; return ;;
+    "report --pruner") values='nop median percentile successive_halving hyperband threshold patient wilcoxon' ;;
     "enqueue --study-name") _trialog_studies; return ;;
     "best-trial --study-name") _trialog_studies; return ;;
     "best-trial --format"|"best-trial -f") values='value json table yaml' ;;
@@ -87,7 +88,7 @@ _trialog() {
     'optimize') values=' --study-name --param --enqueue --trials --trials-here --refund-failed --wait --max-failures --lease --retry-lost --timeout --trial-timeout --grace --jobs --direction --directions --sampler --sampler-kwargs --seed --pruner --pruner-kwargs --value-json --value-pattern --log-dir --json --progress' ;;
     'ask') values=' --study-name --sampler --sampler-kwargs --search-space --lease --retry-lost --format --flatten' ;;
     'tell') values=' --study-name --trial-number --values --state --skip-if-finished' ;;
-    'report') values=' --study-name --trial-number --step --value' ;;
+    'report') values=' --study-name --trial-number --step --value --pruner --pruner-kwargs --json' ;;
     'enqueue') values=' --study-name --params --user-attrs --skip-if-exists' ;;
     'best-trial') values=' --study-name --format --json --flatten' ;;
     'best-trials') values=' --study-name --format --json --flatten' ;;

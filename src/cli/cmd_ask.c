@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Commands that run trials from outside: ask, tell, report, enqueue.
+ * Commands that run trials from outside: ask, tell, enqueue. (report is in cmd_report.c.)
  *
- * ask creates a trial (or takes the oldest queued one) and prints its parameters; report and tell write intermediate and
- * final values by the trial's number. None of them reads more of the study than the one trial.
+ * ask creates a trial (or takes the oldest queued one) and prints its parameters; tell writes final values by the trial's number.
+ * Neither reads more of the study than the one trial.
  */
 #include "base/err.h"
 #include "base/json.h"
@@ -263,79 +263,6 @@ const struct command cmd_tell = {
     .opts = tell_opts,
     .values_size = sizeof(struct tell_values),
     .run = run_tell,
-};
-
-/* ---- report ---- */
-
-struct report_values {
-    const char *name;
-    struct opt_int number, step;
-    struct opt_number value;
-};
-static const struct opt report_opts[] = {
-    {OPT_TEXT, "study-name", 0, 0, offsetof(struct report_values, name), "STUDY", NULL, NULL, STUDY_HELP},
-    {OPT_INT, "trial-number", 0, OPT_REQUIRED, offsetof(struct report_values, number), "NUMBER", NULL, NULL,
-     "the running trial"},
-    {OPT_INT, "step", 0, OPT_REQUIRED, offsetof(struct report_values, step), "STEP", NULL, NULL,
-     "a whole number from 0"},
-    {OPT_NUMBER, "value", 0, OPT_REQUIRED, offsetof(struct report_values, value), "VALUE", NULL, NULL,
-     "the objective value at that step"},
-    OPT_TABLE_END,
-};
-
-static int report(struct cli *c, const struct report_values *v, const tl_view *view)
-{
-    struct tl_frozen_trial trial = TL_FROZEN_TRIAL_INIT;
-    struct tl_err err = TL_ERR_INIT;
-    size_t n_directions;
-    bool again = false;
-    int status = 0;
-    tl_view_directions(view, &n_directions);
-    if (n_directions != 1)
-        return cli_error(c, TL_EINVAL, "reports are for studies with one objective; this one has %zu",
-                         n_directions);
-    int rc = tl_view_trial(view, v->number.value, &trial, &err);
-    if (rc == TL_ENOTFOUND)
-        return cli_error(c, rc, "there is no trial %lld in '%s'", (long long)v->number.value,
-                         tl_view_study_name(view));
-    if (rc)
-        return cli_fail(c, &err);
-    for (size_t i = 0; i < trial.n_reports; i++)
-        again = again || trial.reports[i].step == v->step.value;
-    if (TL_STATE_IS_FINISHED(trial.state))
-        status = cli_error(c, TL_EFINISHED, "trial %lld has finished already (%s)", (long long)trial.number,
-                           tl_state_name((int)trial.state));
-    else if (again)
-        cli_say(c, CLI_WARNING, "trial %lld has a value for step %lld already, which stays",
-                (long long)trial.number, (long long)v->step.value);
-    else if (tl_storage_report(c->storage, trial.id, v->step.value, v->value.value, &err))
-        status = cli_fail(c, &err);
-    tl_frozen_release(&trial);
-    return status;
-}
-
-static int run_report(struct cli *c, void *values)
-{
-    const struct report_values *v = values;
-    tl_view *view = NULL;
-    if (v->step.value < 0)
-        return cli_usage(c, "--step: %lld is below 0", (long long)v->step.value);
-    int status = cli_open(c, 0);
-    status = status ? status : cli_view(c, v->name, &view);
-    status = status ? status : report(c, v, view);
-    if (view)
-        tl_view_close(view);
-    return status;
-}
-
-const struct command cmd_report = {
-    .name = "report",
-    .group = "Trials",
-    .help = "Write an intermediate value of a running trial.",
-    .about = "The first value of a step counts, as in Optuna.",
-    .opts = report_opts,
-    .values_size = sizeof(struct report_values),
-    .run = run_report,
 };
 
 /* ---- enqueue ---- */

@@ -114,7 +114,8 @@ int cli_pruner(struct cli *c, const char *name, const char *kwargs, tl_pruner **
     if (status == 0 && tl_pruner_create(name, o.items, o.n, out, &err) != 0) {
         const struct tl_component_doc *docs = tl_pruner_docs();
         const char *like = err.code == TL_EUNSUPPORTED ? cli_nearest(name, next_pruner, &docs) : NULL;
-        status = like ? cli_error(c, err.code, "there is no pruner '%s': did you mean '%s'?", name, like) : cli_fail(c, &err);
+        bool inner = like && strcmp(like, name) == 0; /* it is a wrapped one that does not exist */
+        status = like && !inner ? cli_error(c, err.code, "there is no pruner '%s': did you mean '%s'?", name, like) : cli_fail(c, &err);
     }
     arena_release(&o.ns.arena);
     return status;

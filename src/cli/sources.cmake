@@ -6,6 +6,7 @@ set(cli_sources
     cmd_journal.c
     cmd_optimize.c
     cmd_plot.c
+    cmd_report.c
     cmd_study.c
     cmd_trials.c
     cmd_watch.c

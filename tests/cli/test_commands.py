@@ -419,6 +419,47 @@ class Trials(Case):
         self.out("tell", "--study-name", "s", "--trial-number", "0", "--state", "pruned")
         self.fails(5, "finished already", *report, "0", "--step", "4", "--value", "1")
 
+    def test_report_asks_a_pruner(self):
+        self.study()
+        kwargs = ["--pruner-kwargs", '{"upper": 1, "n_warmup_steps": 2}']
+        self.json("ask")
+        report = ["report", "--trial-number", "0", "--pruner", "threshold", *kwargs]
+        self.assertEqual(self.out(*report, "--step", "1", "--value", "7"), "continue\n")
+        self.assertEqual(self.out("report", "--trial-number", "0", "--step", "2", "--value", "7"), "")
+        self.assertEqual(self.out(*report, "--step", "3", "--value", "7", status=1), "prune\n")
+        self.assertEqual(json.loads(self.out(*report, "--step", "4", "--value", "0.5", "--json")),
+                         {"number": 0, "step": 4, "value": 0.5, "prune": False})
+        self.assertEqual(json.loads(self.out(*report, "--step", "5", "--value", "inf", "--json", status=1)),
+                         {"number": 0, "step": 5, "value": float("inf"), "prune": True})
+        self.assertEqual(json.loads(self.out("report", "--trial-number", "0", "--step", "6", "--value", "1", "--json"))["prune"], None)
+        out, err = self.call(*report, "--step", "5", "--value", "0") # the value stays; the last step is 6 by now
+        self.assertEqual((out, "step 5 already" in err), ("continue\n", True))
+        # from the environment
+        env = {"TRIALOG_STUDY_NAME": "s", "TRIALOG_TRIAL_NUMBER": "0", "TRIALOG_PRUNER": "threshold", "TRIALOG_PRUNER_KWARGS": '{"lower": 2}'}
+        self.assertEqual(self.out("report", "--step", "7", "--value", "1", env=env, status=1), "prune\n")
+        self.assertEqual(self.out("report", "--step", "8", "--value", "1", "--pruner", "nop", env=env), "continue\n")
+        self.assertEqual(self.out("report", "--step", "9", "--value", "1", "--pruner-kwargs", '{"upper": 5}', env=env), "continue\n")
+        self.fails(2, "--trial-number is missing", "report", "--step", "1", "--value", "1")
+        self.fails(2, "TRIALOG_TRIAL_NUMBER", "report", "--step", "1", "--value", "1", env={"TRIALOG_TRIAL_NUMBER": "x"})
+        self.fails(2, "needs --pruner", "report", "--trial-number", "0", "--step", "1", "--value", "1", *kwargs)
+        self.fails(7, "did you mean 'median'", "report", "--trial-number", "0", "--step", "1", "--value", "1", "--pruner", "meidan")
+        self.assertEqual(len(self.json("export", "-f", "json")["trials"][0]["intermediate_values"]), 9) # mistakes write nothing
+
+    def test_pruners_inside_pruners(self):
+        self.study()
+        self.json("ask")
+        report = ["report", "--trial-number", "0", "--pruner", "patient", "--pruner-kwargs"]
+        inner = '{"patience": 0, "wrapped_pruner": {"name": "patient", "patience": 1, "wrapped_pruner": {"name": "threshold", "upper": 5}}}'
+        for step, (value, answer) in enumerate([(1, "continue"), (2, "continue"), (3, "continue"), (9, "prune")]):
+            self.assertEqual(self.out(*report, inner, "--step", str(step), "--value", str(value), status=int(answer == "prune")), answer + "\n")
+        self.assertEqual(self.out(*report, '{"patience": 0, "wrapped_pruner": "threshold", "wrapped_pruner.upper": 50}', "--step", "4", "--value", "9"),
+                         "continue\n")
+        for status, pattern, kwargs in ((2, "has no option 'upper'", '{"patience": 0, "upper": 1}'), (2, "needs the option patience", "{}"),
+                                        (7, "wrapped_pruner: there is no pruner 'x'", '{"patience": 0, "wrapped_pruner": "x"}'),
+                                        (2, "wrapped_pruner: pruner 'median' has no option 'z'", '{"patience": 0, "wrapped_pruner": {"name": "median", "z": 1}}'),
+                                        (2, "no wrapped_pruner", '{"patience": 0, "wrapped_pruner.upper": 1}'), (2, "JSON object", "[]")):
+            self.fails(status, pattern, *report, kwargs, "--step", "5", "--value", "1")
+
     def test_enqueue(self):
         self.study()
         self.assertEqual(self.out("enqueue", "--params", '{"x": 0.5, "c": null}', "n=3"), "0\n")

@@ -673,6 +673,24 @@ class Pruning(Optimize):
         self.prune(f"echo trialog-report 1 5; exec sleep {self.marker}", "--jobs", "4", trials=12)
         self.assertEqual([t["state"] for t in self.trials()], ["COMPLETE"] + 11 * ["PRUNED"])
 
+    def test_a_program_that_asks_by_itself(self):
+        """`trialog report` inside finds study, trial and pruner in its environment, and its answer is the last line or the status."""
+        script = ("if [ {trial} -eq 0 ]; then v=1; else v=5; fi; for i in 1 2 3; do "
+                  f"{TRIALOG} report --step $i --value $v >&2 || {{{{ [ $? -eq 1 ] && echo trialog-pruned; exit 0; }}}}; done; echo $v")
+        self.run_it("--trials", "3", *self.MEDIAN, "--", "sh", "-c", script)
+        self.assertEqual([(t["state"], t["values"], t["intermediate_values"]) for t in self.trials()],
+                         [("COMPLETE", [1], {"1": 1, "2": 1, "3": 1}), ("PRUNED", [5], {"1": 5}), ("PRUNED", [5], {"1": 5})])
+
+    def test_reports_of_both_kinds(self):
+        """What the program reported by itself is known when it reports by printing."""
+        self.prune(f"{TRIALOG} report --step 1 --value 0.5 >&2; echo trialog-report 2 5; echo 3; sleep 0")
+        self.assertEqual(self.trials()[1]["state"], "COMPLETE") # the best so far is 0.5, better than the median
+        self.assertEqual(self.trials()[1]["intermediate_values"], {"1": 0.5, "2": 5})
+
+    def test_without_a_pruner_nobody_answers(self):
+        self.run_it("--trials", "1", "--", "sh", "-c", f"{TRIALOG} report --step 1 --value 5 --json", env={**os.environ, "TRIALOG_PRUNER": "median"}, status=1)
+        self.assertIn('"prune": null', self.trials()[0]["system_attrs"]["fail_reason"])
+
     def test_a_program_that_prunes_itself(self):
         self.run_it("--trials", "3", "--", "sh", "-c", "echo trialog-report 4 2; echo trialog-pruned; exit {trial}", status=1)
         self.assertEqual([(t["state"], t["values"]) for t in self.trials()],
