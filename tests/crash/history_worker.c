@@ -449,7 +449,7 @@ static void open_study(bool claims)
     if (!claims) {
         tl_sampler_random(1, &sampler, &err);
     } else {
-        o.lease_ms = 1000;
+        o.lease_ms = 2000;
         o.retry_lost = 1000;
         tl_sampler_new(&queue, NULL, &sampler, &err);
     }

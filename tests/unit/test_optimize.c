@@ -383,23 +383,21 @@ START_TEST(waits_for_what_others_run)
     int failures[16] = {0, 1}; /* succeeds */
     tl_sampler *grid;
     pthread_t thread;
+    sem_init(&loop_waits, 0, 0);
+    sleepless = os_system;
+    sleepless.sleep_ns = noticed_sleep;
+    os_use(&sleepless);
     storage = kit_open(kit_url(1));
     OK(tl_sampler_grid(&axis, 1, NULL, &grid, err));
     study = kit_study(storage, "s", grid);
     holder = kit_ask(study);
     OK(tl_study_optimize(study, fails_once, failures, &o, err)); /* does not wait */
     ck_assert_uint_eq(count(TL_COMPLETE), 0);
-    sem_init(&loop_waits, 0, 0);
-    sleepless = os_system;
-    sleepless.sleep_ns = noticed_sleep;
-    os_use(&sleepless);
     pthread_create(&thread, NULL, fail_holder, NULL);
     o.wait = true;
     o.n_threads = 2;
     OK(tl_study_optimize(study, fails_once, failures, &o, err));
     pthread_join(thread, NULL);
-    os_use(NULL);
-    sem_destroy(&loop_waits);
     ck_assert_uint_eq(count(TL_COMPLETE), 1);
     ck_assert_uint_eq(count(TL_FAIL), 1);
     OK(tl_study_enqueue(study, NULL, 0, NULL, 0, false, NULL, err)); /* the queue is longer than the budget: no reason to wait */
@@ -410,6 +408,8 @@ START_TEST(waits_for_what_others_run)
     tl_sampler_free(grid);
     study = NULL;
     stop();
+    os_use(NULL);
+    sem_destroy(&loop_waits);
 }
 END_TEST
 
