@@ -29,7 +29,6 @@
 #include "model/dist.h"
 
 #define MODELS_MAX 16      /* study handles that one sampler remembers */
-#define BATCH 64           /* candidates that are scored together */
 #define PIECE 2045         /* characters of a published attribute: a limit of Optuna's databases */
 #define PUBLISH_MAX (64u << 20)
 
@@ -83,14 +82,6 @@ static void tpe_forget(void *self, uint64_t handle)
 
 /* ---- candidates ---- */
 
-struct drawing {
-    double *u;    /* 1 + n */
-    double *x;    /* BATCH * n */
-    double *best; /* n */
-    void *scratch;
-    double good[BATCH], rest[BATCH];
-};
-
 static bool drawing_init(struct drawing *d, struct arena *a, const struct tpe_space *s)
 {
     size_t scratch = parzen_scratch(s->good, BATCH), other = parzen_scratch(s->rest, BATCH);
@@ -98,10 +89,29 @@ static bool drawing_init(struct drawing *d, struct arena *a, const struct tpe_sp
         return false;
     }
     d->u = arena_alloc(a, (s->n + 1) * sizeof *d->u);
-    d->x = arena_alloc(a, s->n * BATCH * sizeof *d->x);
+    d->x = arena_alloc(a, s->n * (BATCH + 1) * sizeof *d->x);
     d->best = arena_alloc(a, s->n * sizeof *d->best);
     d->scratch = arena_alloc(a, (scratch > other ? scratch : other) + 1);
     return d->u && d->x && d->best && d->scratch;
+}
+
+void tpe_draw(const struct tpe_space *s, size_t m, struct rng *r, struct drawing *d)
+{
+    for (size_t i = 0; i < m; i++) {
+        for (size_t k = 0; k <= s->n; k++) {
+            d->u[k] = rng_uniform(r);
+        }
+        parzen_sample(s->good, d->u, d->x + i * s->n);
+    }
+}
+
+void tpe_score(const struct tpe_space *s, size_t m, struct drawing *d)
+{
+    parzen_log_density(s->good, d->x, m, d->score, d->scratch);
+    parzen_log_density(s->rest, d->x, m, d->rest, d->scratch);
+    for (size_t i = 0; i < m; i++) {
+        d->score[i] -= d->rest[i];
+    }
 }
 
 /* Draws candidates from the good mixture and keeps the first with the highest score. */
@@ -111,28 +121,44 @@ static void choose(const struct tpe_space *s, size_t candidates, struct rng *r, 
     bool any = false;
     for (size_t done = 0; done < candidates; done += BATCH) {
         size_t m = candidates - done < BATCH ? candidates - done : BATCH;
+        tpe_draw(s, m, r, d);
+        tpe_score(s, m, d);
         for (size_t i = 0; i < m; i++) {
-            for (size_t k = 0; k <= s->n; k++) {
-                d->u[k] = rng_uniform(r);
-            }
-            parzen_sample(s->good, d->u, d->x + i * s->n);
-        }
-        parzen_log_density(s->good, d->x, m, d->good, d->scratch);
-        parzen_log_density(s->rest, d->x, m, d->rest, d->scratch);
-        for (size_t i = 0; i < m; i++) {
-            double score = d->good[i] - d->rest[i];
-            if (!any || score > highest) {
+            if (!any || d->score[i] > highest) {
                 any = true;
-                highest = score;
+                highest = d->score[i];
                 memcpy(d->best, d->x + i * s->n, s->n * sizeof *d->best);
             }
         }
     }
 }
 
+/* How values are chosen once the space is there. */
+enum manner {
+    MANNER_BEST,   /* the best candidate */
+    MANNER_NEW,    /* the best one that nobody tried, if there is one */
+    MANNER_UNUSED, /* the values that the dimensions come with, or others at random when somebody tried them */
+};
+
+static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t number, enum manner manner, struct rng *r,
+                      const struct tl_assignment *dims, struct drawing *d)
+{
+    size_t candidates = (size_t)t->rules.n_ei_candidates;
+    for (size_t i = 0; i < s->n; i++) {
+        d->best[i] = dims[i].internal;
+    }
+    if (manner == MANNER_UNUSED && !tpe_random_new(s, number, r, d)) {
+        for (size_t i = 0; i < s->n; i++) {
+            d->best[i] = dims[i].internal; /* nothing is left: again */
+        }
+    } else if (manner == MANNER_BEST || (manner == MANNER_NEW && !tpe_choose_new(s, number, candidates, r, d))) {
+        choose(s, candidates, r, d);
+    }
+}
+
 /* Values for `n` parameters, jointly; `dims[i].internal` is filled in. */
-static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpose purpose, struct tl_assignment *dims, size_t n,
-                   struct tl_err *err)
+static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpose purpose, enum manner manner,
+                   struct tl_assignment *dims, size_t n, struct tl_err *err)
 {
     struct visit v;
     struct rng r;
@@ -143,7 +169,7 @@ static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpos
     if (rc == TL_OK) {
         if (drawing_init(d, &memory, v.space)) {
             rng_init(&r, t->rules.seed, purpose, (uint64_t)c->trial_number, str_of(dims[0].name));
-            choose(v.space, (size_t)t->rules.n_ei_candidates, &r, d);
+            choose_in(t, v.space, c->trial_number, manner, &r, dims, d);
             for (size_t i = 0; i < n; i++) {
                 dims[i].internal = d->best[i];
             }
@@ -182,7 +208,7 @@ static int tpe_independent(void *self, const struct tl_sample_context *c, const 
         *internal = random_draw(dist, &r);
         return TL_OK;
     }
-    int rc = propose(t, c, PURPOSE_TPE, &dim, 1, err);
+    int rc = propose(t, c, PURPOSE_TPE, MANNER_BEST, &dim, 1, err);
     if (rc == TL_OK) {
         *internal = dim.internal;
     }
@@ -230,16 +256,101 @@ static int publish(const struct tl_assignment *dims, size_t n, int (*attr)(void 
     return rc;
 }
 
+/* All finished trials have the same parameters, which have few enough values to run out of them? (tpe2) */
+static bool whole_space_finite(const struct tpe *t, const tl_view *view, const struct tl_param *space, size_t n)
+{
+    if (t->rules.preset != TPE_2 || n == 0 || n != tl_view_n_columns(view)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (tl_dist_cardinality(space[i].dist) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Parameter by parameter, as the random sampler draws them or by the mixtures of each alone; then another point at random if
+ * somebody tried this one. */
+static int propose_apart(struct tpe *t, const struct tl_sample_context *c, struct tl_assignment *dims, size_t n,
+                         struct tl_err *err)
+{
+    int rc = TL_OK;
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        rc = tpe_independent(t, c, dims[i].name, dims[i].dist, &dims[i].internal, err);
+    }
+    return rc == TL_OK ? propose(t, c, PURPOSE_TPE_JOINT, MANNER_UNUSED, dims, n, err) : rc;
+}
+
+/* What a joint proposal is collected for. */
+struct hand_over {
+    int (*emit)(void *ctx, const struct tl_assignment *a);
+    int (*attr)(void *ctx, const char *key, const char *json);
+    void *ctx;
+};
+
+static int hand_over(const struct tpe *t, const struct tl_sample_context *c, const struct hand_over *to,
+                     const struct tl_assignment *dims, size_t n, struct tl_err *err)
+{
+    int rc = TL_OK;
+    if (n && to->attr && t->rules.constant_liar && in_company(c)) {
+        rc = publish(dims, n, to->attr, to->ctx, err);
+    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        rc = to->emit(to->ctx, &dims[i]);
+    }
+    return rc;
+}
+
+static int relative_groups(struct tpe *t, const struct tl_sample_context *c, const struct hand_over *to, struct tl_err *err)
+{
+    struct arena memory = {0};
+    struct group *groups = NULL;
+    struct tl_assignment *all = NULL;
+    size_t n = 0, n_all = 0;
+    struct model *m = model_of(t, c->handle);
+    int rc = m ? model_groups(m, c->view, &memory, &groups, &n, err) : err_nomem(err);
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        n_all += groups[i].n;
+    }
+    if (rc == TL_OK) {
+        all = arena_alloc(&memory, (n_all + 1) * sizeof *all);
+        rc = all ? TL_OK : err_nomem(err);
+    }
+    n_all = 0;
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        if (groups[i].n > 0) {
+            rc = propose(t, c, PURPOSE_TPE_JOINT, MANNER_BEST, groups[i].dims, groups[i].n, err);
+            memcpy(all + n_all, groups[i].dims, groups[i].n * sizeof *all);
+            n_all += groups[i].n;
+        }
+    }
+    if (rc == TL_OK) {
+        rc = hand_over(t, c, to, all, n_all, err);
+    }
+    arena_release(&memory);
+    model_unref(m);
+    return rc;
+}
+
 static int tpe_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
                         int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
 {
     struct tpe *t = self;
+    struct hand_over to = {emit, attr, ctx};
     size_t n_space, n = 0;
-    if (!joint(t, c->view) || starting(t, c->view)) {
+    const struct tl_param *space = tl_view_search_space(c->view, true, &n_space);
+    if (!space) {
+        return err_nomem(err);
+    }
+    bool finite = whole_space_finite(t, c->view, space, n_space), apart = starting(t, c->view) || !joint(t, c->view);
+    if (apart && !finite) {
         return TL_OK;
     }
-    const struct tl_param *space = tl_view_search_space(c->view, true, &n_space);
-    struct tl_assignment *dims = space ? mem_zalloc(n_space + 1, sizeof *dims) : NULL;
+    if (t->rules.group && !finite) {
+        return relative_groups(t, c, &to, err);
+    }
+    struct tl_assignment *dims = mem_zalloc(n_space + 1, sizeof *dims);
     if (!dims) {
         return err_nomem(err);
     }
@@ -248,12 +359,11 @@ static int tpe_relative(void *self, const struct tl_sample_context *c, int (*emi
             dims[n++] = (struct tl_assignment){space[i].name.s, space[i].dist, 0};
         }
     }
-    int rc = n ? propose(t, c, PURPOSE_TPE_JOINT, dims, n, err) : TL_OK;
-    if (rc == TL_OK && n && attr && t->rules.constant_liar && in_company(c)) {
-        rc = publish(dims, n, attr, ctx, err);
-    }
-    for (size_t i = 0; rc == TL_OK && i < n; i++) {
-        rc = emit(ctx, &dims[i]);
+    int rc = n == 0  ? TL_OK
+             : apart ? propose_apart(t, c, dims, n, err)
+                     : propose(t, c, PURPOSE_TPE_JOINT, finite ? MANNER_NEW : MANNER_BEST, dims, n, err);
+    if (rc == TL_OK) {
+        rc = hand_over(t, c, &to, dims, n, err);
     }
     mem_free(dims);
     return rc;

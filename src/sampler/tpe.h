@@ -4,6 +4,7 @@
  *   tpe_options.c  what the user asks for
  *   tpe_history.c  the finished trials of one study, each folded in once, and which of them are good
  *   tpe_fronts.c   the good ones when there are several objectives
+ *   tpe_groups.c   which parameters come together
  *   tpe_live.c     the running trials and what is known of their parameters
  *   tpe_space.c    the two mixtures of one space of parameters, kept up to date
  *   tpe_model.c    all of this for one study handle, and its lock
@@ -134,7 +135,22 @@ const struct live_value *live_find(const struct live *l, uint32_t name); /* NULL
 
 #define TPE_RELATIVE_KEY "tpe:relative_params:"
 
+/* ---- groups ---- */
+
+struct groups;
+struct group { /* parameters that come together, by name */
+    struct tl_assignment *dims;
+    size_t n;
+};
+struct groups *groups_new(void);
+void groups_free(struct groups *g);
+int groups_update(struct groups *g, const tl_view *view, struct tl_err *err); /* after an error it must be freed */
+/* What the rows so far say; memory from the arena. */
+int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err);
+
 /* ---- spaces ---- */
+
+bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a); /* deeply; false: out of memory */
 
 struct dim {
     uint32_t name;
@@ -144,7 +160,9 @@ struct dim {
 struct kernel { /* a running trial, as a space has it */
     int64_t number;
     uint64_t version;
-    bool put; /* it has all parameters */
+    bool whole; /* it has all parameters */
+    bool put;   /* it is a kernel */
+    uint64_t hash; /* finite spaces, when whole */
 };
 struct tpe_space {
     struct tpe_space *next; /* of the same first parameter */
@@ -161,6 +179,8 @@ struct tpe_space {
     size_t rows, moves; /* of the history that it has taken in */
     struct kernel *kernels; /* by number */
     size_t n_kernels, cap_kernels;
+    uint64_t cardinality; /* number of points when tried ones are remembered, else 0; too many: UINT64_MAX */
+    struct map64 seen;    /* finite: hashes of finished points */
     const double **columns; /* scratch: n */
     double *x;              /* scratch: n */
 };
@@ -176,6 +196,28 @@ int tpe_space_leave_out(struct tpe_space *s, int64_t number);
 void tpe_space_put_back(struct tpe_space *s, const struct model *m, int64_t number);
 bool tpe_space_has_kernel(const struct tpe_space *s, int64_t number);
 bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n);
+
+/* ---- candidates ---- */
+
+#define BATCH 64 /* candidates that are scored together */
+
+struct drawing {
+    double *u;    /* 1 + n */
+    double *x;    /* (BATCH + 1) * n */
+    double *best; /* n: the result */
+    void *scratch;
+    double score[BATCH], rest[BATCH];
+};
+void tpe_draw(const struct tpe_space *s, size_t m, struct rng *r, struct drawing *d); /* m points from l, into d->x */
+void tpe_score(const struct tpe_space *s, size_t m, struct drawing *d);               /* ln l - ln g of m points */
+
+/* Finite spaces (tpe_finite.c). Number of points of a space, 0: infinite, UINT64_MAX: that many or more. */
+uint64_t tpe_cardinality(const struct tl_dist *const *dists, size_t n);
+uint64_t tpe_point_hash(const struct tpe_space *s, const double *x);
+/* A good point that nobody tried into d->best; false: there is none. `number`: the trial that asks. */
+bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r, struct drawing *d);
+/* d->best as it is when nobody tried it, else another one at random; false: there is none. */
+bool tpe_random_new(const struct tpe_space *s, int64_t number, struct rng *r, struct drawing *d);
 
 /* ---- models ---- */
 
@@ -195,6 +237,7 @@ struct model {
     atomic_uint_fast64_t clock;
     struct history history;
     struct live_list live;
+    struct groups *groups; /* made when asked for */
 };
 struct model *model_new(uint64_t handle, const struct tpe_rules *rules);
 struct model *model_ref(struct model *m);
@@ -211,5 +254,7 @@ struct visit {
 int model_enter(struct visit *v, struct model *m, const tl_view *view, int64_t number, const struct tl_assignment *dims,
                 size_t n, struct tl_err *err);
 void model_leave(struct visit *v);
+/* The groups of the view's parameters; memory from the arena. */
+int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err);
 
 #endif

@@ -34,6 +34,8 @@ static void forget(struct model *m)
     intern_release(&m->names);
     history_release(&m->history);
     live_release(&m->live);
+    groups_free(m->groups);
+    m->groups = NULL;
     m->spaces = NULL;
     m->columns = NULL;
     m->names = (struct intern)INTERN_INIT;
@@ -150,7 +152,7 @@ static int update(struct model *m, const tl_view *view, struct tl_err *err)
     if (rc == TL_OK) {
         rc = history_fold(&m->history, view, err);
     }
-    if (rc == TL_OK && m->rules->constant_liar) {
+    if (rc == TL_OK && (m->rules->constant_liar || m->rules->preset == TPE_2)) {
         rc = live_update(&m->live, &m->names, view, err);
         rc = rc == TL_OK ? take_names(m) : rc;
     }
@@ -335,4 +337,25 @@ void model_leave(struct visit *v)
         tpe_space_put_back(v->space, v->model, v->number);
     }
     pthread_rwlock_unlock(&v->model->lock);
+}
+
+int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err)
+{
+    pthread_rwlock_wrlock(&m->lock);
+    int rc = update(m, view, err);
+    if (rc == TL_OK && !m->groups && !(m->groups = groups_new())) {
+        rc = err_nomem(err);
+    }
+    if (rc == TL_OK) {
+        rc = groups_update(m->groups, view, err);
+        if (rc != TL_OK) {
+            groups_free(m->groups);
+            m->groups = NULL;
+        }
+    }
+    if (rc == TL_OK) {
+        rc = groups_copy(m->groups, view, a, out, n, err);
+    }
+    pthread_rwlock_unlock(&m->lock);
+    return rc;
 }

@@ -33,7 +33,7 @@ static struct parzen_dim parzen_dim_of(const struct tl_dist *d)
                                .log = d->log};
 }
 
-static bool copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a)
+bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a)
 {
     *to = *from;
     if (from->kind != TL_DIST_CATEGORICAL) {
@@ -106,7 +106,10 @@ struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names, co
     }
     for (size_t i = 0; ok && i < n; i++) {
         s->dims[i] = (struct dim){.name = names[i], .column = -1};
-        ok = copy_dist(dists[i], &s->dims[i].dist, &s->memory);
+        ok = tpe_copy_dist(dists[i], &s->dims[i].dist, &s->memory);
+    }
+    if (ok && m->rules->preset == TPE_2) {
+        s->cardinality = tpe_cardinality(dists, n);
     }
     s = ok && make_mixtures(s, m) ? s : (tpe_space_free(s), NULL);
     if (!s) {
@@ -122,6 +125,7 @@ void tpe_space_free(struct tpe_space *s)
         parzen_free(s->rest);
         mem_free(s->good_rows);
         mem_free(s->kernels);
+        map64_release(&s->seen);
         arena_release(&s->memory);
         mem_free(s);
     }
@@ -228,7 +232,13 @@ static int put_rows(struct tpe_space *s, const struct model *m, const tl_view *v
                 continue;
             }
             take_row(s, at);
-            int rc = usable_point(s, m) ? put_row(s, p, block * 64 + at) : TL_OK;
+            if (!usable_point(s, m)) {
+                continue;
+            }
+            if (s->cardinality && !map64_set(&s->seen, tpe_point_hash(s, s->x), 1)) {
+                return TL_ENOMEM;
+            }
+            int rc = put_row(s, p, block * 64 + at);
             if (rc != TL_OK) {
                 return rc;
             }
@@ -322,12 +332,13 @@ static int put_live(struct tpe_space *s, const struct model *m)
             s->kernels[k - 1] = s->kernels[--old];
             continue;
         }
-        bool put = live_point(s, m, l);
+        bool whole = live_point(s, m, l), put = whole && m->rules->constant_liar;
         int rc = put ? parzen_put(s->rest, l->number, s->x) : TL_OK;
         if (rc != TL_OK) {
             return rc;
         }
-        s->kernels[k - 1] = (struct kernel){l->number, l->version, put};
+        uint64_t hash = whole && s->cardinality ? tpe_point_hash(s, s->x) : 0;
+        s->kernels[k - 1] = (struct kernel){l->number, l->version, whole, put, hash};
     }
     return TL_OK;
 }
