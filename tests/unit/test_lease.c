@@ -504,6 +504,106 @@ START_TEST(names_of_workers_stay_in_the_folder)
 }
 END_TEST
 
+/* A worker that died between two trials leaves a lease that nobody needs. */
+START_TEST(leases_without_trials_are_swept)
+{
+    struct pair p = open_pair(1, 60000, 0, NULL);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        tl_storage *s = open_worker(1, "idle", 60000, 0);
+        tl_study *study = kit_study(s, "s", NULL);
+        kit_tell(study, kit_ask(study), 1);
+        kill(getpid(), SIGKILL);
+    }
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    kit_tell(p.sb, kit_ask(p.sb), 1);
+    for (int i = 0; i < 130; i++) { /* a look in 64 searches for them */
+        PASS(1, i == 70 ? 601 : 16, NULL);
+        if (i == 70) {
+            ck_assert(has_lease("idle"));
+            set_back(lease_path("idle", ""), 601);
+        }
+        look(p.b);
+    }
+    ck_assert(!has_lease("idle"));
+    ck_assert_int_eq(scratch_count(kit_dir, "+late"), 0);
+    close_pair(&p);
+}
+END_TEST
+
+START_TEST(a_reader_writes_nothing)
+{
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    tl_storage *reader = NULL;
+    struct pair p = open_pair(1, 60000, 0, NULL);
+    tl_trial *t = kit_ask(p.sa);
+    int files = scratch_count(kit_dir, "");
+    o.read_only = true;
+    OK(tl_storage_open(kit_url(1), &o, &reader, err));
+    for (int i = 0; i < 10; i++) {
+        PASS(1, 20, "worker-a");
+        look(reader);
+    }
+    ck_assert_int_eq(scratch_count(kit_dir, ""), files);
+    ck_assert_int_eq(state_of(p.sa, 0), TL_RUNNING);
+    tl_storage_close(reader);
+    kit_tell(p.sa, t, 1);
+    close_pair(&p);
+}
+END_TEST
+
+START_TEST(a_link_to_the_journal_shares_its_leases)
+{
+    struct pair p = open_pair(1, 60000, 0, NULL);
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    const char *link = scratch_path(kit_dir, "other name");
+    tl_storage *s = NULL;
+    tl_trial *t = kit_ask(p.sa);
+    ck_assert_int_eq(symlink(kit_url(1), link), 0);
+    o.log = &sink;
+    OK(tl_storage_open(link, &o, &s, err));
+    lose(1, s, "worker-a");
+    ck_assert_int_eq(state_of(p.sb, 0), TL_FAIL);
+    tl_storage_close(s);
+    tl_trial_free(t);
+    close_pair(&p);
+}
+END_TEST
+
+/* In a compacted journal that is put in the place of the old one, RUNNING trials have the owners that they had. */
+START_TEST(a_compacted_journal_keeps_owners)
+{
+    struct pair p = open_pair(1, 60000, 0, NULL);
+    const char *to = scratch_path(kit_dir, "compacted");
+    tl_trial *t = kit_ask(p.sa);
+    OK(tl_journal_compact(kit_url(1), to, NULL, NULL, err));
+    ck_assert_int_eq(rename(to, kit_url(1)), 0);
+    lose(1, p.b, "worker-a");
+    ck_assert_int_eq(state_of(p.sb, 0), TL_FAIL);
+    tl_trial_free(t);
+    close_pair(&p);
+}
+END_TEST
+
+START_TEST(a_copy_is_nobodys_run)
+{
+    struct pair p = open_pair(_i, 60000, 0, NULL);
+    tl_storage *s = open_worker(_i, "copier", 60000, 0);
+    tl_trial *t = kit_ask(p.sa);
+    OK(tl_study_copy(s, "s", s, "copy", err));
+    ck_assert(_i == 0 || !has_lease("copier"));
+    tl_study *copy = kit_study(s, "copy", NULL);
+    lose(_i, p.b, "worker-a");
+    ck_assert_int_eq(state_of(p.sb, 0), TL_FAIL);
+    ck_assert_int_eq(state_of(copy, 0), TL_RUNNING);
+    tl_study_free(copy);
+    tl_storage_close(s);
+    tl_trial_free(t);
+    close_pair(&p);
+}
+END_TEST
+
 /* A child that runs a trial and dies; its lease and trial stay. */
 static void child_dies(void)
 {
@@ -658,6 +758,11 @@ int main(void)
     tcase_add_loop_test(c, a_chain_of_retries_keeps_its_history, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, who_has_no_lease_is_left_alone, 0, KIT_BACKENDS);
     tcase_add_test(c, running_trials_of_optuna_are_left_alone);
+    tcase_add_loop_test(c, a_copy_is_nobodys_run, 0, KIT_BACKENDS);
+    tcase_add_test(c, leases_without_trials_are_swept);
+    tcase_add_test(c, a_reader_writes_nothing);
+    tcase_add_test(c, a_link_to_the_journal_shares_its_leases);
+    tcase_add_test(c, a_compacted_journal_keeps_owners);
     tcase_add_loop_test(c, closing_gives_the_lease_up, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, a_trial_left_running_is_lost_later, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, a_lost_cell_is_issued_again_without_limit, 0, KIT_BACKENDS);
