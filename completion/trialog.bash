@@ -23,7 +23,7 @@ _trialog() {
     elif [ "$prev" = = ]; then
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
-    local commands='create-study delete-study study set-user-attr study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch check repair compact unlock help version completion'
+    local commands='create-study delete-study study set-user-attr study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch workers check repair compact unlock help version completion'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case " $commands " in
         *" ${COMP_WORDS[i]} ${COMP_WORDS[i + 1]} "*)
@@ -69,6 +69,8 @@ _trialog() {
     "plot --color") values='auto always never' ;;
     "watch --study-name") _trialog_studies; return ;;
     "watch --color") values='auto always never' ;;
+    "workers --study-name") _trialog_studies; return ;;
+    "workers --format"|"workers -f") values='value json table yaml' ;;
     *" --storage") COMPREPLY=($(compgen -f -- "$cur")); return ;;
     *" --log-file") COMPREPLY=($(compgen -f -- "$cur")); return ;;
     *" --durability") values='full relaxed off' ;;
@@ -96,6 +98,7 @@ _trialog() {
     'export') values=' --study-name --format --output' ;;
     'plot') values='history slice parallel contour intermediate pareto edf --study-name --param --target --output --size --title --log --ascii --color --json' ;;
     'watch') values=' --study-name --trials --until-finished --until-idle --interval --once --json --log --ascii --color' ;;
+    'workers') values=' --study-name --format --json' ;;
     'check') values=' --json'; files=1 ;;
     'repair') values=''; files=1 ;;
     'compact') values=''; files=1 ;;
@@ -104,7 +107,7 @@ _trialog() {
     'version') values='' ;;
     'completion') values='bash zsh fish' ;;
     'study') values='set-user-attr' ;;
-    '') values='create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch check repair compact unlock help version completion --version' ;;
+    '') values='create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch workers check repair compact unlock help version completion --version' ;;
     esac
     values="$values --storage --storage-class --verbose --quiet --log-file --debug --durability --lock --lock-timeout --help"
     COMPREPLY=($(compgen -W "$values" -- "$cur"))

@@ -22,7 +22,7 @@ function __trialog_studies
 end
 
 complete -c trialog -f
-set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch check repair compact unlock help version completion
+set -g __trialog_commands create-study delete-study study study-names studies copy optimize ask tell report enqueue best-trial best-trials trials export plot watch workers check repair compact unlock help version completion
 complete -c trialog -n __trialog_no_command -a 'create-study' -d 'Create a new study and print its name.'
 complete -c trialog -n '__trialog_command "create-study"' -l study-name -x -d 'the new study\'s name; a random one when left out'
 complete -c trialog -n '__trialog_command "create-study"' -l direction -x -a 'minimize maximize' -d 'what to do with the objective value (default: minimize)'
@@ -144,6 +144,10 @@ complete -c trialog -n '__trialog_command "watch"' -l json -d 'print an object a
 complete -c trialog -n '__trialog_command "watch"' -s l -l log -d 'a logarithmic scale for the objective'
 complete -c trialog -n '__trialog_command "watch"' -l ascii -d 'draw with plain ASCII characters, as in a terminal that has no UTF-8'
 complete -c trialog -n '__trialog_command "watch"' -l color -x -a 'auto always never' -d 'colours in the terminal; auto respects NO_COLOR'
+complete -c trialog -n __trialog_no_command -a 'workers' -d 'List running trials with their workers and leases.'
+complete -c trialog -n '__trialog_command "workers"' -l study-name -x -a '(__trialog_studies)' -d 'this study only'
+complete -c trialog -n '__trialog_command "workers"' -s f -l format -x -a 'value json table yaml' -d 'how to print'
+complete -c trialog -n '__trialog_command "workers"' -l json -d 'short for --format json'
 complete -c trialog -n __trialog_no_command -a 'check' -d 'Read a whole journal and list what is wrong with it.'
 complete -c trialog -n '__trialog_command "check"' -l json -d 'print one JSON object'
 complete -c trialog -n '__trialog_command "check"' -F

@@ -175,6 +175,21 @@ int tl_storage_set_trial_attr(tl_storage *storage, int64_t trial_id, enum tl_att
 int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
                           struct tl_err *err);
 
+/* RUNNING trials of all studies, with the workers that run them. A worker is overdue when it has been silent for longer than its
+ * lease: the next looks fail its trials. */
+struct tl_running_trial {
+    int64_t study_id, trial_id, number;
+    const char *study_name;
+    struct tl_time start;
+    const char *worker;
+    int64_t lease_ms;  /* 0: none */
+    int64_t silent_ms; /* since its last sign of life; -1: no lease, or the storage was opened read-only */
+    bool closed;       /* its handle was closed while the trial ran (trialog ask): only calls on its trials renew the lease */
+};
+/* What `each` gets is borrowed for the call. Non-zero ends the walk and is returned. */
+int tl_storage_each_running(tl_storage *storage, int (*each)(void *ctx, const struct tl_running_trial *trial), void *ctx,
+                            struct tl_err *err);
+
 /* A picture of one study at one position of the journal. It never changes; taking it costs O(unfinished trials), and neither
  * it nor reading it blocks writers. Everything it hands out is borrowed until tl_view_close. `fresh`: read news first. */
 int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err);

@@ -27,6 +27,7 @@ const struct command *const cli_commands[] = {
     &cmd_export,
     &cmd_plot,
     &cmd_watch,
+    &cmd_workers,
     /* Journals */
     &cmd_check,
     &cmd_repair,

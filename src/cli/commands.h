@@ -13,7 +13,7 @@ extern const struct command cmd_create_study, cmd_delete_study, cmd_set_attr, cm
 extern const struct command cmd_trials, cmd_best_trial, cmd_best_trials;
 extern const struct command cmd_ask, cmd_tell, cmd_report, cmd_enqueue;
 extern const struct command cmd_export;
-extern const struct command cmd_plot, cmd_watch;
+extern const struct command cmd_plot, cmd_watch, cmd_workers;
 extern const struct command cmd_check, cmd_repair, cmd_compact, cmd_unlock;
 
 #endif

@@ -10,6 +10,7 @@ set(cli_sources
     cmd_study.c
     cmd_trials.c
     cmd_watch.c
+    cmd_workers.c
     command_template.c
     commands.c
     completion.c

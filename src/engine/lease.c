@@ -429,7 +429,7 @@ static int look_again(struct look *k, const struct state *s)
 {
     const struct lease_ops *ops = ops_of(k->st);
     int64_t now;
-    int rc = ops->now(k->st->backend, true, &now, &k->err);
+    int rc = ops->now(k->st->backend, LEASE_CLOCK_LOOK, &now, &k->err);
     for (size_t i = 0; i < k->n_lost && rc >= 0; i++) {
         struct lost *lost = &k->lost[i];
         lost->n_running = 0;
@@ -552,9 +552,9 @@ static int look_locked(struct look *k, size_t *n_failed)
     bool sweep = atomic_load(&l->wanted) && l->looks++ % SWEEP_EVERY == 0; /* not commands that live for a moment */
     if (rc != TL_OK || (k->n_owners == 0 && !sweep))
         return rc;
-    rc = ops_of(k->st)->now(k->st->backend, false, &now, &k->err);
+    rc = ops_of(k->st)->now(k->st->backend, LEASE_CLOCK_IN_TURN, &now, &k->err);
     if (rc == 0 && l->late) /* we saw somebody late: the others need not have */
-        rc = ops_of(k->st)->now(k->st->backend, true, &now, &k->err);
+        rc = ops_of(k->st)->now(k->st->backend, LEASE_CLOCK_LOOK, &now, &k->err);
     if (rc <= 0)
         return rc;
     rc = look_at_owners(k, now);
@@ -648,4 +648,67 @@ void lease_settle(tl_storage *st, int64_t trial_id)
     }
     if (rc < 0)
         log_emit(st->options.log, LOG_LEASE, "the lease of trial %lld: %s", (long long)trial_id, err.message);
+}
+
+/* ---- showing ---- */
+
+struct shown {
+    struct tl_running_trial *items; /* names in the arena */
+    size_t n, cap;
+    struct arena memory;
+    const struct state *state;
+    struct tl_err *err;
+};
+
+static int list_running(void *ctx, const struct study *st, const struct live_trial *t)
+{
+    struct shown *l = ctx;
+    struct str worker = intern_str(&l->state->workers, t->owner);
+    if (!mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items))
+        return err_nomem(l->err);
+    struct tl_running_trial *to = &l->items[l->n];
+    *to = (struct tl_running_trial){.study_id = st->id, .trial_id = t->id, .number = t->number, .start = time_unpack(t->start),
+                                    .silent_ms = -1};
+    to->study_name = arena_dup(&l->memory, st->name.p, st->name.n);
+    to->worker = arena_dup(&l->memory, worker.p, worker.n);
+    l->n++;
+    return to->study_name && to->worker ? 0 : err_nomem(l->err);
+}
+
+static int look_at_owner(tl_storage *st, int64_t now, struct tl_running_trial *t, struct tl_err *err)
+{
+    struct lease_seen seen;
+    int rc = ops_of(st)->look(st->backend, t->worker, now, false, &seen, err);
+    if (rc >= 0 && seen.state != LEASE_NONE) {
+        t->lease_ms = seen.lease.length_ms;
+        t->closed = seen.lease.left;
+        t->silent_ms = now == 0 ? -1 : seen.age_ms < 0 ? 0 : seen.age_ms;
+    }
+    return rc < 0 ? rc : TL_OK;
+}
+
+TL_API int tl_storage_each_running(tl_storage *st, int (*each)(void *ctx, const struct tl_running_trial *trial), void *ctx,
+                                   struct tl_err *err)
+{
+    struct shown l = {.err = err};
+    const struct lease_ops *ops = ops_of(st);
+    int64_t now = 0;
+    int rc = store_refresh(st, err);
+    if (rc == TL_OK) {
+        l.state = store_lock_state(st);
+        rc = each_running(l.state, list_running, &l);
+        store_unlock_state(st);
+    }
+    /* Who may not write here does not learn the time. */
+    if (rc == TL_OK && l.n > 0 && ops && !st->options.read_only && ops->now(st->backend, LEASE_CLOCK_SHOW, &now, NULL) < 0)
+        now = 0;
+    for (size_t i = 0; i < l.n && rc == TL_OK; i++) {
+        if (ops)
+            rc = look_at_owner(st, now, &l.items[i], err);
+        if (rc == TL_OK)
+            rc = each(ctx, &l.items[i]);
+    }
+    mem_free(l.items);
+    arena_release(&l.memory);
+    return rc;
 }

@@ -82,6 +82,12 @@ struct lease_seen {
     struct lease lease;
     int64_t age_ms; /* since its last renewal, by the storage's clock */
 };
+/* What asking for the time is for. */
+enum lease_clock {
+    LEASE_CLOCK_IN_TURN, /* a look, unless somebody else looked since this handle last asked so; by one thread of a handle at a time */
+    LEASE_CLOCK_LOOK,    /* a look in any case */
+    LEASE_CLOCK_SHOW,    /* no look: others should not think that there was one */
+};
 /* May be called at any time, by several threads at once, also in callbacks: they touch neither position nor locks. Times are those
  * of one clock, the storage's: never that of a machine that looks on. */
 struct lease_ops {
@@ -89,9 +95,8 @@ struct lease_ops {
     int (*take)(struct backend *b, const char *worker, const struct lease *lease, struct tl_err *err);
     /* A sign of life: 1, or 0 when the worker has no lease. */
     int (*renew)(struct backend *b, const char *worker, struct tl_err *err);
-    /* Asks for the time, for look. 1; or 0 when somebody else did since this handle last asked and not `always`: then nobody needs
-     * to look again. By one thread of a handle at a time, unless `always`. */
-    int (*now)(struct backend *b, bool always, int64_t *now, struct tl_err *err);
+    /* Asks for the time, which look needs. 1; or 0 when it is not this handle's turn. */
+    int (*now)(struct backend *b, enum lease_clock what_for, int64_t *now, struct tl_err *err);
     /* `judge` false: LOST is not told from LATE, and nothing is noted. */
     int (*look)(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out, struct tl_err *err);
     /* No lease any more; fine when there was none. */

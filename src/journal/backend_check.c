@@ -225,10 +225,10 @@ static int checked_renew(struct backend *b, const char *worker, struct tl_err *e
     return rc;
 }
 
-static int checked_now(struct backend *b, bool always, int64_t *now, struct tl_err *err)
+static int checked_now(struct backend *b, enum lease_clock what_for, int64_t *now, struct tl_err *err)
 {
-    int rc = inner_of(b)->ops->leases->now(inner_of(b), always, now, err);
-    assert(rc <= 1 && !(always && rc == 0));
+    int rc = inner_of(b)->ops->leases->now(inner_of(b), what_for, now, err);
+    assert(rc <= 1 && (rc != 0 || what_for == LEASE_CLOCK_IN_TURN));
     return rc;
 }
 

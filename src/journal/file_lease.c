@@ -4,10 +4,10 @@
  *
  * The file holds one line of fixed length: "trialog-lease 1 LENGTH_MS RETRIES held" (or "left"). A renewal sets its time, which writes
  * nothing anywhere else. Worker ids may hold any byte: what is no letter, digit, '-' or '_' stands as %XX, so that no name of a worker
- * meets the two names with a '+' below, and none can leave the folder.
+ * meets the names with a '+' below, and none can leave the folder.
  *
  * Whose time is it? Only times that the file system has set are compared: who looks touches JOURNAL.lease.+clock and takes that as
- * now. No machine's clock takes part, on NFS all times are the server's. That clock may jump (set by hand, a laptop or a guest that wakes
+ * now (who only shows leases touches JOURNAL.lease.+show instead). No machine's clock takes part, on NFS all times are the server's. That clock may jump (set by hand, a laptop or a guest that wakes
  * up), and then every lease looks old at once. So one look never condemns: the first that misses a renewal (age over half the length)
  * leaves JOURNAL.lease.WORKER+late with the time it saw; a lease is lost when its age is over its length *and* its time is still the
  * one in the note *and* the note is older than a renewal takes. Whoever wrote the note may be gone by then: commands that live for
@@ -30,7 +30,7 @@
 #define LINE 64 /* bytes of a lease */
 #define MS INT64_C(1000000)
 
-static const char mark[] = ".lease.", late[] = "+late", clock_name[] = "+clock", magic[] = "trialog-lease 1 ";
+static const char mark[] = ".lease.", late[] = "+late", clock_name[] = "+clock", show_name[] = "+show", magic[] = "trialog-lease 1 ";
 
 /* ---- names ---- */
 
@@ -176,13 +176,14 @@ static int touch_clock(const char *path)
     return rc;
 }
 
-static int lease_now(struct backend *b, bool always, int64_t *now, struct tl_err *err)
+static int lease_now(struct backend *b, enum lease_clock what_for, int64_t *now, struct tl_err *err)
 {
     struct file *f = file_of(b);
     char path[PATH_LIMIT];
     struct os_stat s;
-    name_of(f, "", clock_name, path);
-    if (!always && os->stat(path, false, &s) == 0 && s.mtime_ns != f->lease_looked) {
+    bool in_turn = what_for == LEASE_CLOCK_IN_TURN;
+    name_of(f, "", what_for == LEASE_CLOCK_SHOW ? show_name : clock_name, path);
+    if (in_turn && os->stat(path, false, &s) == 0 && s.mtime_ns != f->lease_looked) {
         int64_t before = f->lease_looked;
         f->lease_looked = s.mtime_ns;
         if (before != 0) {
@@ -194,7 +195,7 @@ static int lease_now(struct backend *b, bool always, int64_t *now, struct tl_err
     if (rc < 0) {
         return err_sys(err, -rc, "cannot set the time of '%s'", path);
     }
-    if (!always) {
+    if (in_turn) {
         f->lease_looked = s.mtime_ns;
     }
     *now = s.mtime_ns;

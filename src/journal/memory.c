@@ -417,14 +417,14 @@ static int memory_lease_renew(struct backend *b, const char *worker, struct tl_e
     return l != NULL;
 }
 
-static int memory_lease_now(struct backend *b, bool always, int64_t *now, struct tl_err *err)
+static int memory_lease_now(struct backend *b, enum lease_clock what_for, int64_t *now, struct tl_err *err)
 {
     struct memory *m = memory_of(b);
     struct memory_log *log = m->log;
     int rc = 1;
     (void)err;
     pthread_mutex_lock(&log->leases_mutex);
-    if (!always) {
+    if (what_for == LEASE_CLOCK_IN_TURN) {
         bool asked = m->lease_asked != 0 && m->lease_asked != log->lease_asked;
         m->lease_asked = asked ? log->lease_asked : ++log->lease_asked;
         rc = !asked;

@@ -308,6 +308,23 @@ class Trials(Case):
         self.out("tell", "--trial-number", "1", "--values", "1")
         self.assertEqual(self.leases(), [])
 
+    def test_workers(self):
+        self.study()
+        self.study("t")
+        self.assertEqual(self.json("workers", "--json"), [])
+        self.json("ask", "--study-name", "t", "--lease", "10m")
+        self.json("ask", "--study-name", "s")
+        self.json("ask", "--study-name", "t")
+        self.older(self.leases()[0], 100)
+        self.call("tell", "--study-name", "t", "--trial-number", "1", "--values", "1")
+        found = self.json("workers", "--json")
+        self.assertEqual([(t["study"], t["number"], t["lease"]) for t in found], [("s", 0, None), ("t", 0, 600)])
+        self.assertTrue(100 <= found[1]["silent"] < 160, found)
+        self.assertIsNone(found[0]["silent"])
+        self.assertIn(found[1]["worker"], self.leases()[0])
+        self.assertEqual(self.json("workers", "--study-name", "s", "--json"), found[:1])
+        self.assertEqual(len(self.out("workers").splitlines()), 6)
+
     def test_lost(self):
         self.study()
         asked = self.json("ask", "--search-space", SPACE, "--lease", "10m", "--retry-lost", "2")
