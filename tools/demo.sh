@@ -1,29 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2034,SC2154 # variables are shared with tools/demo_faster.sh
 #
-# make demo: four worker processes tune zstd's advanced parameters together, through one journal file.
+# make demo: four worker processes tune zstd's advanced parameters together, through one journal file. Two jobs, two studies.
 #
-# The job: the smallest archive of a part of /usr/include within the processor time that `zstd -6` takes for it. Processor time is
+# The first job: the smallest archive of a part of /usr/include within the processor time that `zstd -6` takes for it. Processor time is
 # user and system time of the child, not time on the clock. A trial's value is the compressed size; a setting that takes
 # longer than allowed gets a value above the size of the data that grows with its time, so it can never win and a sampler still
 # sees how far off it was. Times vary, so a setting that would win is measured in turns with -6 (examples/zstd_run.h); at the
 # end the best ones are measured again, alone, and only what still keeps to the time counts.
 #
-# TRIALOG_DEMO_SECONDS (120) and TRIALOG_DEMO_TRIALS (2000) set when the search ends. Leaves everything in demo-out/: the
-# journal, the data, the workers' output and report.txt.
+# The second job: as small as `zstd -19`, in how little processor time? Here trials report how they do after each of eight files, and
+# a pruner stops those that do badly (tools/demo_faster.sh).
+#
+# TRIALOG_DEMO_SECONDS (100) is the time for both searches, TRIALOG_DEMO_TRIALS (2000) the most trials of each; TRIALOG_DEMO_SAMPLER
+# and TRIALOG_DEMO_PRUNER may name others than tpe and median. Leaves everything in demo-out/: the journal, the data, plots, the
+# workers' output and report.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 
-seconds=${TRIALOG_DEMO_SECONDS:-120}
+seconds=${TRIALOG_DEMO_SECONDS:-100}
+sampler=${TRIALOG_DEMO_SAMPLER:-tpe}
 trials=${TRIALOG_DEMO_TRIALS:-2000}
 workers=4
 data_bytes=12000000
 out=demo-out
 data=$out/include.tar
 journal=$out/zstd.journal
-trialog=build/release/trialog
+release=build/release
 objective=build/release/examples/zstd_objective
+
+mkdir -p $out
+# shellcheck source=tools/demo_faster.sh
+source tools/demo_faster.sh
 
 say() { echo "$*" | tee -a $out/report.txt; }
 
@@ -34,7 +44,7 @@ echo "demo: building the release"
 cmake --preset release --log-level=WARNING >/dev/null
 cmake --build --preset release -- --quiet
 mkdir -p $out
-rm -f $journal* $out/worker-* $out/trials.csv $out/report.txt
+rm -f $journal* $out/worker-* $out/*.csv $out/*.svg $out/report.txt
 
 # ---- data ----
 
@@ -70,23 +80,7 @@ read -r size_6 _ <$out/level-6.txt
 limit=$(cut -d' ' -f2 $out/level-6.txt | median)
 say "demo: zstd -6: $size_6 bytes, $limit us of processor time while $workers run at a time"
 
-# ---- the search ----
-
-# Strategies 7 to 9, the optimal parsers, take several times the time allowed and are left out. The chain log matters from the
-# second strategy on, the search log from the third, the target length for the first alone.
-optimize=("$trialog" optimize --storage "$journal" --study-name zstd --trials "$trials" --timeout "${seconds}s"
-    --trial-timeout 60s --seed 1
-    --param 'strategy=int(1,6)'
-    --param 'wlog=int(19,25)'
-    --param 'hlog=int(16,22)'
-    --param 'clog=int(15,22) if strategy>=2'
-    --param 'slog=int(1,6) if strategy>=3'
-    --param 'mml=int(3,7)'
-    --param 'tlen=int(1,64) if strategy==1'
-    --enqueue "$level_6"
-    --)
-words=("$objective" "$data" "$size_6" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
-    'tlen={tlen}')
+# ---- searching ----
 
 pids=() ticker=
 stop()
@@ -100,41 +94,62 @@ stop()
 }
 trap stop INT TERM
 
-echo "demo: $workers workers, at most $trials trials and $seconds seconds:"
-for word in "${optimize[@]}" "${words[@]}"; do
-    case $word in --param | --enqueue | --trials | --) printf ' \\\n        ' ;; esac
-    [[ $word =~ ^[A-Za-z0-9_./=,:-]+$ ]] || word="'$word'"
-    printf ' %s' "$word"
-done | sed '1s/^/   /' | tee -a $out/report.txt
-echo
-# Only the first worker draws the study's progress, and only on a terminal.
-for worker in $(seq $workers); do
-    if [ "$worker" = 1 ] && [ -t 2 ]; then
-        "${optimize[@]}" "${words[@]}" >"$out/worker-$worker.txt" &
-    else
-        "${optimize[@]}" "${words[@]}" >"$out/worker-$worker.txt" 2>&1 &
+# run_search STUDY: runs the command in the array `search` in all workers
+run_search()
+{
+    local worker status=0 began=$SECONDS pid
+    for word in "${search[@]}"; do
+        case $word in --param | --enqueue | --sampler | --pruner | --) printf ' \\\n        ' ;; esac
+        [[ $word =~ ^[A-Za-z0-9_./=,:-]+$ ]] || word="'$word'"
+        printf ' %s' "$word"
+    done | sed '1s/^/   /' | tee -a $out/report.txt
+    echo
+    # Only the first worker draws the study's progress, and only on a terminal.
+    for worker in $(seq $workers); do
+        if [ "$worker" = 1 ] && [ -t 2 ]; then
+            "${search[@]}" >"$out/worker-$worker.txt" &
+        else
+            "${search[@]}" >"$out/worker-$worker.txt" 2>&1 &
+        fi
+        pids+=($!)
+    done
+    if [ ! -t 2 ]; then
+        # without a terminal, a line now and then says how far they are
+        while sleep 10 >/dev/null 2>&1; do tail -n 1 $out/worker-1.txt | cut -c 1-200; done &
+        ticker=$!
     fi
-    pids+=($!)
-done
-began=$SECONDS
-if [ ! -t 2 ]; then
-    # without a terminal, a line now and then says how far they are
-    while sleep 10 >/dev/null 2>&1; do tail -n 1 $out/worker-1.txt | cut -c 1-200; done &
-    ticker=$!
-fi
-status=0
-for pid in "${pids[@]}"; do
-    wait "$pid" || status=$?
-done
-pids=()
-[ -z "$ticker" ] || kill "$ticker"
-if [ $status != 0 ]; then
-    say "demo: a worker ended with status $status:"
-    tail -n 5 $out/worker-*.txt >&2
-    exit 1
-fi
-$trialog export --storage $journal --study-name zstd -o $out/trials.csv
-say "demo: $(($(wc -l <$out/trials.csv) - 1)) trials in $((SECONDS - began)) seconds"
+    for pid in "${pids[@]}"; do
+        wait "$pid" || status=$?
+    done
+    pids=()
+    [ -z "$ticker" ] || kill "$ticker"
+    ticker=
+    if [ $status != 0 ]; then
+        say "demo: a worker ended with status $status:"
+        tail -n 5 $out/worker-*.txt >&2
+        exit 1
+    fi
+    "$trialog" export --storage $journal --study-name "$1" -o "$out/$1.csv"
+    say "demo: $(($(wc -l <"$out/$1.csv") - 1)) trials in $((SECONDS - began)) seconds"
+    "$trialog" plot history --storage $journal --study-name "$1" "${@:2}" -o "$out/$1.svg"
+}
+
+# Strategies 7 to 9, the optimal parsers, take several times the time allowed and are left out. The chain log matters from the
+# second strategy on, the search log from the third, the target length for the first alone.
+search=("$trialog" optimize --storage "$journal" --study-name smaller --sampler "$sampler" --seed 1 --trials "$trials"
+    --timeout "$((seconds * 2 / 5))s" --trial-timeout 60s
+    --param 'strategy=int(1,6)'
+    --param 'wlog=int(19,25)'
+    --param 'hlog=int(16,22)'
+    --param 'clog=int(15,22) if strategy>=2'
+    --param 'slog=int(1,6) if strategy>=3'
+    --param 'mml=int(3,7)'
+    --param 'tlen=int(1,64) if strategy==1'
+    --enqueue "$level_6"
+    -- "$objective" "$data" "$size_6" "$limit" 'strategy={strategy}' 'wlog={wlog}' 'hlog={hlog}' 'clog={clog}' 'slog={slog}' 'mml={mml}'
+    'tlen={tlen}')
+echo "demo: smaller than zstd -6 in its time: $workers workers, at most $trials trials and $((seconds * 2 / 5)) seconds:"
+run_search smaller --log --title 'zstd: bytes within the time of -6 (above: too slow)'
 
 # ---- the best, measured again ----
 
@@ -147,7 +162,7 @@ candidates()
         $value != "" && $value + 0 < limit + 0 {
             line = ""
             for (i = 1; i <= NF; i++) if (i in param && $i != "") line = line " " param[i] "=" int($i)
-            printf "%d %d%s\n", $value, $1, line }' $out/trials.csv | sort -n | head -n 10
+            printf "%d %d%s\n", $value, $1, line }' $out/smaller.csv | sort -n | head -n 10
 }
 
 # compare N WORD...: the median processor time of N measurements in turns with -6; prints "TIME TIME_OF_6"
@@ -186,4 +201,36 @@ else
     say "demo: trial $number is $saved % smaller than zstd -6 in no more processor time"
     say "      zstd --single-thread --zstd=$(tr -s ' ' , <<<"$setting") $data"
 fi
-echo "demo: kept in $out: journal $(basename $journal), trials.csv, report.txt, worker-N.txt"
+
+# ---- the second job: as small as -19, in less time ----
+
+say ""
+echo "demo: measuring zstd -19 on eight files"
+make_parts
+measure_level_19
+say "demo: zstd -19: $size_19 bytes, $time_19 us of processor time for $(cat "$parts"/*.tar | wc -c) bytes in eight files"
+search_command "$journal" faster "$sampler" 1 "$trials" $((seconds * 3 / 5))
+echo "demo: as small as zstd -19 in less time: $workers workers, at most $trials trials and $((seconds * 3 / 5)) seconds:"
+run_search faster --log --title 'zstd: time as a part of that of -19 (above 1: larger than -19)'
+say "demo: $(grep -c PRUNED $out/faster.csv) of the trials were stopped early by the pruner"
+
+found=
+while read -r _ bytes number setting; do
+    # shellcheck disable=SC2086 # a list of words
+    read -r _ time time_again <<<"$(again 3 $setting)"
+    if [ "$time" -lt "$time_again" ] && { [ -z "$found" ] || [ $((time * 1000 / time_again)) -lt "$found" ]; }; then
+        found=$((time * 1000 / time_again))
+        best=("$bytes" "$time" "$time_again" "$number" "$setting")
+    fi
+done < <(best_settings "$journal" faster 3)
+if [ -z "$found" ]; then
+    say "demo: nothing as small as zstd -19 in less time was found this time"
+else
+    say ""
+    say "                     bytes    processor time (median of 3, in turns)"
+    say "$(printf 'zstd -19      %12d %12d us' "$size_19" "${best[2]}")"
+    say "$(printf 'best found    %12d %12d us   %s' "${best[0]}" "${best[1]}" "${best[4]// /,}")"
+    say ""
+    say "demo: trial ${best[3]} is as small as zstd -19 (by $((size_19 - best[0])) bytes smaller) in $(((1000 - found) / 10)) % less processor time"
+fi
+echo "demo: kept in $out: journal $(basename $journal), smaller.csv, faster.csv, their histories as .svg, report.txt, worker-N.txt"
