@@ -35,7 +35,7 @@ clean:
 
 help:
 	@echo 'make             build the library and the command in build/release'
-	@echo 'make demo        tune zstd on real data with four workers (a few minutes)'
+	@echo 'make demo        tune zstd on real data with four workers: TPE, pruning, plots (a few minutes)'
 	@echo 'make check       everything that must hold: all tests, sanitizers, both compilers (under 30 minutes)'
 	@echo 'make check-fast  the same in short, for everyday work (under 3 minutes)'
 	@echo 'make check-long  the long tier: hours of kills, faults and fuzzing'

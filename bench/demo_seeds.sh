@@ -14,7 +14,7 @@ seeds=${1:-5}
 trials=${2:-100}
 samplers=${TRIALOG_DEMO_SAMPLERS:-tpe random}
 workers=2
-release=build/release
+release=${TRIALOG_DEMO_RELEASE:-build/release}
 out=${TRIALOG_DEMO_OUT:-demo-out/seeds}
 mkdir -p "$out"
 # shellcheck source=tools/demo_faster.sh
