@@ -173,6 +173,7 @@ struct tpe_space {
     struct parzen *good, *rest;
     bool spoilt;  /* memory ran out half-way: to be made anew */
     bool weighed; /* kernels of `good` are weighed one by one */
+    bool narrow;  /* kernels may be as narrow as in tpe2 */
     uint32_t *good_rows; /* weighed: the rows in `good` */
     size_t n_good, cap_good;
     uint64_t seq; /* of the view it is up to date with */
@@ -187,7 +188,7 @@ struct tpe_space {
 
 struct model;
 struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                                struct tl_err *err);
+                                bool narrow, struct tl_err *err);
 void tpe_space_free(struct tpe_space *s);
 /* Up to the view, or to the history where that is shorter. Needs the write lock. After an error the space must be freed. */
 int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *view, struct tl_err *err);
@@ -195,7 +196,8 @@ int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *
 int tpe_space_leave_out(struct tpe_space *s, int64_t number);
 void tpe_space_put_back(struct tpe_space *s, const struct model *m, int64_t number);
 bool tpe_space_has_kernel(const struct tpe_space *s, int64_t number);
-bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n);
+bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
+                    bool narrow);
 
 /* ---- candidates ---- */
 

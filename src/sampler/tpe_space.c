@@ -53,14 +53,12 @@ bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena 
     return choices != NULL;
 }
 
-static struct parzen_rules rules_for(const struct model *m, size_t n, bool good)
+static struct parzen_rules rules_for(const struct model *m, size_t n, bool narrow, bool good)
 {
     const struct tpe_rules *r = m->rules;
     bool old = r->preset == TPE_OPTUNA4, several = m->history.n_objectives > 1;
     struct parzen_rules p = {
-        .floor = !r->consider_magic_clip  ? PARZEN_FLOOR_NONE
-                 : r->preset == TPE_2 ? PARZEN_FLOOR_NARROW
-                                      : PARZEN_FLOOR_MAGIC,
+        .floor = !r->consider_magic_clip ? PARZEN_FLOOR_NONE : narrow ? PARZEN_FLOOR_NARROW : PARZEN_FLOOR_MAGIC,
         .width = !old ? PARZEN_NEIGHBOUR : n > 1 ? PARZEN_SCOTT : PARZEN_NEIGHBOUR_PRIOR,
         .weights = PARZEN_RAMP,
         .endpoints = r->consider_endpoints,
@@ -79,7 +77,7 @@ static struct parzen_rules rules_for(const struct model *m, size_t n, bool good)
 
 static bool make_mixtures(struct tpe_space *s, const struct model *m)
 {
-    struct parzen_rules good = rules_for(m, s->n, true), rest = rules_for(m, s->n, false);
+    struct parzen_rules good = rules_for(m, s->n, s->narrow, true), rest = rules_for(m, s->n, s->narrow, false);
     struct parzen_dim *dims = arena_alloc(&s->memory, s->n * sizeof *dims);
     for (size_t i = 0; dims && i < s->n; i++) {
         dims[i] = parzen_dim_of(&s->dims[i].dist);
@@ -93,12 +91,13 @@ static bool make_mixtures(struct tpe_space *s, const struct model *m)
 }
 
 struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                                struct tl_err *err)
+                                bool narrow, struct tl_err *err)
 {
     struct tpe_space *s = mem_zalloc(1, sizeof *s);
     bool ok = s && n < SIZE_MAX / sizeof *s->dims;
     if (ok) {
         s->n = n;
+        s->narrow = narrow;
         s->dims = arena_alloc(&s->memory, n * sizeof *s->dims);
         s->columns = arena_alloc(&s->memory, n * sizeof *s->columns);
         s->x = arena_alloc(&s->memory, n * sizeof *s->x);
@@ -147,9 +146,10 @@ static bool same_dist(const struct tl_dist *a, const struct tl_dist *b)
     return true;
 }
 
-bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n)
+bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
+                    bool narrow)
 {
-    if (s->n != n) {
+    if (s->n != n || s->narrow != narrow) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

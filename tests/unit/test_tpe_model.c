@@ -199,6 +199,58 @@ START_TEST(several_objectives)
 }
 END_TEST
 
+/* Adds a finished trial with these parameters, and says whether tpe2 then has narrow kernels for `asked`. */
+static bool narrow_after(struct world *w, struct model *m, size_t n_given, const struct tl_param_spec *given, size_t n_asked,
+                         const struct tl_assignment *asked)
+{
+    static const double values[2] = {1, 2};
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    struct visit v;
+    tl_view *view;
+    spec.params = given;
+    spec.n_params = n_given;
+    spec.state = TL_COMPLETE;
+    spec.values = values;
+    spec.n_values = w->n_objectives;
+    OK(tl_storage_create_trial(w->storage, w->study, &spec, NULL, NULL, err));
+    OK(tl_view_open(w->storage, w->study, true, &view, err));
+    OK(model_enter(&v, m, view, (int64_t)tl_view_n_trials(view), asked, n_asked, err));
+    bool narrow = v.space->narrow;
+    model_leave(&v);
+    tl_view_close(view);
+    return narrow;
+}
+
+START_TEST(kernels_are_narrow_only_where_no_other_parameter_plays_a_part)
+{
+    static const struct tl_dist constant = TL_INT_RANGE(3, 3);
+    static const enum tl_direction minimize[2] = {TL_MINIMIZE, TL_MINIMIZE};
+    const struct tl_param_spec given[4] = {
+        {names[0], 0.5, &dists[0]}, {names[1], 7, &dists[1]}, {"constant", 3, &constant}, {names[3], 0.5, &dists[3]}};
+    const struct tl_assignment asked[2] = {{names[0], &dists[0], 0}, {names[1], &dists[1], 0}};
+    for (size_t n_objectives = 1; n_objectives <= 2; n_objectives++) {
+        struct world w = {.n_objectives = n_objectives};
+        struct tpe_rules rules;
+        OK(tpe_rules_read(&rules, NULL, 0, err));
+        struct model *m = model_new(1, &rules);
+        ck_assert_ptr_nonnull(m);
+        OK(tl_storage_open("memory://", NULL, &w.storage, err));
+        OK(tl_storage_create_study(w.storage, "s", minimize, n_objectives, &w.study, err));
+        ck_assert(narrow_after(&w, m, 1, given, 1, asked));
+        ck_assert(narrow_after(&w, m, 3, given, 2, asked) == (n_objectives == 2));
+        model_unref(m);
+        m = model_new(2, &rules);
+        OK(tl_storage_create_study(w.storage, "t", minimize, n_objectives, &w.study, err));
+        ck_assert(narrow_after(&w, m, 3, given, 2, asked));
+        ck_assert(narrow_after(&w, m, 3, given, 1, asked) == (n_objectives == 2)); /* univariate */
+        ck_assert(narrow_after(&w, m, 3, given, 2, asked));
+        ck_assert(narrow_after(&w, m, 4, given, 2, asked) == (n_objectives == 2)); /* a conditional one appears */
+        model_unref(m);
+        tl_storage_close(w.storage);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("tpe_model");
@@ -207,5 +259,6 @@ int main(void)
     rng_init(&r, seed, 0, 0, STR("tpe_model"));
     tcase_add_test(t, one_objective);
     tcase_add_test(t, several_objectives);
+    tcase_add_test(t, kernels_are_narrow_only_where_no_other_parameter_plays_a_part);
     return check_run("tpe_model", t);
 }
