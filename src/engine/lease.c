@@ -223,6 +223,7 @@ struct lost { /* a worker */
     const char *worker;
     bool orphan; /* had no RUNNING trial: only its lease is to be swept away */
     struct lease_seen seen; /* decided */
+    bool still;             /* lost, or an orphan, under the lock too */
     uint32_t owner;
     size_t n_running;
 };
@@ -286,7 +287,7 @@ static int list_orphan(void *ctx, const char *worker)
 /* Is this lease, whose worker runs nothing, old enough to be swept away? A worker that is idle for long makes it anew. */
 static bool is_orphan(const struct lease_seen *seen)
 {
-    return seen->state != LEASE_NONE && seen->age_ms / ORPHAN_LEASES > seen->lease.length_ms;
+    return seen->lease.length_ms > 0 && seen->age_ms / ORPHAN_LEASES > seen->lease.length_ms;
 }
 
 /* What the attribute says: who, and how long the lease was. */
@@ -435,11 +436,9 @@ static int look_again(struct look *k, const struct state *s)
         lost->n_running = 0;
         lost->owner = INTERN_NONE;
         rc = ops->look(k->st->backend, lost->worker, now, !lost->orphan, &lost->seen, &k->err);
-        bool still = lost->orphan ? is_orphan(&lost->seen) : lost->seen.state == LEASE_LOST;
-        if (rc >= 0 && still)
+        lost->still = rc >= 0 && (lost->orphan ? is_orphan(&lost->seen) : lost->seen.state == LEASE_LOST);
+        if (lost->still)
             lost->owner = intern_find(&s->workers, str_of(lost->worker));
-        else
-            lost->seen.state = LEASE_NONE;
     }
     return rc < 0 ? rc : TL_OK;
 }
@@ -459,7 +458,7 @@ static int decide_lost(struct commit *c, const struct state *s, struct tl_err *e
     tl_view_close(k->view);
     k->view = NULL;
     for (size_t i = 0; i < k->n_lost && rc == TL_OK; i++) {
-        if (k->lost[i].seen.state != LEASE_NONE && k->lost[i].n_running == 0)
+        if (k->lost[i].still && k->lost[i].n_running == 0)
             rc = ops_of(k->st)->drop(k->st->backend, k->lost[i].worker, &k->err);
     }
     if (rc != TL_OK && err)

@@ -46,6 +46,12 @@ void leases_close(tl_storage *st);  /* gives the lease up, or leaves it to run o
  * finds under the lock that a lease ran out knows that its worker has no trial that is not in the log. */
 void lease_hold(tl_storage *st);
 
+/* The thread that renews could not be started: every append does it, then. */
+static inline bool lease_needs_calls(const struct leases *l)
+{
+    return TL_UNLIKELY(!l->running) && atomic_load(&l->wanted);
+}
+
 /* Milliseconds until lease_look (store.h) would look. */
 int64_t lease_look_in_ms(tl_storage *st);
 

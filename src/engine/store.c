@@ -107,7 +107,7 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
         commit_fail(c, TL_ENOMEM, &why);
         return TL_OK;
     }
-    if (runs_trial(c))
+    if (runs_trial(c) || lease_needs_calls(&st->leases))
         lease_hold(st);
     c->first_n = st->n + 1;
     for (size_t i = 0; i < c->n_ops; i++) {

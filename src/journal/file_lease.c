@@ -29,6 +29,7 @@
 #define PATH_LIMIT 4096
 #define LINE 64 /* bytes of a lease */
 #define MS INT64_C(1000000)
+#define UNREADABLE_MS 60000
 
 static const char mark[] = ".lease.", late[] = "+late", clock_name[] = "+clock", show_name[] = "+show", magic[] = "trialog-lease 1 ";
 
@@ -250,11 +251,13 @@ static int lease_look(struct backend *b, const char *worker, int64_t now, bool j
     struct os_stat s;
     name_of(f, worker, "", path);
     int rc = read_small(path, text, sizeof text, &s);
-    if (rc == 0 && s.is_file && parse(text, &seen.lease)) {
+    if (rc == 0 && s.is_file) {
+        bool whole = parse(text, &seen.lease); /* its writer may have died before it wrote: then no trial of his is in the log */
+        seen.lease.length_ms = whole ? seen.lease.length_ms : UNREADABLE_MS;
         int64_t length = seen.lease.length_ms * MS, age = now - s.mtime_ns;
-        seen.state = LEASE_ALIVE;
+        seen.state = whole ? LEASE_ALIVE : LEASE_NONE;
         seen.age_ms = age / MS;
-        if (age > length / 2 || age < -length) {
+        if (whole && (age > length / 2 || age < -length)) {
             seen.state = LEASE_LATE;
         }
         if (seen.state == LEASE_LATE && judge) {

@@ -518,6 +518,8 @@ START_TEST(leases_without_trials_are_swept)
     }
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     kit_tell(p.sb, kit_ask(p.sb), 1);
+    scratch_write(lease_path("torn", ""), "trialog", 7); /* and one that died while it wrote */
+    set_back(lease_path("torn", ""), 601);
     for (int i = 0; i < 130; i++) { /* a look in 64 searches for them */
         PASS(1, i == 70 ? 601 : 16, NULL);
         if (i == 70) {
@@ -526,7 +528,7 @@ START_TEST(leases_without_trials_are_swept)
         }
         look(p.b);
     }
-    ck_assert(!has_lease("idle"));
+    ck_assert(!has_lease("idle") && !has_lease("torn"));
     ck_assert_int_eq(scratch_count(kit_dir, "+late"), 0);
     close_pair(&p);
 }
