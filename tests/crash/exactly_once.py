@@ -3,8 +3,9 @@
 
     exactly_once.py ONCE_WORKER [WORKERS [SIDE [QUEUED [BUDGET [KILLS]]]]]
 
-Four studies, each walked by WORKERS processes until they all find nothing left and end by themselves:
+Five studies, each walked by WORKERS processes until they all find nothing left and end by themselves:
   grid    SIDE x SIDE cells, 5 % of the objectives fail: every cell COMPLETE exactly once;
+  rush    a 25th of these cells by a quarter of the workers, with objectives that take no time and fail more often;
   queue   QUEUED trials, one in twenty fails for good: each is told COMPLETE (or that failure) exactly once;
   budget  ends at exactly BUDGET trials, failed and lost ones counted;
   refund  the same with failed and lost ones given back: exactly BUDGET are COMPLETE.
@@ -33,8 +34,8 @@ class Crowd:
     workers that were told to kill themselves at a point inside the critical section (storm_hooks.h)."""
 
     def __init__(self, program, journal, sampler, workers, kills, **options):
-        self.argv = [program, "run", journal, sampler] + [f"{k}={v}" for k, v in options.items()] + [
-            "fail=5", f"work_us={WORK_US}", f"lease_ms={LEASE_MS}"]
+        options = {"fail": 5, "work_us": WORK_US, "lease_ms": LEASE_MS, **options}
+        self.argv = [program, "run", journal, sampler] + [f"{k}={v}" for k, v in options.items()]
         self.kills, self.inside, self.ended = 0, 0, 0
         self.to_kill, self.to_arm = kills - kills // 3, kills // 3
         began = time.monotonic()
@@ -122,12 +123,12 @@ def lost(study):
     return sum(t.state == FAIL and was_lost(t) for t in study.trials)
 
 
-def grid(program, scratch, workers, side, kills):
-    journal = scratch.file("grid.log")
-    crowd = Crowd(program, journal, "grid", workers, kills, side=side)
+def grid(program, scratch, workers, side, kills, name="grid", **options):
+    journal = scratch.file(f"{name}.log")
+    crowd = Crowd(program, journal, "grid", workers, kills, side=side, **options)
     study = replayed.read(journal)
     check_grid(study, side)
-    print(f"exactly_once: grid of {side * side} cells, {workers} workers: every cell COMPLETE exactly once; {len(study.trials)} trials, "
+    print(f"exactly_once: {name} of {side * side} cells, {workers} workers: every cell COMPLETE exactly once; {len(study.trials)} trials, "
           f"{study.counts[FAIL] - lost(study)} failed, {lost(study)} lost; {crowd.figures(journal)}", flush=True)
 
 
@@ -165,6 +166,7 @@ def run(program, workers, side, queued, n, kills):
     storm.seed()
     with storm.Scratch() as scratch:
         grid(program, scratch, workers, side, kills)
+        grid(program, scratch, workers // 4, side // 5, kills // 10, "rush", fail=20, work_us=0)
         queue(program, scratch, workers, queued, kills // 2)
         budget(program, scratch, workers, n, kills // 4, 0)
         budget(program, scratch, workers, n, kills // 4, 1)
