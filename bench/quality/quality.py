@@ -40,6 +40,8 @@ PARTS = {  # objectives, workers, runs, solvers, title
     "two": (2, 1, 15, ["optuna5", "tpe2", "random"], "Two objectives"),
 }
 
+CHECKPOINTS = (50, 100, 200)
+
 
 def read_outcome(text):
     """Virtual time (None with one worker) and values of one trial."""
@@ -161,13 +163,13 @@ class Quality:
 
     def medians(self, part, chosen, solvers):
         what = "regret" if chosen[0].n_values == 1 else "missing share of the hypervolume"
-        print("Median %s after 50, 100, 200 evaluations:\n" % what)
+        print("Median %s after %s evaluations:\n" % (what, ", ".join(map(str, CHECKPOINTS))))
         print("| | " + " | ".join(solvers) + " |\n|---|" + "---|" * len(solvers))
         for p in chosen:
             cells = []
             for solver in solvers:
                 runs = self.of(solver, part, p)
-                cells.append(" / ".join("%.3g" % statistics.median(r.curve[n - 1] for r in runs) for n in (50, 100, 200)))
+                cells.append(" / ".join("%.3g" % statistics.median(r.curve[n - 1] for r in runs) for n in CHECKPOINTS))
             print("| %s %s | %s |" % (p.id, p.name, " | ".join(cells)))
         print()
 
@@ -258,4 +260,5 @@ def main():
     sys.exit(not all(q.verdicts))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -5,15 +5,21 @@
 The problems against their probes (values from an independent implementation), the statistics against known values and brute
 force, and short runs of the program.
 """
+import contextlib
+import io
 import itertools
 import math
+import os
 import random
 import statistics
 import subprocess
 import sys
+import tempfile
+import types
 import unittest
 
 import problems
+import quality
 import stats
 
 LIBRARY, PROGRAM = sys.argv[1:3]
@@ -187,6 +193,50 @@ class ProgramTest(unittest.TestCase):
         done = subprocess.run([PROGRAM, "r", "random", "no=1", "1", "1", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no", done.stderr)
+
+    def test_tpe_is_better_than_random(self):
+        ends = {}
+        for sampler in ("tpe", "random"):
+            lines = self.runs(sampler, sampler, "", "1", "1", "8", "60", "griewank6")
+            ends[sampler] = [min(map(float, line.split(",")[4].split())) for line in lines]
+        self.assertGreater(stats.win_probability(ends["tpe"], ends["random"]), 0.9)
+
+
+class TablesTest(unittest.TestCase):
+    def report(self, part, optuna, ours):
+        """What is printed about a part, and the verdicts, when Optuna's runs and ours are made by random search with these options."""
+        with tempfile.TemporaryDirectory() as into:
+            build = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(PROGRAM))))
+            q = quality.Quality(types.SimpleNamespace(build=build, into=into, seeds=5, draws=50))
+            q.program, q.table = PROGRAM, problems.Problems(LIBRARY)
+            objectives, workers = quality.PARTS[part][:2]
+            out = subprocess.run([PROGRAM, "optuna", "random", optuna, str(objectives), str(workers), "5", "30"], check=True,
+                                 stdout=subprocess.PIPE, text=True).stdout
+            quality.read_runs(out.splitlines(keepends=True), q.table, q.runs)
+            text, solvers = io.StringIO(), dict(quality.SOLVERS)
+            try:
+                quality.SOLVERS.update({label: ("random", ours) for label in solvers})
+                problems.N_TRIALS, before = 30, problems.N_TRIALS
+                quality.CHECKPOINTS, points = (10, 20, 30), quality.CHECKPOINTS
+                with contextlib.redirect_stdout(text):
+                    q.part(part)
+            finally:
+                quality.SOLVERS.update(solvers)
+                problems.N_TRIALS, quality.CHECKPOINTS = before, points
+        return text.getvalue(), q.verdicts
+
+    def test_equal_runs(self):
+        """Against itself a sampler searches as well, but no better."""
+        text, verdicts = self.report("one", "", "")
+        self.assertIn("theta 0.500 [", text)
+        self.assertIn("significant wins/losses 0/0 in A", text)
+        self.assertEqual(verdicts, [True, False])
+
+    def test_the_other_parts(self):
+        for part in ("parallel", "two"):
+            text, _ = self.report(part, "", "")
+            self.assertIn("theta 0.500 [", text)
+            self.assertEqual(text.count("\n| M9 mixmo |" if part == "two" else "\n| P27 pressure |"), len(text.split("beside Optuna:")))
 
 
 if __name__ == "__main__":
