@@ -8,8 +8,8 @@
  *
  * The last form gets what -6 needs and a setting as in zstd(1), --zstd: strategy=4 wlog=21 ... It prints two attributes, the
  * processor time in microseconds (cpu_us) and as a part of what -6 takes (time), and as its last line the value to
- * minimise: the compressed size in bytes while the time is at most that of -6, otherwise a number above the size of FILE
- * that grows with the time.
+ * minimise: the compressed size in bytes while the time is at most that of -6, otherwise a number above the size that -6
+ * reaches, which grows with the time.
  * Exit status: 0, 1 when zstd failed (it refuses some settings), 2 for a wrong call.
  */
 #include <stdio.h>

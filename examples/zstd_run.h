@@ -32,7 +32,7 @@ int zstd_measure_reference(const char *file, struct zstd_reference *reference);
 struct zstd_score {
     struct zstd_run run; /* the first run */
     double time;         /* processor time as a part of the reference's; 1 is just within the limit */
-    double value;        /* to minimise: size while time <= 1, else the size of the file * time, which no size reaches */
+    double value;        /* to minimise: size while time <= 1, else the reference's size * time: worse than the reference */
 };
 int zstd_compare(const char *file, const char *option, const struct zstd_reference *reference, struct zstd_score *score);
 

@@ -5,8 +5,8 @@
 # needs for it, one search, and measuring settings again. They set $out (a folder), $release and $workers.
 #
 # The data: eight tars of about half a megabyte each of /usr/include, each compressed by itself. The value of a trial
-# (examples/zstd_faster.c): processor time as a part of that of -19, while the sum of the sizes is at most that of -19; otherwise
-# above 1. After each file the trial reports how it does so far, so that a pruner can stop it.
+# (examples/zstd_faster.c): processor time as a part of that of -19, which runs again beside it, while the sum of the sizes is at most
+# that of -19; otherwise above 1. After each file the trial reports how it does so far, so that a pruner can stop it.
 # shellcheck disable=SC2034 # used by those who source it
 
 : "${release:?}" "${out:?}" "${workers:?}"
@@ -34,7 +34,7 @@ make_parts()
 measure_level_19()
 {
     local i
-    for i in $(seq "$workers"); do "$faster" profile -19 "$parts"/*.tar >"$out/profile-$i" & done
+    for i in $(seq "$workers"); do "$faster" profile "$parts"/*.tar >"$out/profile-$i" & done
     wait
     for i in $(seq "$workers"); do
         echo "$(awk '{ t += $2 } END { print t }' "$out/profile-$i") $i"
