@@ -114,11 +114,11 @@ static bool refine(struct groups *g, size_t n_columns)
             fresh[n_fresh++] = (uint32_t)c;
         }
     }
-    if (ok && n_fresh > 0) {
-        return add_block(g, fresh, n_fresh);
+    bool added = ok && n_fresh > 0 && add_block(g, fresh, n_fresh);
+    if (!added) {
+        mem_free(fresh);
     }
-    mem_free(fresh);
-    return ok;
+    return ok && (added || n_fresh == 0);
 }
 
 /* Distributions of the row's parameters that were not seen before. */
