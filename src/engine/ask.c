@@ -83,18 +83,17 @@ static int propose(struct ask *a, const tl_view *view, struct tl_err *err)
 {
     const tl_sampler *sampler = a->study->sampler;
     struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle};
-    struct param *relative = NULL;
-    size_t n = 0, cap = 0;
-    int rc = sample_relative(sampler, &c, a->memory, &relative, &n, &cap, NULL, err);
+    struct relative relative;
+    int rc = sample_relative(sampler, &c, a->memory, &relative, NULL, err);
     a->proposed_for = c.trial_number;
     for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
         struct wanted *w = &a->wanted[i];
         if (!tl_dist_single(&w->param.dist)) {
-            rc = sample_param(sampler, &c, &w->param, find_param(relative, n, w->param.name), &w->proposal, err);
+            rc = sample_param(sampler, &c, &w->param, relative_find(&relative, w->param.name), &w->proposal, err);
             w->proposed = rc == TL_OK;
         }
     }
-    mem_free(relative);
+    relative_release(&relative);
     return rc;
 }
 

@@ -57,6 +57,15 @@ int reports_add(struct trial_reports *r, int64_t step, double value, struct tl_e
 void reports_drop(struct trial_reports *r, const struct report_facts *facts);
 void reports_release(struct trial_reports *r);
 
+/* A sampler's joint proposal. */
+struct relative {
+    struct param *list; /* on the heap */
+    size_t n, cap;
+    struct intern names; /* number: index in the list */
+};
+void relative_release(struct relative *r);
+const struct param *relative_find(const struct relative *r, struct str name); /* NULL: not proposed */
+
 struct tl_trial {
     tl_study *study;
     int64_t id, number;
@@ -72,8 +81,7 @@ struct tl_trial {
     struct fixed_list fixed;
     bool asked_relative;
     bool unpublished; /* the sampler's joint proposal is written right away: nobody needs to be told of it before */
-    struct param *relative; /* what the sampler proposed jointly */
-    size_t n_relative, cap_relative;
+    struct relative relative; /* what the sampler proposed jointly */
     tl_view *view; /* for a sampler that looks at the study; taken at the first need */
 
     struct trial_reports reports;
@@ -98,13 +106,12 @@ int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err
 /* The sampler's proposal for one parameter at a given context, or a single value. `relative` may be NULL. */
 int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, const struct param *p,
                  const struct param *relative, double *internal, struct tl_err *err);
-/* Collects what the sampler proposes jointly; memory from the arena, lists on the heap. `attrs`: what others are to be told of
- * it before the trial has these parameters; NULL: nothing. */
-int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
-                    size_t *n, size_t *cap, struct attr_list *attrs, struct tl_err *err);
+/* Collects what the sampler proposes jointly, memory of the parameters from the arena. `attrs`: what others are to be told of it
+ * before the trial has these parameters; NULL: nothing. `out` is to be released in any case. */
+int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct relative *out,
+                    struct attr_list *attrs, struct tl_err *err);
 /* A trial as one create-trial operation with everything it has; lists are allocated in the arena, texts borrowed from the trial
  * (but attributes copied). The caller fills in study and worker. (copy.c) */
 int copy_trial(const struct tl_frozen_trial *t, struct op *op, struct arena *a, struct tl_err *err);
-const struct param *find_param(const struct param *list, size_t n, struct str name);
 
 #endif

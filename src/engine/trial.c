@@ -81,7 +81,7 @@ TL_API void tl_trial_free(tl_trial *t)
         commit_release(&t->commit);
         intern_release(&t->names);
         reports_release(&t->reports);
-        mem_free(t->relative);
+        relative_release(&t->relative);
         mem_free(t->fixed.items);
         mem_free(t->slots);
         mem_free(t->params);
@@ -233,8 +233,7 @@ int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err
 
 struct proposal {
     struct arena *arena;
-    struct param **list;
-    size_t *n, *cap;
+    struct relative *out;
     struct attr_list *attrs;
     struct tl_err *err;
     int rc;
@@ -252,21 +251,26 @@ static int take_assignment(void *ctx, const struct tl_assignment *a)
     struct proposal *to = ctx;
     struct param p;
     int rc = param_make(&p, a->name, a->dist, to->arena, NULL, to->err);
-    if (rc == TL_OK && !mem_grow((void **)to->list, to->cap, *to->n + 1, sizeof **to->list)) {
+    if (rc == TL_OK && !mem_grow((void **)&to->out->list, &to->out->cap, to->out->n + 1, sizeof *to->out->list)) {
         rc = err_nomem(to->err);
     }
-    if (rc == TL_OK) {
+    uint32_t number = rc == TL_OK ? intern_add(&to->out->names, p.name) : 0;
+    if (rc == TL_OK && number == INTERN_NONE) {
+        rc = err_nomem(to->err);
+    }
+    if (rc == TL_OK && number == to->out->n) { /* of one that is proposed twice the first counts */
         p.internal = a->internal;
-        (*to->list)[(*to->n)++] = p;
+        to->out->list[to->out->n++] = p;
     }
     to->rc = rc;
     return rc;
 }
 
-int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct param **list,
-                    size_t *n, size_t *cap, struct attr_list *attrs, struct tl_err *err)
+int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c, struct arena *a, struct relative *out,
+                    struct attr_list *attrs, struct tl_err *err)
 {
-    struct proposal to = {a, list, n, cap, attrs, err, TL_OK};
+    struct proposal to = {a, out, attrs, err, TL_OK};
+    *out = (struct relative){.names = INTERN_INIT};
     if (!sampler->ops.relative) {
         return TL_OK;
     }
@@ -274,14 +278,19 @@ int sample_relative(const tl_sampler *sampler, const struct tl_sample_context *c
     return to.rc != TL_OK ? to.rc : rc;
 }
 
-const struct param *find_param(const struct param *list, size_t n, struct str name)
+const struct param *relative_find(const struct relative *r, struct str name)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (str_eq(list[i].name, name)) {
-            return &list[i];
-        }
+    uint32_t number = r->n ? intern_find(&r->names, name) : INTERN_NONE;
+    return number < r->n ? &r->list[number] : NULL;
+}
+
+void relative_release(struct relative *r)
+{
+    mem_free(r->list);
+    if (r->cap) {
+        intern_release(&r->names);
     }
-    return NULL;
+    *r = (struct relative){0};
 }
 
 /* Same kind, log and choices. */
@@ -314,8 +323,7 @@ int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, c
 static int ask_relative(tl_trial *t, const struct tl_sample_context *c, struct tl_err *err)
 {
     struct attr_list attrs = {0};
-    int rc = sample_relative(t->study->sampler, c, &t->memory, &t->relative, &t->n_relative, &t->cap_relative,
-                             t->unpublished ? NULL : &attrs, err);
+    int rc = sample_relative(t->study->sampler, c, &t->memory, &t->relative, t->unpublished ? NULL : &attrs, err);
     struct op *ops = rc == TL_OK && attrs.n ? arena_alloc(&t->memory, attrs.n * sizeof *ops) : NULL;
     for (size_t i = 0; ops && i < attrs.n; i++) {
         ops[i] = (struct op){.code = OP_TRIAL_SYSTEM_ATTR, .name = attrs.items[i].key, .text = attrs.items[i].json};
@@ -326,7 +334,7 @@ static int ask_relative(tl_trial *t, const struct tl_sample_context *c, struct t
     mem_free(attrs.items);
     t->asked_relative = rc == TL_OK;
     if (rc != TL_OK) {
-        t->n_relative = 0;
+        relative_release(&t->relative);
     }
     return rc;
 }
@@ -355,7 +363,7 @@ static int sampled_value(tl_trial *t, const struct param *p, double *internal, s
     if (rc == TL_OK && !t->asked_relative) {
         rc = ask_relative(t, &c, err);
     }
-    return rc == TL_OK ? sample_param(sampler, &c, p, find_param(t->relative, t->n_relative, p->name), internal, err) : rc;
+    return rc == TL_OK ? sample_param(sampler, &c, p, relative_find(&t->relative, p->name), internal, err) : rc;
 }
 
 static int new_value(tl_trial *t, struct param *p, struct tl_err *err)

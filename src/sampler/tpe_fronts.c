@@ -23,9 +23,9 @@ enum part { PART_ALL = 1, PART_NONE = 2, PART_SOME = 3 };
 
 struct front_state {
     struct fronts fronts;
-    uint32_t *rows; /* by id in the fronts */
-    double *values; /* one trial's losses */
-    size_t cap_rows;
+    uint32_t *rows; /* by id in the fronts; then those that wait */
+    double *waiting; /* losses of trials that are not in the fronts yet */
+    size_t cap_rows, n_waiting, cap_waiting;
     size_t some; /* how many of the border front were taken */
     struct border {
         uint32_t *ids, *picked;
@@ -39,10 +39,9 @@ struct front_state *front_state_new(size_t m)
     struct front_state *s = mem_zalloc(1, sizeof *s);
     if (s) {
         fronts_init(&s->fronts, m);
-        s->values = mem_zalloc(m, sizeof *s->values);
         s->border.ref = mem_zalloc(m, sizeof *s->border.ref);
     }
-    if (s && (!s->values || !s->border.ref)) {
+    if (s && !s->border.ref) {
         front_state_free(s);
         return NULL;
     }
@@ -54,7 +53,7 @@ void front_state_free(struct front_state *s)
     if (s) {
         fronts_release(&s->fronts);
         mem_free(s->rows);
-        mem_free(s->values);
+        mem_free(s->waiting);
         mem_free(s->border.ids);
         mem_free(s->border.picked);
         mem_free(s->border.points);
@@ -65,15 +64,76 @@ void front_state_free(struct front_state *s)
 
 bool front_state_add(struct front_state *s, uint32_t row, const double *values, size_t n, const bool *maximise)
 {
-    for (size_t i = 0; i < s->fronts.m; i++) {
-        double v = i < n ? values[i] : NAN;
-        s->values[i] = isnan(v) ? INFINITY : maximise[i] ? -v : v;
-    }
-    if (!mem_grow((void **)&s->rows, &s->cap_rows, s->fronts.n + 1, sizeof *s->rows)) {
+    size_t m = s->fronts.m, id = s->fronts.n + s->n_waiting;
+    if (!mem_grow((void **)&s->rows, &s->cap_rows, id + 1, sizeof *s->rows) ||
+        !mem_grow((void **)&s->waiting, &s->cap_waiting, (s->n_waiting + 1) * m, sizeof *s->waiting)) {
         return false;
     }
-    s->rows[s->fronts.n] = row;
-    return fronts_add(&s->fronts, s->values) == TL_OK;
+    double *loss = s->waiting + s->n_waiting++ * m;
+    for (size_t i = 0; i < m; i++) {
+        double v = i < n ? values[i] : NAN;
+        loss[i] = isnan(v) ? INFINITY : maximise[i] ? -v : v;
+    }
+    s->rows[id] = row;
+    return true;
+}
+
+/* Of two that wait: does the one come first in lexicographic order? The order in which they came breaks ties. */
+static bool comes_first(const struct front_state *s, uint32_t a, uint32_t b)
+{
+    size_t m = s->fronts.m;
+    const double *x = s->waiting + a * m, *y = s->waiting + b * m;
+    for (size_t i = 0; i < m; i++) {
+        if (x[i] != y[i]) {
+            return x[i] < y[i];
+        }
+    }
+    return a < b;
+}
+
+static void sink(const struct front_state *s, uint32_t *heap, size_t n, size_t i)
+{
+    for (;;) {
+        size_t last = i;
+        for (size_t k = 2 * i + 1; k < n && k < 2 * i + 3; k++) {
+            last = comes_first(s, heap[last], heap[k]) ? k : last;
+        }
+        if (last == i) {
+            return;
+        }
+        uint32_t x = heap[i];
+        heap[i] = heap[last];
+        heap[last] = x;
+        i = last;
+    }
+}
+
+/* Puts those that wait into the fronts. Many at once in lexicographic order: then none pushes another out. */
+static bool take_waiting(struct front_state *s)
+{
+    size_t n = s->n_waiting, m = s->fronts.m, first = s->fronts.n;
+    uint32_t *order = mem_alloc((2 * n + 1) * sizeof *order), *rows = order + n;
+    bool ok = order != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        order[i] = (uint32_t)i;
+        rows[i] = s->rows[first + i];
+    }
+    for (size_t i = n / 2; ok && i > 0; i--) {
+        sink(s, order, n, i - 1);
+    }
+    for (size_t end = n; ok && end > 1; end--) { /* heap sort: qsort could not be told where the values are */
+        uint32_t x = order[0];
+        order[0] = order[end - 1];
+        order[end - 1] = x;
+        sink(s, order, end - 1, 0);
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        s->rows[first + i] = rows[order[i]];
+        ok = fronts_add(&s->fronts, s->waiting + order[i] * m) == TL_OK;
+    }
+    mem_free(order);
+    s->n_waiting = 0;
+    return ok;
 }
 
 /* ---- selection ---- */
@@ -152,7 +212,7 @@ bool front_state_select(struct history *h, size_t want)
 {
     struct front_state *s = h->fronts;
     size_t taken = 0;
-    bool ok = true;
+    bool ok = take_waiting(s);
     for (size_t k = 0; ok && k < s->fronts.n_sets; k++) {
         struct front_set *set = &s->fronts.sets[k];
         size_t room = want - taken;

@@ -327,6 +327,9 @@ static bool narrow_for(const struct model *m, const tl_view *view, size_t n)
     const struct tl_param *shared = tl_view_search_space(view, true, &n_shared);
     for (size_t i = 0; shared && i < n_shared; i++) {
         constant += tl_dist_single(shared[i].dist);
+        if (i + 1 - constant > n) {
+            return false; /* some that vary are left out: no need to count the rest of many */
+        }
     }
     return n + constant >= tl_view_n_columns(view);
 }
