@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Benchmarks beside Optuna, both in one run: `make bench` calls this with a release build.
 
-    bench.py --build DIR --folder DIR [open] [scaling] [workers] [ask]
+    bench.py --build DIR --folder DIR [open] [scaling] [workers] [ask] [prune]
 
 Each job is done several times, ours and Optuna's in turn; medians and their ratio are printed. The folder should lie on a real
 disk: its flush rate is printed, and both sides are acknowledged as durable. Optuna is the one of $TRIALOG_PYTHON_OPTUNA.
@@ -178,6 +178,11 @@ class Bench:
         self.wipe(path)
         self.wipe(copy)
 
+    # ---- a pruner's decision (prune.py) ----
+    def prune(self):
+        sys.stdout.flush()
+        subprocess.run([sys.executable, os.path.join(HERE, "prune.py"), "--tool", self.program("bench_prune"), "--runs", str(self.runs)], check=True)
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -185,13 +190,13 @@ def main():
     p.add_argument("--folder", required=True, help="for journals, on a real disk")
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--trials", type=int, default=100000, help="of the journal that is opened")
-    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask; all when none is named")
+    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune; all when none is named")
     a = p.parse_args()
     b = Bench(a)
     version = b.json(b.python, JOBS, "version")
     print("# Trialog beside Optuna %s (Python %s), %d processors" % (version["optuna"], version["python"], os.cpu_count()))
     before = flush_rate(b.folder)
-    for job in a.jobs or ["open", "scaling", "workers", "ask"]:
+    for job in a.jobs or ["open", "scaling", "workers", "ask", "prune"]:
         getattr(b, job)()
         sys.stdout.flush()
     print("\nFlush rate of the disk, one writer: %.0f/s before, %.0f/s after." % (before, flush_rate(b.folder)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The patient pruner: while a trial improves it goes on; when its last `patience` + 1 steps brought nothing better than the steps before
- * them, another pruner decides, or the trial stops when there is none.
+ * The patient pruner: when the last `patience` + 1 steps of a trial are all worse than the best before them, another pruner decides, or the
+ * trial stops when there is none.
  *
  * Happy path: steps came in ascending order, so the values before are the first reports, whose best is known, and only the last ones
  * are looked at: O(patience). Otherwise the reports are sorted by step first.
@@ -68,7 +68,7 @@ static int patient_prune(void *self, const struct tl_prune_context *c, bool *pru
 {
     const struct patient *p = self;
     bool maximize = prune_maximizes(c);
-    double before, after;
+    double before = NAN, after = NAN;
     *prune = false;
     if (c->n_reports - 1 <= (uint64_t)p->patience) {
         return TL_OK;
@@ -130,7 +130,7 @@ int patient_from_options(const struct tl_option *options, size_t n, tl_pruner **
     struct patient p = {.patience = -1};
     int rc = option_int(options, n, "patience", 0, INT64_MAX, &p.patience, err);
     if (rc == TL_OK && p.patience < 0) {
-        rc = err_set(err, TL_EINVAL, "pruner 'patient' needs the option patience: how many steps may bring nothing better");
+        rc = err_set(err, TL_EINVAL, "pruner 'patient' needs the option patience: how many steps may be worse than the best before them");
     }
     if (rc == TL_OK) {
         rc = option_double(options, n, "min_delta", 0, INFINITY, &p.min_delta, err);

@@ -108,7 +108,7 @@ static int percentile_prune(void *self, const struct tl_prune_context *c, bool *
     const struct tl_report_range *range = &c->ranges[c->n_reports - 1];
     size_t n_complete = tl_view_count(c->view, TL_COMPLETE);
     bool maximize = prune_maximizes(c);
-    double best = maximize ? range->high : range->low, others;
+    double best = maximize ? range->high : range->low, others = NAN;
     *prune = false;
     if (n_complete == 0 || n_complete < (uint64_t)p->n_startup_trials || !step_gate_open(&p->gate, c)) {
         return TL_OK;

@@ -65,10 +65,10 @@ static const struct tl_option_doc threshold_options[] = {
     N_WARMUP, INTERVAL, END,
 };
 static const struct tl_option_doc patient_options[] = {
-    {"wrapped_pruner", "pruner", "name of a pruner", "none", "who decides when the trial does not improve; none: it is pruned"},
+    {"wrapped_pruner", "pruner", "name of a pruner", "none", "who decides then; none: the trial is pruned"},
     {"wrapped_pruner.*", "", "", "", "the options of that pruner, such as wrapped_pruner.n_startup_trials"},
-    {"patience", "int", "0 .. 2^63-1", "required", "so many steps may bring nothing better"},
-    {"min_delta", "float", "0 .. inf", "0.0", "a change up to this size is no improvement"},
+    {"patience", "int", "0 .. 2^63-1", "required", "so many steps may all be worse than the best before them"},
+    {"min_delta", "float", "0 .. inf", "0.0", "prune only when the last steps are worse than the best before them by more than this"},
     END,
 };
 static const struct tl_option_doc wilcoxon_options[] = {
@@ -86,7 +86,7 @@ static const struct tl_component_doc docs[] = {
      halving_options},
     {"hyperband", "HyperbandPruner", "several successive halvings that begin sooner and later", hyperband_options},
     {"threshold", "ThresholdPruner", "stops a trial whose value is out of bounds or NaN", threshold_options},
-    {"patient", "PatientPruner", "stops a trial that no longer improves, or asks another pruner then", patient_options},
+    {"patient", "PatientPruner", "stops a trial whose last steps are all worse than before, or asks another pruner then", patient_options},
     {"wilcoxon", "WilcoxonPruner", "steps are instances: stops a trial that a signed-rank test says is worse than the best one",
      wilcoxon_options},
     {NULL, NULL, NULL, NULL},
