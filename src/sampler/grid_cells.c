@@ -3,9 +3,10 @@
  * What became of a grid's cells in one study.
  *
  * A cell is *held* by a trial that has it and has not finished; it is *done* when such a trial ended COMPLETE or PRUNED; a FAIL one
- * makes it free again, up to the number of retries, or without limit when it was its worker that was lost. Which cell a trial has is read off its attributes: `grid_id`, or `fixed_params`
- * with exactly a cell's values; but when its parameters are those of another cell, that one counts (Optuna 3.1 numbers cells in
- * another order). So all workers agree without messages, and Optuna's GridSampler takes part: its later duplicates are tolerated.
+ * makes it free again, up to the number of retries, or without limit when it was its worker that was lost. Which cell a trial has is
+ * read off its attributes: `grid_id`, or `fixed_params` with exactly a cell's values; but when its parameters are those of another
+ * cell, that one counts. So all workers agree without messages, and Optuna's GridSampler takes part: its later duplicates are
+ * tolerated. (Optuna 3.1 numbers cells in another order: which one its trial had is certain only when that has finished.)
  *
  * Happy path: each trial is looked at twice, when it shows up and when it has finished; only RUNNING ones without a cell are looked
  * at again, because Optuna sets the attributes after it created the trial. Memory grows with the cells that were touched, not with
