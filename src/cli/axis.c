@@ -179,7 +179,7 @@ static size_t log_ticks(const struct axis *a, size_t most, struct tick *out)
             axis_decimal(m, e, out[n++].text);
         }
     }
-    return n >= 2 ? n : to - from < 2 ? linear_ticks(a, most, out) : 0;
+    return n >= 3 || (n == 2 && to - from >= 1) ? n : to - from < 2 ? linear_ticks(a, most, out) : 0;
 }
 
 size_t axis_ticks(const struct axis *a, size_t most, struct tick *out)

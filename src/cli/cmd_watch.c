@@ -77,7 +77,7 @@ static int look(struct watching *w, bool *changed, struct tl_err *err)
     w->seq = tl_view_seq(view);
     rc = watcher_look(&w->watcher, view, now_us(), err);
     tl_view_close(view);
-    return rc;
+    return rc ? rc : watcher_workers(&w->watcher, w->c->storage, id, err);
 }
 
 /* ---- showing ---- */
@@ -204,7 +204,7 @@ static int follow(struct watching *w)
 static int run_watch(struct cli *c, void *values)
 {
     const struct watch_values *v = values;
-    struct watching w = {.c = c, .v = v, .style = {.log = v->log}};
+    struct watching w = {.c = c, .v = v, .style = {.log = v->log}, .watcher = WATCHER_INIT};
     struct tl_err err = TL_ERR_INIT;
     bool changed;
     int64_t id;

@@ -6,6 +6,7 @@
 #ifndef TL_WATCH_H
 #define TL_WATCH_H
 
+#include "base/map.h"
 #include "cli/cli.h"
 #include "cli/figure.h"
 #include "cli/node.h"
@@ -28,6 +29,7 @@ struct watch_facts {
     const enum tl_direction *directions; /* n_values */
     const char *const *objectives;       /* titles, n_values */
     uint64_t counts[TL_N_STATES];
+    size_t workers, workers_seen; /* with running trials: now, and since the watching began */
     uint64_t finished;
     uint64_t total;   /* finished trials that are wanted; 0: unknown */
     double rate;      /* trials finished per second, lately; 0: unknown */
@@ -45,7 +47,7 @@ struct watch_facts {
     const char *trouble; /* why the study cannot be read just now; NULL: it can */
 };
 
-/* What is kept from one look to the next: only new rows are read. Zero-initialise. */
+/* What is kept from one look to the next: only new rows are read. Begin with WATCHER_INIT. */
 struct watcher {
     struct watch_facts facts;
     uint64_t epoch;
@@ -55,9 +57,13 @@ struct watcher {
     struct nodes nodes; /* of the current facts */
     struct arena titles;
     struct tl_frozen_trial trial;
+    struct intern seen; /* workers */
 };
+#define WATCHER_INIT {.seen = INTERN_INIT}
 /* Brings the facts up to a view. `now_us`: the time, microseconds since 1970. Errors: TL_ENOMEM and those of tl_view_trial. */
 int watcher_look(struct watcher *w, const tl_view *view, int64_t now_us, struct tl_err *err);
+/* Counts the workers that run trials of a study. */
+int watcher_workers(struct watcher *w, tl_storage *storage, int64_t study_id, struct tl_err *err);
 void watcher_release(struct watcher *w);
 
 struct watch_style {

@@ -237,6 +237,30 @@ int watcher_look(struct watcher *w, const tl_view *view, int64_t now_us, struct 
     return rc ? rc : read_rate(w, view, now_us, err);
 }
 
+struct workers {
+    struct intern *seen, now;
+    int64_t study_id;
+};
+
+static int note_worker(void *ctx, const struct tl_running_trial *t)
+{
+    struct workers *k = ctx;
+    struct str worker = str_of(t->worker);
+    if (t->study_id != k->study_id)
+        return 0;
+    return intern_add(&k->now, worker) == INTERN_NONE || intern_add(k->seen, worker) == INTERN_NONE ? TL_ENOMEM : 0;
+}
+
+int watcher_workers(struct watcher *w, tl_storage *storage, int64_t study_id, struct tl_err *err)
+{
+    struct workers k = {&w->seen, INTERN_INIT, study_id};
+    int rc = tl_storage_each_running(storage, note_worker, &k, err);
+    w->facts.workers = k.now.strings.len;
+    w->facts.workers_seen = w->seen.strings.len;
+    intern_release(&k.now);
+    return rc;
+}
+
 void watcher_release(struct watcher *w)
 {
     mem_free(w->numbers);
@@ -247,5 +271,6 @@ void watcher_release(struct watcher *w)
     arena_release(&w->nodes.arena);
     arena_release(&w->titles);
     tl_frozen_release(&w->trial);
+    intern_release(&w->seen);
     *w = (struct watcher){0};
 }

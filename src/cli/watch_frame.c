@@ -188,6 +188,10 @@ static void counts(struct page *p)
     for (size_t i = 0; i < TL_COUNT(shown); i++) {
         uint64_t n = p->f->counts[shown[i].state];
         buf_printf(&p->text, "%llu %s", (unsigned long long)n, shown[i].name);
+        if (shown[i].state == TL_RUNNING && p->f->workers > 0)
+            buf_printf(&p->text, " by %zu worker%s", p->f->workers, p->f->workers == 1 ? "" : "s");
+        if (shown[i].state == TL_RUNNING && p->f->workers_seen > p->f->workers)
+            buf_printf(&p->text, " (%zu seen)", p->f->workers_seen);
         x += put(p, x, p->y, p->cv->cols - x, n ? shown[i].ink : INK_FAINT) + 3;
     }
     p->y++;
@@ -369,6 +373,7 @@ void watch_json(const struct watch_facts *f, struct buf *out)
     for (int i = 0; i < TL_N_STATES; i++)
         buf_printf(out, ", \"%s\": %llu", tl_state_name(i), (unsigned long long)f->counts[i]);
     buf_printf(out, ", \"finished\": %llu", (unsigned long long)f->finished);
+    buf_printf(out, ", \"workers\": %zu, \"workers_seen\": %zu", f->workers, f->workers_seen);
     if (f->total > 0)
         buf_printf(out, ", \"total\": %llu", (unsigned long long)f->total);
     json_seconds(out, "rate", f->rate);

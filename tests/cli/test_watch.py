@@ -261,7 +261,7 @@ class InPipes(Case):
         j.trial(s, state="RUNNING", reports={3: 0.25}, start=40)
         j.write(self.path())
         out = self.call("watch", "--once", "--trials", "100")
-        for text in ("30/100 finished", "1 running   30 complete", "best -19 (trial 29)  lr=0.1", "best so far", "0.25 @3"):
+        for text in ("30/100 finished", "1 running by 1 worker   30 complete", "best -19 (trial 29)  lr=0.1", "best so far", "0.25 @3"):
             self.assertIn(text, out)
         self.assertNotIn("\033", out)
         plain = self.call("watch", "--once", "--ascii", COLUMNS="60", LINES="16")
@@ -271,6 +271,7 @@ class InPipes(Case):
         facts = json.loads(self.call("watch", "--once", "--json"))
         self.assertEqual((facts["COMPLETE"], facts["best"]["number"], facts["running"][0]["report"]), (30, 29, 0.25))
         self.assertEqual(facts["best"]["params"], {"lr": 0.1})
+        self.assertEqual((facts["workers"], facts["workers_seen"]), (1, 1))
 
     def test_several_objectives(self):
         j = journals.Journal()
