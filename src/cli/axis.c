@@ -133,22 +133,21 @@ static double decimal_value(int64_t m, int e)
 
 static size_t linear_ticks(const struct axis *a, size_t most, struct tick *out)
 {
-    static const int steps[] = {1, 2, 5, 10};
-    double span = a->high - a->low;
-    int e = (int)floor(log10(span / (double)most));
-    size_t i = 0;
+    static const int steps[] = {1, 2, 5, 10, 20, 50};
+    double span = a->high - a->low, first = 0, last = -1;
+    int e = isfinite(span) ? (int)floor(log10(span / (double)most)) : 0;
+    int64_t step = 1;
+    size_t n = 0;
     if (!isfinite(span))
         return 0;
-    while (i + 1 < TL_COUNT(steps) && span / decimal_value(steps[i], e) > (double)(most - 1))
-        i++;
-    int64_t step = steps[i];
-    if (a->whole && e < 0) {
-        step = 1;
-        e = 0;
+    e = a->whole && e < 0 ? 0 : e;
+    for (size_t i = 0; i < TL_COUNT(steps); i++) { /* the smallest step that does not give too many */
+        step = steps[i];
+        first = ceil(a->low / decimal_value(step, e) - 1e-9);
+        last = floor(a->high / decimal_value(step, e) + 1e-9);
+        if (last - first < (double)most)
+            break;
     }
-    double width = decimal_value(step, e), first = ceil(a->low / width - 1e-9),
-           last = floor(a->high / width + 1e-9);
-    size_t n = 0;
     if (fabs(first) > 1e15 || fabs(last) > 1e15)
         return 0;
     for (int64_t k = (int64_t)first; k <= (int64_t)last && n < most; k++) {

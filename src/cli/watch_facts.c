@@ -248,7 +248,8 @@ static int note_worker(void *ctx, const struct tl_running_trial *t)
     struct str worker = str_of(t->worker);
     if (t->study_id != k->study_id)
         return 0;
-    return intern_add(&k->now, worker) == INTERN_NONE || intern_add(k->seen, worker) == INTERN_NONE ? TL_ENOMEM : 0;
+    return intern_add(&k->now, worker) == INTERN_NONE || intern_add(k->seen, worker) == INTERN_NONE ? TL_ENOMEM
+                                                                                                    : 0;
 }
 
 int watcher_workers(struct watcher *w, tl_storage *storage, int64_t study_id, struct tl_err *err)
