@@ -37,18 +37,18 @@ def objective(trial):
     return (x - 2) ** 2 + abs(n - 3) + (trial.suggest_float("deep", 1e-3, 1, log=True) if c == "b" else 0.5)
 study.optimize(objective, n_trials=int(sys.argv[3]))
 """
-PARAMS = ["--param", "x=float(-10,10)", "--param", "n=int(1,8)", "--param", "c=choice(a,b)", "--param", "deep=log(0.001,1) if c=='b'"]
+PARAMS = ["--param", "x=float(-10,10)", "--param", "n=int(1,8)", "--param", "c=choice(a,b)", "--param", 'deep=float(0.001,1,log) if c=="b"']
 
 
 def shared_study(trialog, path, seed):
     optuna.create_study(study_name="s", storage=optuna.storages.JournalStorage(JournalFileBackend(path)))
     theirs = [subprocess.Popen([sys.executable, "-c", WORKER, path, str(seed + i), "20"]) for i in range(2)]
     ours = subprocess.run([trialog, "optimize", "--storage", path, "--study-name", "s", "--jobs", "2", "--trials-here", "30", *PARAMS,
-                           "--", "awk", "BEGIN { print ({x} - 2) ^ 2 + ({n} > 3 ? {n} - 3 : 3 - {n}) + 0.5 }"],
+                           "--", "awk", "BEGIN {{ print ({x} - 2) ^ 2 + ({n} > 3 ? {n} - 3 : 3 - {n}) + 0.5 }}"],
                           capture_output=True, text=True, timeout=200)
+    codes = [worker.wait(timeout=200) for worker in theirs]
     assert ours.returncode == 0, ours.stdout + ours.stderr
-    for worker in theirs:
-        assert worker.wait(timeout=200) == 0
+    assert codes == [0, 0], codes
     study = optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(JournalFileBackend(path)))
     trials = study.trials
     assert len(trials) == 70 and all(t.state.name == "COMPLETE" for t in trials), [t.state for t in trials]
