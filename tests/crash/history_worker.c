@@ -326,7 +326,7 @@ static void *run_client(void *ctx)
 /* Does anything wait or run? Looks after leases, too. */
 static bool anything_left(struct client *c)
 {
-    tl_view *view;
+    tl_view *view = NULL;
     if (tl_storage_wait(storage, 100, &c->err) != TL_OK || tl_study_view(study, &view, &c->err) != TL_OK) {
         die("wait", &c->err);
     }
