@@ -435,28 +435,29 @@ static void make_table(struct axis *a)
 
 static void settle_weights(struct parzen *p)
 {
-    double n = (double)p->n, sum = n, least = 1;
+    double n = (double)p->n, sum = n, largest = 1;
     p->first = 1;
     p->slope = 0;
     p->cap = 1;
     if (p->rules.weights == PARZEN_GIVEN) {
         sum = 0;
         for (size_t i = 0; i < p->n; i++) {
-            sum += block_of(&p->blocks, p->ids[i])->rank[lane_of(&p->blocks, p->ids[i])];
+            double w = block_of(&p->blocks, p->ids[i])->rank[lane_of(&p->blocks, p->ids[i])];
+            sum += w;
+            largest = w > largest ? w : largest;
         }
         p->first = 0;
         p->slope = 1;
         p->cap = INFINITY;
-        least = 0;
     } else if (p->rules.weights == PARZEN_RAMP && p->n > NEWEST) {
         double ramp = n - NEWEST;
-        p->first = least = 1 / n;
+        p->first = 1 / n;
         p->slope = ramp > 1 ? (1 - 1 / n) / (ramp - 1) : 1;
         sum = NEWEST + (ramp > 1 ? ramp * (1 / n + 1) / 2 : 1 / n);
     }
     p->total = sum + p->prior;
-    least = p->prior > 0 && p->prior < least ? p->prior : least;
-    p->margin = least > 0 ? 37 + log(n + 1) - log(least) : INFINITY;
+    /* All that is dropped together, N kernels of the largest weight, stays below 1e-14 of the sum. */
+    p->margin = 33 + log(n + 1) + log(largest);
     for (size_t j = 0; j < p->d; j++) {
         double base = p->rules.prior_weight / (n + 1), rows = 1 + (double)p->axes[j].dim.n_choices * base;
         p->hit[j] = log((1 + base) / rows);
@@ -583,7 +584,7 @@ static size_t padded(size_t m)
 
 size_t parzen_scratch(const struct parzen *p, size_t m)
 {
-    size_t rows = 2 * p->d + 3 + p->blocks.n;
+    size_t rows = 2 * p->d + 4 + p->blocks.n;
     return rows * padded(m) * sizeof(double) + p->d * sizeof(double *);
 }
 
@@ -656,8 +657,8 @@ static void log_density(const struct parzen *p, const double *x, size_t m, doubl
 {
     size_t stride = padded(m), rows = p->d * stride;
     double *xs = scratch, *halves = xs + rows, *base = halves + rows, *most = base + stride,
-           *sum = most + stride;
-    const double **cells = (const double **)(sum + stride + p->blocks.n * stride);
+           *sum = most + stride, *enough = sum + stride, *bound = enough + stride;
+    const double **cells = (const double **)(bound + p->blocks.n * stride);
     memset(xs, 0, 2 * rows * sizeof *xs);
     struct pass pass = {
         .axes = p->axes,
@@ -670,7 +671,8 @@ static void log_density(const struct parzen *p, const double *x, size_t m, doubl
         .base = base,
         .most = most,
         .sum = sum,
-        .bound = sum + stride,
+        .enough = enough,
+        .bound = bound,
         .cells = cells,
         .hit = p->hit,
         .miss = p->miss,
@@ -686,7 +688,9 @@ static void log_density(const struct parzen *p, const double *x, size_t m, doubl
         base[c] = 0;
         if (c >= m || !point(p, x + c * p->d, &pass, c, xs, halves, cells, &base[c])) {
             base[c] = sum[c] = 0;
-            most[c] = INFINITY; /* no block comes near */
+            most[c] = enough[c] = INFINITY; /* no block comes near */
+        } else {
+            enough[c] = sum[c] > 0 ? most[c] + log(sum[c]) - p->margin : -INFINITY;
         }
     }
     pass_blocks(&pass);

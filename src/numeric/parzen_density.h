@@ -9,6 +9,7 @@
 #include "numeric/parzen_blocks.h"
 
 #define POINTS 64 /* at a time */
+#define STRIDE 16 /* parameters between looks whether a block still matters */
 
 /* One pass over all blocks for up to POINTS points. Arrays per point are padded to `stride`, a multiple of 8. */
 struct pass {
@@ -24,7 +25,8 @@ struct pass {
         *cells; /* n_dims: LATTICE: the axis' table where all points lie on the lattice, or NULL */
     const double *hit, *miss; /* n_dims: ln of a category's row where it agrees, and elsewhere */
     double first, slope, cap; /* weight = min(cap, first + slope * rank) */
-    double margin;            /* terms this far below `most` are lost in rounding, all together */
+    double *enough;           /* running: what lies below cannot matter */
+    double margin;            /* enough = ln sum - margin */
 };
 
 typedef void pass_run(const struct pass *p);

@@ -180,10 +180,10 @@ START_TEST(walks_with_all_kinds)
 {
     char what[64];
     snprintf(what, sizeof what, "all kinds, rules %d", _i);
-    random_walk(dims_of_all_kinds, MOST_DIMS, &all_rules[_i], 700, 400, what);
+    random_walk(dims_of_all_kinds, MOST_DIMS, &all_rules[_i], 500, 300, what);
     for (size_t j = 0; j < MOST_DIMS; j++) {
         snprintf(what, sizeof what, "parameter %zu, rules %d", j, _i);
-        random_walk(&dims_of_all_kinds[j], 1, &all_rules[_i], 400, 300, what);
+        random_walk(&dims_of_all_kinds[j], 1, &all_rules[_i], 250, 200, what);
     }
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(many_kernels)
         {.kind = PARZEN_FLOAT, .low = 1e-5, .high = 1, .log = true},
         {.kind = PARZEN_CATEGORY, .n_choices = 2},
     };
-    random_walk(floats, 4, &all_rules[_i], 8000, 5000, "many");
+    random_walk(floats, 4, &all_rules[_i], 5000, 4000, "many");
 }
 END_TEST
 
