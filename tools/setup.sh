@@ -5,8 +5,8 @@
 #
 # Debian packages that are missing are installed when we are root or have sudo without a password; otherwise one line
 # says what to install, and the exit status is 1. bench, check and long also get Optuna: the current one in a virtual
-# environment of its own (.venv-optuna), 3.1 from Debian. build/env.sh then names both Pythons for the tests. Running it again
-# changes nothing and takes well under a second.
+# environment of its own (.venv-optuna), 3.1 from Debian; bench also gets Rustuna (.venv-rustuna). build/env.sh then names the
+# Pythons. Running it again changes nothing and takes well under a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -115,11 +115,36 @@ optuna_31()
     [ -n "${TRIALOG_PYTHON_OPTUNA31:-}" ] || say "WARNING: no Optuna 3.1: tests that need it will be skipped"
 }
 
+# Only benchmarks compare with Rustuna; without it they say so.
+rustuna()
+{
+    local venv=.venv-rustuna wanted=rustuna==0.2.0
+    TRIALOG_PYTHON_RUSTUNA=${TRIALOG_PYTHON_RUSTUNA:-}
+    if [ -n "$TRIALOG_PYTHON_RUSTUNA" ] || [ "$target" != bench ]; then
+        return
+    fi
+    TRIALOG_PYTHON_RUSTUNA=$PWD/$venv/bin/python
+    if [ -x "$venv/bin/python" ] && [ "$(cat $venv/complete 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    say "putting $wanted into $venv (log: build/setup-pip-rustuna.log)"
+    if rm -rf $venv && python3 -m venv $venv >build/setup-pip-rustuna.log 2>&1 &&
+        $venv/bin/python -m pip install --disable-pip-version-check $wanted numpy >>build/setup-pip-rustuna.log 2>&1 &&
+        $venv/bin/python -c 'import rustuna' 2>>build/setup-pip-rustuna.log; then
+        echo "$wanted" >$venv/complete
+    else
+        say "WARNING: no Rustuna (see build/setup-pip-rustuna.log): the TPE benchmark will leave it out"
+        TRIALOG_PYTHON_RUSTUNA=
+    fi
+}
+
 optuna_current
 optuna_31
+rustuna
 {
     echo "# Written by tools/setup.sh: the Pythons with Optuna, for tests and benchmarks."
     [ -z "$TRIALOG_PYTHON_OPTUNA" ] || echo "export TRIALOG_PYTHON_OPTUNA='$TRIALOG_PYTHON_OPTUNA'"
     [ -z "${TRIALOG_PYTHON_OPTUNA31:-}" ] || echo "export TRIALOG_PYTHON_OPTUNA31='$TRIALOG_PYTHON_OPTUNA31'"
+    [ -z "$TRIALOG_PYTHON_RUSTUNA" ] || echo "export TRIALOG_PYTHON_RUSTUNA='$TRIALOG_PYTHON_RUSTUNA'"
 } >build/env.sh.new
 mv build/env.sh.new build/env.sh
