@@ -137,7 +137,8 @@ static void choose(const struct tpe_space *s, size_t candidates, struct rng *r, 
 enum manner {
     MANNER_BEST,   /* the best candidate */
     MANNER_NEW,    /* the best one that nobody tried, if there is one */
-    MANNER_UNUSED, /* the values that the dimensions come with, or others at random when somebody tried them */
+    MANNER_RANDOM, /* the values that the dimensions come with, or others at random when somebody tried them */
+    MANNER_GIVEN,  /* the values that the dimensions come with, or as MANNER_NEW when somebody tried them */
 };
 
 static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t number, enum manner manner, struct rng *r,
@@ -147,12 +148,19 @@ static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t nu
     for (size_t i = 0; i < s->n; i++) {
         d->best[i] = dims[i].internal;
     }
-    if (manner == MANNER_UNUSED && !tpe_random_new(s, number, r, d)) {
-        for (size_t i = 0; i < s->n; i++) {
-            d->best[i] = dims[i].internal; /* nothing is left: again */
-        }
-    } else if (manner == MANNER_BEST || (manner == MANNER_NEW && !tpe_choose_new(s, number, candidates, r, d))) {
+    if (manner == MANNER_BEST) {
         choose(s, candidates, r, d);
+        return;
+    }
+    bool found = manner == MANNER_RANDOM  ? tpe_random_new(s, number, r, d)
+                 : manner == MANNER_GIVEN && tpe_is_new(s, number, d->best) ? true
+                                                                            : tpe_choose_new(s, number, candidates, r, d);
+    if (!found && manner == MANNER_NEW) { /* nothing is left: again */
+        choose(s, candidates, r, d);
+    } else if (!found) {
+        for (size_t i = 0; i < s->n; i++) {
+            d->best[i] = dims[i].internal;
+        }
     }
 }
 
@@ -270,8 +278,8 @@ static bool whole_space_finite(const struct tpe *t, const tl_view *view, const s
     return true;
 }
 
-/* Parameter by parameter, as the random sampler draws them or by the mixtures of each alone; then another point at random if
- * somebody tried this one. */
+/* Parameter by parameter, as the random sampler draws them or by the mixtures of each alone; if somebody tried that point, another
+ * one, at random or by the joint mixtures. */
 static int propose_apart(struct tpe *t, const struct tl_sample_context *c, struct tl_assignment *dims, size_t n,
                          struct tl_err *err)
 {
@@ -279,7 +287,8 @@ static int propose_apart(struct tpe *t, const struct tl_sample_context *c, struc
     for (size_t i = 0; rc == TL_OK && i < n; i++) {
         rc = tpe_independent(t, c, dims[i].name, dims[i].dist, &dims[i].internal, err);
     }
-    return rc == TL_OK ? propose(t, c, PURPOSE_TPE_JOINT, MANNER_UNUSED, dims, n, err) : rc;
+    enum manner manner = starting(t, c->view) ? MANNER_RANDOM : MANNER_GIVEN;
+    return rc == TL_OK ? propose(t, c, PURPOSE_TPE_JOINT, manner, dims, n, err) : rc;
 }
 
 /* What a joint proposal is collected for. */

@@ -216,6 +216,7 @@ void tpe_score(const struct tpe_space *s, size_t m, struct drawing *d);         
 /* Finite spaces (tpe_finite.c). Number of points of a space, 0: infinite, UINT64_MAX: that many or more. */
 uint64_t tpe_cardinality(const struct tl_dist *const *dists, size_t n);
 uint64_t tpe_point_hash(const struct tpe_space *s, const double *x);
+bool tpe_is_new(const struct tpe_space *s, int64_t number, const double *x); /* has nobody tried it? */
 /* A good point that nobody tried into d->best; false: there is none. `number`: the trial that asks. */
 bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r, struct drawing *d);
 /* d->best as it is when nobody tried it, else another one at random; false: there is none. */

@@ -170,6 +170,11 @@ bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates
     return found;
 }
 
+bool tpe_is_new(const struct tpe_space *s, int64_t number, const double *x)
+{
+    return !seen(s, x, number);
+}
+
 bool tpe_random_new(const struct tpe_space *s, int64_t number, struct rng *r, struct drawing *d)
 {
     if (!seen(s, d->best, number)) {

@@ -385,6 +385,55 @@ START_TEST(running_trials_repel)
 }
 END_TEST
 
+/* What samplers of one's own can use, too: names of columns, attributes without the rest, whether a trial was given something. */
+static int count_attr(void *ctx, const struct tl_attr *a)
+{
+    int *sum = ctx;
+    *sum = *sum * 10 + (a->kind == TL_ATTR_USER ? 1 : 2) + (int)a->json.len;
+    return *sum >= 1000 ? 77 : 0;
+}
+
+START_TEST(views_tell_in_parts)
+{
+    tl_storage *storage = kit_open("memory://");
+    tl_study *study = kit_study(storage, "s", NULL);
+    uint64_t versions[5];
+    tl_trial *t = ask_space(study, mixed, 2);
+    tl_view *view;
+    for (int i = 0; i < 5; i++) {
+        OK(tl_study_view(study, &view, err));
+        versions[i] = tl_view_trial_version(view, 0);
+        ck_assert(i == 0 || (versions[i] != versions[i - 1]) == (i < 4));
+        tl_view_close(view);
+        if (i == 0) {
+            OK(tl_trial_report(t, 1, 0.5, err));
+        } else if (i < 3) {
+            OK(tl_trial_set_attr(t, i == 1 ? TL_ATTR_USER : TL_ATTR_SYSTEM, "k", i == 1 ? "1" : "22", err));
+        }
+    }
+    for (int ended = 0; ended < 2; ended++) {
+        int sum = 0, sums = 0;
+        OK(tl_study_view(study, &view, err));
+        OK(tl_view_each_attr(view, 0, count_attr, &sum, err));
+        ck_assert_int_eq(sum, 24); /* user, one byte; system, two */
+        sum = 100;
+        ck_assert_int_eq(tl_view_each_attr(view, 0, count_attr, &sum, NULL), 77);
+        FAILS(TL_ENOTFOUND, "no trial 1", tl_view_each_attr(view, 1, count_attr, &sums, err));
+        ck_assert_uint_eq(tl_view_n_columns(view), ended ? 2 : 0);
+        ck_assert(ended == 0 || strcmp(tl_view_column_name(view, tl_view_column(view, "lr")), "lr") == 0);
+        ck_assert_ptr_null(tl_view_column_name(view, 2));
+        ck_assert_ptr_null(tl_view_column_name(view, -1));
+        ck_assert_int_eq(tl_view_trial_version(view, 0) == 0, ended);
+        tl_view_close(view);
+        if (!ended) {
+            kit_tell(study, t, 1);
+        }
+    }
+    tl_study_free(study);
+    tl_storage_close(storage);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 struct worker {
@@ -515,6 +564,7 @@ int main(void)
     tcase_add_test(t, ten_thousand_parameters);
     tcase_add_test(t, what_is_asked_for_is_published_for_others);
     tcase_add_test(t, running_trials_repel);
+    tcase_add_test(t, views_tell_in_parts);
     tcase_add_test(t, threads_share_a_sampler);
     tcase_add_test(t, values_belong_to_the_number);
     tcase_add_test(t, bad_options);

@@ -86,6 +86,7 @@ static bool round_of(const struct tl_option *options, size_t n, tl_view *const *
 {
     tl_sampler *s = NULL;
     OK(tl_sampler_create("tpe", options, n, &s, err));
+    long empty = blocks;
     countdown = fail_at;
     for (size_t i = 0; i < 2; i++) {
         int rc = ask(s, views[i]);
@@ -94,6 +95,9 @@ static bool round_of(const struct tl_option *options, size_t n, tl_view *const *
     bool failed = for_ever ? countdown == 0 : countdown < 0;
     countdown = -1;
     ck_assert_int_eq(ask(s, views[1]), TL_OK);
+    ck_assert_int_gt(blocks, empty);
+    s->ops.forget(s->self, 1); /* the handle is freed: nothing of its study stays */
+    ck_assert_int_eq(blocks, empty);
     tl_sampler_free(s);
     return failed;
 }
