@@ -523,6 +523,68 @@ START_TEST(values_belong_to_the_number)
 }
 END_TEST
 
+/* A sampler whose values are the trial's number; meanwhile another worker is faster, `races` times. */
+struct numbered {
+    tl_storage *other;
+    int64_t study;
+    int races, calls;
+};
+
+static int numbered_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
+                             int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+{
+    static const struct tl_dist number = TL_INT_RANGE(0, 1000);
+    struct numbered *n = self;
+    struct tl_assignment a = {"n", &number, (double)c->trial_number};
+    (void)attr;
+    n->calls++;
+    if (n->races > 0) {
+        n->races--;
+        int rc = tl_storage_create_trial(n->other, n->study, NULL, NULL, NULL, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+    return emit(ctx, &a);
+}
+
+static int numbered_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
+                                double *internal, struct tl_err *err)
+{
+    (void)self, (void)c, (void)name, (void)dist, (void)internal;
+    return tl_dist_normalise(&(struct tl_dist){.kind = TL_DIST_INT, .low = 1}, NULL, err); /* nobody should ask */
+}
+
+START_TEST(proposals_are_made_anew_for_another_number)
+{
+    struct tl_sampler_ops ops = {.size = sizeof ops, .name = "numbered", .flags = TL_SAMPLER_NUMBERED,
+                                 .independent = numbered_independent, .relative = numbered_relative};
+    static struct tl_dist number = TL_INT_RANGE(0, 1000);
+    struct tl_param_spec space[] = {{"n", 0, &number}};
+    for (int races = 0; races < 9; races++) {
+        struct tl_storage_stats before = {.size = sizeof before}, after = {.size = sizeof after};
+        struct numbered n = {.races = races};
+        tl_sampler *sampler;
+        tl_storage *storage = kit_open("memory://numbered");
+        n.other = kit_open("memory://numbered");
+        OK(tl_sampler_new(&ops, &n, &sampler, err));
+        tl_study *study = kit_study(storage, "s", sampler);
+        n.study = tl_study_id(study);
+        tl_storage_get_stats(storage, &before);
+        tl_trial *t = ask_space(study, space, 1);
+        tl_storage_get_stats(storage, &after);
+        ck_assert_double_eq(param(t, "n"), (double)tl_trial_number(t));
+        ck_assert_int_eq(n.calls, races < 3 ? races + 1 : 4); /* the last time in the trial that was created */
+        ck_assert_uint_eq(after.operations - before.operations, races < 3 ? 1 : 2);
+        kit_tell(study, t, 1);
+        tl_study_free(study);
+        tl_sampler_free(sampler);
+        tl_storage_close(n.other);
+        tl_storage_close(storage);
+    }
+}
+END_TEST
+
 /* ---- options ---- */
 
 START_TEST(bad_options)
@@ -567,6 +629,7 @@ int main(void)
     tcase_add_test(t, views_tell_in_parts);
     tcase_add_test(t, threads_share_a_sampler);
     tcase_add_test(t, values_belong_to_the_number);
+    tcase_add_test(t, proposals_are_made_anew_for_another_number);
     tcase_add_test(t, bad_options);
     return check_run("tpe", t);
 }
