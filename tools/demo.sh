@@ -231,6 +231,6 @@ else
     say "$(printf 'zstd -19      %12d %12d us' "$size_19" "${best[2]}")"
     say "$(printf 'best found    %12d %12d us   %s' "${best[0]}" "${best[1]}" "${best[4]// /,}")"
     say ""
-    say "demo: trial ${best[3]} is as small as zstd -19 (by $((size_19 - best[0])) bytes smaller) in $(((1000 - found) / 10)) % less processor time"
+    say "demo: trial ${best[3]} is $((size_19 - best[0])) bytes smaller than zstd -19, in $(((1000 - found) / 10)) % less processor time"
 fi
 echo "demo: kept in $out: journal $(basename $journal), smaller.csv, faster.csv, their histories as .svg, report.txt, worker-N.txt"
