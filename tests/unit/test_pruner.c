@@ -186,6 +186,34 @@ START_TEST(median_of_the_others)
 }
 END_TEST
 
+/* Worse on every instance that both have (p = 1/16), but the best trial's mean over all of its own is not better. */
+START_TEST(wilcoxon_spares_a_mean_that_is_as_good)
+{
+    tl_storage *s = kit_open("memory://");
+    tl_pruner *p = MAKE("wilcoxon", NULL);
+    for (int equal = 0; equal < 2; equal++) {
+        tl_study *study = study_with(s, equal ? "equal" : "worse", p);
+        struct tl_report_spec reports[] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, equal ? 12.5 : 12.25}};
+        struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+        double value = 0;
+        spec.state = TL_COMPLETE;
+        spec.values = &value;
+        spec.n_values = 1;
+        spec.reports = reports;
+        spec.n_reports = 5;
+        OK(tl_study_add_trial(study, &spec, NULL, err));
+        tl_trial *t = kit_ask(study);
+        for (int i = 0; i < 3; i++)
+            ck_assert(!ask(t, i, i + 1));
+        ck_assert(ask(t, 3, 4) == !equal);
+        tl_trial_free(t);
+        tl_study_free(study);
+    }
+    tl_pruner_free(p);
+    tl_storage_close(s);
+}
+END_TEST
+
 START_TEST(others_report_for_the_trial)
 {
     tl_storage *s = kit_open(kit_url(_i));
@@ -408,6 +436,7 @@ int main(void)
     tcase_add_test(t, documented_defaults);
     tcase_add_test(t, bad_options);
     tcase_add_loop_test(t, median_of_the_others, 0, KIT_BACKENDS);
+    tcase_add_test(t, wilcoxon_spares_a_mean_that_is_as_good);
     tcase_add_loop_test(t, others_report_for_the_trial, 0, KIT_BACKENDS);
     tcase_add_test(t, several_objectives);
     tcase_add_loop_test(t, rungs_are_written_with_what_waits, 0, KIT_BACKENDS);
