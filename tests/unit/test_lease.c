@@ -44,7 +44,8 @@ static const struct tl_log_sink sink = {on_event, NULL, 1};
 
 static void setup(void)
 {
-    skew = wall_skew_us = 0;
+    skew = 0;
+    wall_skew_us = 0;
     events[0] = 0;
     played = os_system;
     played.monotonic_ns = played_monotonic;
