@@ -76,6 +76,8 @@ struct tl_sample_context {
     int64_t study_id;
     int64_t trial_number;
     uint64_t handle;      /* the study handle that asks, a number unique in the process: a key for what a sampler remembers */
+    bool *share;          /* set by `independent` to true: others should know of this value before the trial goes on, so it is
+                           * written at once instead of with the next report or the end. NULL: it is written now anyway. */
 };
 
 /* A parameter that a sampler proposes. `name` and `dist` are borrowed from the sampler for the call of `emit`. */

@@ -3,8 +3,9 @@
  * A trial being run: suggestions, reports, attributes. One thread at a time.
  *
  * Suggestions need not be seen by others at once: they are written with the next report, attribute, state change or
- * tl_trial_flush. When it turns out only then that a suggestion does not fit what another worker has written meanwhile, that
- * call fails with TL_EINCOMPATIBLE, names the parameter and forgets the suggestion.
+ * tl_trial_flush, or at once where the sampler wants it. When it turns out only then that a suggestion does
+ * not fit what another worker has written meanwhile, that call fails with TL_EINCOMPATIBLE, names the parameter and forgets the
+ * suggestion.
  *
  * A parameter that was fixed in advance (enqueued, grid, asked with a space) is returned as it is, even when it lies outside
  * the range asked for (that is logged). Asking again for a name returns the same value.

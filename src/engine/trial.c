@@ -6,7 +6,8 @@
  * advance; else the only value of the distribution; else the sampler's joint proposal, if it lies inside; else the sampler's
  * independent one. The sampler is asked for its joint proposal once, at the first suggestion that gets that far.
  *
- * Suggestions wait in `params` behind n_written and travel at the front of the next append. They are checked against the study
+ * Suggestions wait in `params` behind n_written and travel at the front of the next append; that is at once
+ * when the sampler wants others to know. They are checked against the study
  * as it is known here when they are made, and against the state at the head when they are written. A suggestion that turns out
  * not to fit is forgotten, so that the trial can still be ended.
  */
@@ -227,7 +228,7 @@ int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err
             return rc;
         }
     }
-    *out = (struct tl_sample_context){t->view, study->id, t->number, study->handle};
+    *out = (struct tl_sample_context){t->view, study->id, t->number, study->handle, NULL};
     return TL_OK;
 }
 
@@ -355,7 +356,7 @@ static int fixed_value(tl_trial *t, const struct fixed *f, const struct param *p
     return TL_OK;
 }
 
-static int sampled_value(tl_trial *t, const struct param *p, double *internal, struct tl_err *err)
+static int sampled_value(tl_trial *t, const struct param *p, double *internal, bool *share, struct tl_err *err)
 {
     const tl_sampler *sampler = t->study->sampler;
     struct tl_sample_context c;
@@ -363,10 +364,12 @@ static int sampled_value(tl_trial *t, const struct param *p, double *internal, s
     if (rc == TL_OK && !t->asked_relative) {
         rc = ask_relative(t, &c, err);
     }
+    c.share = share;
     return rc == TL_OK ? sample_param(sampler, &c, p, relative_find(&t->relative, p->name), internal, err) : rc;
 }
 
-static int new_value(tl_trial *t, struct param *p, struct tl_err *err)
+/* `*share` becomes true when others should know of the value at once. */
+static int new_value(tl_trial *t, struct param *p, bool *share, struct tl_err *err)
 {
     const struct fixed *f = fixed_find(&t->fixed, p->name);
     double internal = NAN;
@@ -376,7 +379,7 @@ static int new_value(tl_trial *t, struct param *p, struct tl_err *err)
     } else if (tl_dist_single(&p->dist)) {
         internal = p->dist.kind == TL_DIST_CATEGORICAL ? 0 : p->dist.low;
     } else {
-        rc = sampled_value(t, p, &internal, err);
+        rc = sampled_value(t, p, &internal, share, err);
     }
     return rc == TL_OK ? param_set(p, internal, err) : rc;
 }
@@ -418,7 +421,7 @@ static int again(tl_trial *t, const struct param *known, const struct tl_dist *d
 TL_API int tl_trial_suggest(tl_trial *t, const char *name, const struct tl_dist *dist, double *internal, struct tl_err *err)
 {
     struct param p;
-    bool adjusted = false;
+    bool adjusted = false, share = false;
     int rc = check_name("name of a parameter", name, err);
     if (rc == TL_OK && !dist) {
         rc = err_set(err, TL_EINVAL, "parameter '%s' has no distribution", name);
@@ -440,10 +443,13 @@ TL_API int tl_trial_suggest(tl_trial *t, const char *name, const struct tl_dist 
         rc = check_known(t, &p, err);
     }
     if (rc == TL_OK) {
-        rc = new_value(t, &p, err);
+        rc = new_value(t, &p, &share, err);
     }
     if (rc == TL_OK) {
         rc = trial_add_param(t, &p, true, err);
+    }
+    if (rc == TL_OK && share) {
+        rc = tl_trial_flush(t, err);
     }
     if (rc == TL_OK) {
         *internal = p.internal;

@@ -14,7 +14,7 @@
  * `independent` the others, and all of them in univariate mode, by a mixture of that parameter alone.
  *
  * What a define-by-run trial will ask for is published before it runs when others run at the same time, in Optuna's form, so that
- * their workers and ours take it into account.
+ * their workers and ours take it into account; parameters outside the joint proposal are written as they are suggested.
  *
  * A proposal is a function of (seed, trial number, log as far as it was read). Fails only for want of memory.
  */
@@ -205,6 +205,13 @@ static bool joint(const struct tpe *t, const tl_view *view)
     return n > 1 ? t->rules.multivariate_mo : t->rules.multivariate;
 }
 
+/* Does anybody else run? */
+static bool in_company(const struct tl_sample_context *c)
+{
+    size_t self = tl_view_trial_state(c->view, c->trial_number) == TL_RUNNING;
+    return tl_view_count(c->view, TL_RUNNING) > self;
+}
+
 static int tpe_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
                            double *internal, struct tl_err *err)
 {
@@ -219,15 +226,11 @@ static int tpe_independent(void *self, const struct tl_sample_context *c, const 
     int rc = propose(t, c, PURPOSE_TPE, MANNER_BEST, &dim, 1, err);
     if (rc == TL_OK) {
         *internal = dim.internal;
+        if (c->share && t->rules.constant_liar && in_company(c)) {
+            *c->share = true;
+        }
     }
     return rc;
-}
-
-/* Does anybody else run? */
-static bool in_company(const struct tl_sample_context *c)
-{
-    size_t self = tl_view_trial_state(c->view, c->trial_number) == TL_RUNNING;
-    return tl_view_count(c->view, TL_RUNNING) > self;
 }
 
 /* Writes what the trial will ask for as Optuna's TPESampler does: one JSON object, cut into pieces, each a JSON string. */

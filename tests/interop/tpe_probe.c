@@ -137,7 +137,7 @@ static int show(void *ctx, const struct tl_assignment *a)
 
 static void ask(void)
 {
-    struct tl_sample_context c = {view, tl_view_study_id(view), (int64_t)tl_view_n_trials(view), 1};
+    struct tl_sample_context c = {view, tl_view_study_id(view), (int64_t)tl_view_n_trials(view), 1, NULL};
     need(sampler->ops.relative(sampler->self, &c, show, NULL, NULL, &err));
     printf("\n");
 }

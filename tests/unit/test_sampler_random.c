@@ -150,7 +150,7 @@ START_TEST(a_draw_is_a_function_of_seed_trial_and_name)
 {
     tl_sampler *a, *b, *other;
     static const struct tl_dist d = TL_FLOAT_RANGE(0, 1);
-    struct tl_sample_context c = {NULL, 0, 0, 1};
+    struct tl_sample_context c = {NULL, 0, 0, 1, NULL};
     double x[50], y;
     ck_assert_int_eq(tl_sampler_random(7, &a, NULL), 0);
     ck_assert_int_eq(tl_sampler_random(7, &b, NULL), 0);
@@ -189,7 +189,7 @@ START_TEST(samplers_by_name)
     struct tl_err err;
     double x, y;
     static const struct tl_dist d = TL_FLOAT_RANGE(0, 1);
-    struct tl_sample_context c = {NULL, 0, 3, 1};
+    struct tl_sample_context c = {NULL, 0, 3, 1, NULL};
     ck_assert_int_eq(tl_sampler_create("RandomSampler", &seed, 1, &s, &err), 0);
     ck_assert_int_eq(tl_sampler_random(12, &same, &err), 0);
     ck_assert_int_eq(s->ops.independent(s->self, &c, "p", &d, &x, NULL), 0);

@@ -318,6 +318,21 @@ static const char *published(tl_study *study, int64_t number)
     return text;
 }
 
+static bool is_written(tl_study *study, int64_t number, const char *name)
+{
+    struct tl_frozen_trial trial = TL_FROZEN_TRIAL_INIT;
+    tl_view *view;
+    bool found = false;
+    OK(tl_study_view(study, &view, err));
+    OK(tl_view_trial(view, number, &trial, err));
+    for (size_t i = 0; i < trial.n_params; i++) {
+        found = found || (trial.params[i].name.len == strlen(name) && memcmp(trial.params[i].name.s, name, strlen(name)) == 0);
+    }
+    tl_frozen_release(&trial);
+    tl_view_close(view);
+    return found;
+}
+
 START_TEST(what_is_asked_for_is_published_for_others)
 {
     struct tl_option options[] = {{"seed", "3"}, {"n_startup_trials", "2"}, {"constant_liar", "false"}};
@@ -333,7 +348,9 @@ START_TEST(what_is_asked_for_is_published_for_others)
         }
         tl_trial *alone = kit_ask(study);
         OK(tl_trial_suggest(alone, "x", &wide, &x, err));
+        OK(tl_trial_suggest(alone, "layers", &layers, &x, err));
         ck_assert_str_eq(published(study, 4), "");
+        ck_assert(!is_written(study, 4, "layers"));
         tl_trial *second = kit_ask(study);
         OK(tl_trial_suggest(second, "x", &wide, &x, err));
         ck_assert_int_eq(*published(study, 5) != '\0', liar);
@@ -343,6 +360,9 @@ START_TEST(what_is_asked_for_is_published_for_others)
             snprintf(expected, sizeof expected, "\"{\\\"word\\\": %s, \\\"x\\\": ", w == 0 ? "\\\"a\\\"" : w == 1 ? "null" : "true");
             ck_assert_msg(strncmp(published(study, 5), expected, strlen(expected)) == 0, "%s: %s", published(study, 5), expected);
         }
+        /* what was not proposed jointly: written at once, when others run */
+        OK(tl_trial_suggest(second, "layers", &layers, &x, err));
+        ck_assert_int_eq(is_written(study, 5, "layers"), liar);
         tl_trial *whole = ask_space(study, (struct tl_param_spec[]){{"x", 0, &wide}}, 1);
         ck_assert_str_eq(published(study, 6), "");
         kit_tell(study, alone, 1);

@@ -75,7 +75,7 @@ static int keep(void *ctx, const char *key, const char *json)
 static int ask(const tl_sampler *s, const tl_view *view)
 {
     struct tl_err err = TL_ERR_INIT;
-    struct tl_sample_context c = {view, tl_view_study_id(view), (int64_t)tl_view_n_trials(view), 1};
+    struct tl_sample_context c = {view, tl_view_study_id(view), (int64_t)tl_view_n_trials(view), 1, NULL};
     double x;
     int rc = s->ops.relative(s->self, &c, emit, keep, NULL, &err);
     return rc == TL_OK ? s->ops.independent(s->self, &c, "deep", &deep, &x, &err) : rc;
