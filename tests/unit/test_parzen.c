@@ -222,6 +222,23 @@ START_TEST(equal_kernels)
 }
 END_TEST
 
+/* Values that a lattice does not have (from a queue, or another worker) are kernels all the same; the table of cells is not for them. */
+START_TEST(off_the_lattice)
+{
+    struct pair p = pair_new(&dims_of_all_kinds[1], 1, &all_rules[0]);
+    struct rng r;
+    rng_init(&r, seed, 6, 0, STR("off"));
+    for (int64_t k = 0; k < 600; k++) {
+        double x = some_value(&r, &dims_of_all_kinds[1], k % 2) + (k % 3 == 0 ? 0.3 : 0);
+        pair_put(&p, k, &x);
+        if (k % 100 == 99) {
+            compare(&p, &r, 1e-10, "off the lattice");
+        }
+    }
+    pair_free(&p);
+}
+END_TEST
+
 /* 3.9 (a): one kernel against quadrature, without the functions that the estimator is made of. */
 START_TEST(normalised)
 {
@@ -393,6 +410,7 @@ int main(void)
     tcase_add_loop_test(tc, walks_with_all_kinds, 0, (int)TL_COUNT(all_rules));
     tcase_add_loop_test(tc, many_kernels, 0, 2);
     tcase_add_test(tc, equal_kernels);
+    tcase_add_test(tc, off_the_lattice);
     tcase_add_test(tc, normalised);
     tcase_add_test(tc, draws_follow_the_density);
     tcase_add_test(tc, variants_agree);
