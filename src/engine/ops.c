@@ -306,7 +306,7 @@ int trial_write_decide(struct commit *c, const struct state *s, struct tl_err *e
 {
     struct trial_write *w = c->ctx;
     const struct live_trial *live;
-    struct study *st;
+    struct study *st = NULL;
     int rc = find_open_trial(s, w->trial_id, &st, &live, err);
     if (rc == TL_OK) {
         rc = trial_write_check(w, s, st, err);
