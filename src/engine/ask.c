@@ -12,6 +12,10 @@
  * it. What could not be decided so (the rest of a queued trial, a name that the claim left open) is suggested afterwards and written in
  * a second append; if that fails, the trial ends as FAIL, because nobody would know of it.
  *
+ * Proposals of a sampler whose values depend on the number (TL_SAMPLER_NUMBERED) are worth nothing when another worker was faster and the
+ * trial would get another number: then nothing is written and they are made anew, a few times; after that the trial is created
+ * without them and they follow in a second append.
+ *
  * Another writer that takes our lock away (Optuna does, after its grace period) can be first with a claim: the verdict on our
  * operation tells, or the number that a claimed cell's trial got, and we ask again. So we do when somebody ends the trial before we
  * have it.

@@ -3,8 +3,8 @@
  * Options of the TPE sampler: a preset, and what the user changes of it.
  *
  * Presets: `tpe2` (narrower kernels where narrow_for allows them, good trials weighed by their improvement: Watanabe,
- * arXiv:2304.11127), `optuna5` and `optuna4` (the defaults of those versions of Optuna). Every other option overrides the preset's. TL_EINVAL names the option and says
- * what it takes.
+ * arXiv:2304.11127), `optuna5` and `optuna4` (the defaults of those versions of Optuna). Every other option overrides the
+ * preset's. TL_EINVAL names the option and says what it takes.
  */
 #include "sampler/tpe.h"
 
