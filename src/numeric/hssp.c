@@ -7,17 +7,16 @@
  * Computation 24, 2016). With two objectives what a point adds is the rectangle between its selected neighbours; with more
  * its box without what the selected points cut off.
  */
+#include "base/mem.h"
 #include "numeric/hypervolume.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
-
 struct candidate {
     const double *p;
     uint32_t index;
-    uint32_t rank;   /* in the order of the first objective */
+    uint32_t rank;    /* in the order of the first objective */
     size_t evaluated; /* how many were selected when `gain` was true */
     double gain;
 };
@@ -29,9 +28,9 @@ struct choice {
     size_t n, n_heap;
     double *selected; /* points, n_selected * m */
     size_t n_selected;
-    double *limited;              /* scratch: n * m */
-    double *right, *above;        /* two objectives, by rank: where the selected neighbours begin */
-    struct candidate **by_rank;   /* two objectives */
+    double *limited;            /* scratch: n * m */
+    double *right, *above;      /* two objectives, by rank: where the selected neighbours begin */
+    struct candidate **by_rank; /* two objectives */
 };
 
 /* ---- what a point adds ---- */

@@ -11,11 +11,11 @@
  */
 #include "numeric/hypervolume.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "numeric/pareto.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 /* ---- order ---- */
 

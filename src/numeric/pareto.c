@@ -63,7 +63,8 @@ static size_t behind(const struct fronts *f, const uint32_t *ids, size_t n, cons
 
 static bool set_dominates(const struct fronts *f, const uint32_t *ids, size_t n, const double *p)
 {
-    if (f->m == 2) { /* of the members that are no larger in the first objective, the last is smallest in the second */
+    if (f->m ==
+        2) { /* of the members that are no larger in the first objective, the last is smallest in the second */
         size_t at = behind(f, ids, n, p);
         return at > 0 && pareto_dominates(fronts_point(f, ids[at - 1]), p, 2);
     }
@@ -76,8 +77,8 @@ static bool set_dominates(const struct fronts *f, const uint32_t *ids, size_t n,
 }
 
 /* Members from which on, and up to which, a group may dominate: all, or a run of the staircase. */
-static void dominated_range(const struct fronts *f, const struct front_set *set, const uint32_t *group, size_t n, size_t *from,
-                            size_t *to)
+static void dominated_range(const struct fronts *f, const struct front_set *set, const uint32_t *group,
+                            size_t n, size_t *from, size_t *to)
 {
     *from = 0;
     *to = set->n;
@@ -129,7 +130,8 @@ static bool set_insert(const struct fronts *f, struct front_set *set, const uint
 }
 
 /* Takes out what the group dominates; it comes to `fallen`, which has room for all members. */
-static size_t set_remove(const struct fronts *f, struct front_set *set, const uint32_t *group, size_t n, uint32_t *fallen)
+static size_t set_remove(const struct fronts *f, struct front_set *set, const uint32_t *group, size_t n,
+                         uint32_t *fallen)
 {
     size_t from, to, kept, n_fallen = 0;
     dominated_range(f, set, group, n, &from, &to);
@@ -167,7 +169,8 @@ static size_t level_of(const struct fronts *f, const double *p)
 static bool new_set(struct fronts *f, size_t level, const uint32_t *group, size_t n)
 {
     struct front_set set = {0};
-    if (!mem_grow((void **)&f->sets, &f->cap_sets, f->n_sets + 1, sizeof *f->sets) || !set_insert(f, &set, group, n)) {
+    if (!mem_grow((void **)&f->sets, &f->cap_sets, f->n_sets + 1, sizeof *f->sets) ||
+        !set_insert(f, &set, group, n)) {
         return false;
     }
     set.version = ++f->clock;

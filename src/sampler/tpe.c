@@ -20,16 +20,16 @@
  */
 #include "sampler/tpe.h"
 
-#include <math.h>
-
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "model/dist.h"
 
-#define MODELS_MAX 16      /* study handles that one sampler remembers */
-#define PIECE 2045         /* characters of a published attribute: a limit of Optuna's databases */
+#include <math.h>
+
+#define MODELS_MAX  16   /* study handles that one sampler remembers */
+#define PIECE       2045 /* characters of a published attribute: a limit of Optuna's databases */
 #define PUBLISH_MAX (64u << 20)
 
 struct tpe {
@@ -141,8 +141,8 @@ enum manner {
     MANNER_GIVEN,  /* the values that the dimensions come with, or as MANNER_NEW when somebody tried them */
 };
 
-static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t number, enum manner manner, struct rng *r,
-                      const struct tl_assignment *dims, struct drawing *d)
+static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t number, enum manner manner,
+                      struct rng *r, const struct tl_assignment *dims, struct drawing *d)
 {
     size_t candidates = (size_t)t->rules.n_ei_candidates;
     for (size_t i = 0; i < s->n; i++) {
@@ -152,9 +152,10 @@ static void choose_in(const struct tpe *t, const struct tpe_space *s, int64_t nu
         choose(s, candidates, r, d);
         return;
     }
-    bool found = manner == MANNER_RANDOM  ? tpe_random_new(s, number, r, d)
-                 : manner == MANNER_GIVEN && tpe_is_new(s, number, d->best) ? true
-                                                                            : tpe_choose_new(s, number, candidates, r, d);
+    bool found = manner == MANNER_RANDOM ? tpe_random_new(s, number, r, d)
+                 : manner == MANNER_GIVEN && tpe_is_new(s, number, d->best)
+                     ? true
+                     : tpe_choose_new(s, number, candidates, r, d);
     if (!found && manner == MANNER_NEW) { /* nothing is left: again */
         choose(s, candidates, r, d);
     } else if (!found) {
@@ -212,8 +213,8 @@ static bool in_company(const struct tl_sample_context *c)
     return tl_view_count(c->view, TL_RUNNING) > self;
 }
 
-static int tpe_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
-                           double *internal, struct tl_err *err)
+static int tpe_independent(void *self, const struct tl_sample_context *c, const char *name,
+                           const struct tl_dist *dist, double *internal, struct tl_err *err)
 {
     struct tpe *t = self;
     struct tl_assignment dim = {name, dist, 0};
@@ -234,8 +235,8 @@ static int tpe_independent(void *self, const struct tl_sample_context *c, const 
 }
 
 /* Writes what the trial will ask for as Optuna's TPESampler does: one JSON object, cut into pieces, each a JSON string. */
-static int publish(const struct tl_assignment *dims, size_t n, int (*attr)(void *ctx, const char *key, const char *json),
-                   void *ctx, struct tl_err *err)
+static int publish(const struct tl_assignment *dims, size_t n,
+                   int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
 {
     struct buf text = BUF_INIT(PUBLISH_MAX), piece = BUF_INIT(2 * PIECE + 16);
     int rc = TL_OK;
@@ -314,7 +315,8 @@ static int hand_over(const struct tpe *t, const struct tl_sample_context *c, con
     return rc;
 }
 
-static int relative_groups(struct tpe *t, const struct tl_sample_context *c, const struct hand_over *to, struct tl_err *err)
+static int relative_groups(struct tpe *t, const struct tl_sample_context *c, const struct hand_over *to,
+                           struct tl_err *err)
 {
     struct arena memory = {0};
     struct group *groups = NULL;
@@ -345,8 +347,10 @@ static int relative_groups(struct tpe *t, const struct tl_sample_context *c, con
     return rc;
 }
 
-static int tpe_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
-                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+static int tpe_relative(void *self, const struct tl_sample_context *c,
+                        int (*emit)(void *ctx, const struct tl_assignment *a),
+                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx,
+                        struct tl_err *err)
 {
     struct tpe *t = self;
     struct hand_over to = {emit, attr, ctx};
@@ -355,7 +359,8 @@ static int tpe_relative(void *self, const struct tl_sample_context *c, int (*emi
     if (!space) {
         return err_nomem(err);
     }
-    bool finite = whole_space_finite(t, c->view, space, n_space), apart = starting(t, c->view) || !joint(t, c->view);
+    bool finite = whole_space_finite(t, c->view, space, n_space),
+         apart = starting(t, c->view) || !joint(t, c->view);
     if (apart && !finite) {
         return TL_OK;
     }

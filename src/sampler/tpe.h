@@ -16,13 +16,13 @@
 #ifndef TL_TPE_H
 #define TL_TPE_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "base/map.h"
 #include "base/mem.h"
 #include "numeric/parzen.h"
 #include "sampler/sampler.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- options ---- */
 
@@ -59,7 +59,8 @@ enum tpe_class { CLASS_COMPLETE, CLASS_PRUNED, CLASS_INFEASIBLE, CLASS_NONE /* f
 
 struct tpe_point { /* a finished trial; its index is its row */
     int64_t number;
-    double key[2]; /* smaller is better, within its class; COMPLETE: the loss, with several objectives {-, weight} */
+    double key
+        [2]; /* smaller is better, within its class; COMPLETE: the loss, with several objectives {-, weight} */
     uint32_t extra; /* CLASS_INFEASIBLE: where its violations begin */
     uint8_t class_;
     bool good;
@@ -70,7 +71,7 @@ struct front_state; /* tpe_fronts.c */
 struct history {
     const struct tpe_rules *rules;
     size_t n_objectives;
-    bool *maximise; /* by objective */
+    bool *maximise;     /* by objective */
     struct svec points; /* struct tpe_point */
     size_t count[CLASS_NONE + 1];
     /* heaps of rows by class, key, number: `good` has the worst on top, `rest` the best; COMPLETE ones of several objectives are
@@ -119,7 +120,7 @@ struct live_value { /* a parameter of a running trial */
 };
 struct live {
     int64_t number;
-    uint64_t version; /* tl_view_trial_version */
+    uint64_t version;          /* tl_view_trial_version */
     struct live_value *values; /* by name */
     size_t n;
     struct arena memory;
@@ -144,13 +145,16 @@ struct group { /* parameters that come together, by name */
 };
 struct groups *groups_new(void);
 void groups_free(struct groups *g);
-int groups_update(struct groups *g, const tl_view *view, struct tl_err *err); /* after an error it must be freed */
+int groups_update(struct groups *g, const tl_view *view,
+                  struct tl_err *err); /* after an error it must be freed */
 /* What the rows so far say; memory from the arena. */
-int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err);
+int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, struct group **out, size_t *n,
+                struct tl_err *err);
 
 /* ---- spaces ---- */
 
-bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a); /* deeply; false: out of memory */
+bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to,
+                   struct arena *a); /* deeply; false: out of memory */
 
 struct dim {
     uint32_t name;
@@ -160,35 +164,35 @@ struct dim {
 struct kernel { /* a running trial, as a space has it */
     int64_t number;
     uint64_t version;
-    bool whole; /* it has all parameters */
-    bool put;   /* it is a kernel */
+    bool whole;    /* it has all parameters */
+    bool put;      /* it is a kernel */
     uint64_t hash; /* finite spaces, when whole */
 };
 struct tpe_space {
-    struct tpe_space *next; /* of the same first parameter */
+    struct tpe_space *next;    /* of the same first parameter */
     atomic_uint_fast64_t used; /* when it was last asked for */
     struct arena memory;
     struct dim *dims;
     size_t n;
     struct parzen *good, *rest;
-    bool spoilt;  /* memory ran out half-way: to be made anew */
-    bool weighed; /* kernels of `good` are weighed one by one */
-    bool narrow;  /* kernels may be as narrow as in tpe2 */
+    bool spoilt;         /* memory ran out half-way: to be made anew */
+    bool weighed;        /* kernels of `good` are weighed one by one */
+    bool narrow;         /* kernels may be as narrow as in tpe2 */
     uint32_t *good_rows; /* weighed: the rows in `good` */
     size_t n_good, cap_good;
-    uint64_t seq; /* of the view it is up to date with */
-    size_t rows, moves; /* of the history that it has taken in */
+    uint64_t seq;           /* of the view it is up to date with */
+    size_t rows, moves;     /* of the history that it has taken in */
     struct kernel *kernels; /* by number */
     size_t n_kernels, cap_kernels;
-    uint64_t cardinality; /* number of points when tried ones are remembered, else 0; too many: UINT64_MAX */
-    struct map64 seen;    /* finite: hashes of finished points */
+    uint64_t cardinality;   /* number of points when tried ones are remembered, else 0; too many: UINT64_MAX */
+    struct map64 seen;      /* finite: hashes of finished points */
     const double **columns; /* scratch: n */
     double *x;              /* scratch: n */
 };
 
 struct model;
-struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                                bool narrow, struct tl_err *err);
+struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names,
+                                const struct tl_dist *const *dists, size_t n, bool narrow, struct tl_err *err);
 void tpe_space_free(struct tpe_space *s);
 /* Up to the view, or to the history where that is shorter. Needs the write lock. After an error the space must be freed. */
 int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *view, struct tl_err *err);
@@ -196,8 +200,8 @@ int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *
 int tpe_space_leave_out(struct tpe_space *s, int64_t number);
 void tpe_space_put_back(struct tpe_space *s, const struct model *m, int64_t number);
 bool tpe_space_has_kernel(const struct tpe_space *s, int64_t number);
-bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                    bool narrow);
+bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists,
+                    size_t n, bool narrow);
 
 /* ---- candidates ---- */
 
@@ -210,15 +214,17 @@ struct drawing {
     void *scratch;
     double score[BATCH], rest[BATCH];
 };
-void tpe_draw(const struct tpe_space *s, size_t m, struct rng *r, struct drawing *d); /* m points from l, into d->x */
-void tpe_score(const struct tpe_space *s, size_t m, struct drawing *d);               /* ln l - ln g of m points */
+void tpe_draw(const struct tpe_space *s, size_t m, struct rng *r,
+              struct drawing *d);                                       /* m points from l, into d->x */
+void tpe_score(const struct tpe_space *s, size_t m, struct drawing *d); /* ln l - ln g of m points */
 
 /* Finite spaces (tpe_finite.c). Number of points of a space, 0: infinite, UINT64_MAX: that many or more. */
 uint64_t tpe_cardinality(const struct tl_dist *const *dists, size_t n);
 uint64_t tpe_point_hash(const struct tpe_space *s, const double *x);
 bool tpe_is_new(const struct tpe_space *s, int64_t number, const double *x); /* has nobody tried it? */
 /* A good point that nobody tried into d->best; false: there is none. `number`: the trial that asks. */
-bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r, struct drawing *d);
+bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r,
+                    struct drawing *d);
 /* d->best as it is when nobody tried it, else another one at random; false: there is none. */
 bool tpe_random_new(const struct tpe_space *s, int64_t number, struct rng *r, struct drawing *d);
 
@@ -233,7 +239,7 @@ struct model {
     uint64_t epoch;
     uint64_t seq; /* of the newest view it has seen */
     struct intern names;
-    int64_t *columns; /* by name: its column, -1 */
+    int64_t *columns;          /* by name: its column, -1 */
     struct tpe_space **spaces; /* by the name of their first parameter: a list */
     size_t cap_columns, cap_spaces, n_columns;
     size_t n_spaces;
@@ -254,10 +260,11 @@ struct visit {
     int64_t number;
     bool taken_out;
 };
-int model_enter(struct visit *v, struct model *m, const tl_view *view, int64_t number, const struct tl_assignment *dims,
-                size_t n, struct tl_err *err);
+int model_enter(struct visit *v, struct model *m, const tl_view *view, int64_t number,
+                const struct tl_assignment *dims, size_t n, struct tl_err *err);
 void model_leave(struct visit *v);
 /* The groups of the view's parameters; memory from the arena. */
-int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err);
+int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n,
+                 struct tl_err *err);
 
 #endif

@@ -13,10 +13,10 @@
 
 #include <math.h>
 
-#define SMALL_MAX (UINT64_C(1) << 14)     /* points that are walked over for the best of them */
+#define SMALL_MAX     (UINT64_C(1) << 14) /* points that are walked over for the best of them */
 #define ENUMERATE_MAX (UINT64_C(1) << 20) /* points that are walked over for one that is left */
-#define ROUNDS 8                          /* of candidates before something else is tried */
-#define RANDOM_TRIES 256
+#define ROUNDS        8                   /* of candidates before something else is tried */
+#define RANDOM_TRIES  256
 
 /* ---- points ---- */
 
@@ -89,7 +89,8 @@ static bool next_point(const struct tpe_space *s, uint64_t *digits)
 }
 
 /* Up to `most` of the points that are left, into rows of x: all, or a random part where each is as likely. */
-static size_t collect_left(const struct tpe_space *s, int64_t number, struct rng *r, size_t most, struct drawing *d)
+static size_t collect_left(const struct tpe_space *s, int64_t number, struct rng *r, size_t most,
+                           struct drawing *d)
 {
     size_t n = 0, left = 0;
     uint64_t *digits = (uint64_t *)(void *)d->u; /* n of them */
@@ -152,7 +153,8 @@ static bool few_left(const struct tpe_space *s)
     return s->cardinality <= SMALL_MAX && (s->seen.n + s->n_kernels) * 2 > s->cardinality;
 }
 
-bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r, struct drawing *d)
+bool tpe_choose_new(const struct tpe_space *s, int64_t number, size_t candidates, struct rng *r,
+                    struct drawing *d)
 {
     size_t per_round = candidates < BATCH ? candidates : BATCH, rounds = candidates / per_round + ROUNDS;
     bool found = false;

@@ -9,13 +9,12 @@
  *
  * Weights by hypervolume (preset optuna4): what the set would lose without the trial, in parts of the largest such loss.
  */
+#include "numeric/hypervolume.h"
+#include "numeric/pareto.h"
 #include "sampler/tpe.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-#include "numeric/hypervolume.h"
-#include "numeric/pareto.h"
 
 #define TINY 1e-12
 
@@ -23,7 +22,7 @@ enum part { PART_ALL = 1, PART_NONE = 2, PART_SOME = 3 };
 
 struct front_state {
     struct fronts fronts;
-    uint32_t *rows; /* by id in the fronts; then those that wait */
+    uint32_t *rows;  /* by id in the fronts; then those that wait */
     double *waiting; /* losses of trials that are not in the fronts yet */
     size_t cap_rows, n_waiting, cap_waiting;
     size_t some; /* how many of the border front were taken */

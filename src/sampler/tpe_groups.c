@@ -8,18 +8,17 @@
  *
  * A parameter's distribution is the one that was seen first.
  */
+#include "base/err.h"
 #include "sampler/tpe.h"
 
 #include <stdlib.h>
-
-#include "base/err.h"
 
 struct block {
     uint32_t *columns; /* in no order */
     size_t n;
 };
 struct groups {
-    size_t rows; /* taken in */
+    size_t rows;       /* taken in */
     struct map64 seen; /* hashes of sets of columns */
     struct block *blocks;
     size_t n, cap;
@@ -187,7 +186,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Copies one block's parameters, those with one value only left out. */
-static bool copy_block(const struct groups *g, const struct block *b, const tl_view *view, struct arena *a, struct group *out)
+static bool copy_block(const struct groups *g, const struct block *b, const tl_view *view, struct arena *a,
+                       struct group *out)
 {
     out->n = 0;
     out->dims = arena_alloc(a, (b->n + 1) * sizeof *out->dims);
@@ -211,7 +211,8 @@ static bool copy_block(const struct groups *g, const struct block *b, const tl_v
     return out->dims != NULL;
 }
 
-int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err)
+int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, struct group **out, size_t *n,
+                struct tl_err *err)
 {
     struct group *list = arena_alloc(a, (g->n + 1) * sizeof *list);
     bool ok = list != NULL;

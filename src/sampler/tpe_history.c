@@ -13,13 +13,12 @@
  *
  * Failure modes: out of memory; then the history is to be thrown away.
  */
+#include "base/err.h"
+#include "base/json.h"
 #include "sampler/tpe.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-#include "base/err.h"
-#include "base/json.h"
 
 static struct tpe_point *point_at(const struct history *h, size_t row)
 {
@@ -38,7 +37,7 @@ struct violations {
     size_t n_scale, cap_scale;
     struct violation *items; /* those of a row together */
     size_t n, cap;
-    size_t next; /* how many infeasible trials there will be when scales are taken anew */
+    size_t next;    /* how many infeasible trials there will be when scales are taken anew */
     double *values; /* scratch */
     size_t cap_values;
 };

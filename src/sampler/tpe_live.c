@@ -8,14 +8,13 @@
  *
  * A trial is read again only when it was given something since (tl_view_trial_version), so trials that never end cost little.
  */
-#include "sampler/tpe.h"
-
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "model/dist.h"
+#include "sampler/tpe.h"
+
+#include <stdlib.h>
 
 #define PUBLISHED_MAX (64u << 20)
 
@@ -60,8 +59,9 @@ static bool join_pieces(const struct tl_frozen_trial *t, struct arena *scratch, 
         char key[sizeof TPE_RELATIVE_KEY + NUM_MAX] = TPE_RELATIVE_KEY;
         size_t n = sizeof TPE_RELATIVE_KEY - 1, i = 0;
         n += num_format_int(piece, key + n);
-        while (i < t->n_attrs && !(t->attrs[i].kind == TL_ATTR_SYSTEM &&
-                                   str_eq((struct str){t->attrs[i].key.s, t->attrs[i].key.len}, (struct str){key, n}))) {
+        while (i < t->n_attrs &&
+               !(t->attrs[i].kind == TL_ATTR_SYSTEM &&
+                 str_eq((struct str){t->attrs[i].key.s, t->attrs[i].key.len}, (struct str){key, n}))) {
             i++;
         }
         if (i == t->n_attrs) {
@@ -120,7 +120,8 @@ static int by_name(const void *a, const void *b)
     return (int)x->external - (int)y->external; /* what the trial has comes first */
 }
 
-static struct live *live_read(struct intern *names, const tl_view *view, int64_t number, struct tl_frozen_trial *t)
+static struct live *live_read(struct intern *names, const tl_view *view, int64_t number,
+                              struct tl_frozen_trial *t)
 {
     struct live *l = mem_zalloc(1, sizeof *l);
     size_t cap = 0, kept = 0;
@@ -128,7 +129,8 @@ static struct live *live_read(struct intern *names, const tl_view *view, int64_t
     for (size_t i = 0; ok && i < t->n_params; i++) {
         const struct tl_param *p = &t->params[i];
         if (p->has_value) {
-            struct live_value v = {.name = intern_add(names, (struct str){p->name.s, p->name.len}), .internal = p->internal};
+            struct live_value v = {.name = intern_add(names, (struct str){p->name.s, p->name.len}),
+                                   .internal = p->internal};
             ok = v.name != INTERN_NONE && add_value(l, &cap, &v);
         }
     }

@@ -12,12 +12,11 @@
  * Bounds: a parameter starts at most SPACES_MAX spaces; the one that was not used for longest makes room. When the journal turns
  * out to be another one (epoch), or memory runs out half-way, everything is forgotten and made anew.
  */
+#include "base/err.h"
 #include "sampler/tpe.h"
 
-#include "base/err.h"
-
 #define SPACES_MAX 4
-#define MOVES_MAX 100000 /* moves that are kept for spaces that nobody asked for since */
+#define MOVES_MAX  100000 /* moves that are kept for spaces that nobody asked for since */
 
 static void forget(struct model *m)
 {
@@ -183,7 +182,8 @@ static struct tpe_space *find(struct model *m, const struct wish *w)
         s = s->next;
     }
     if (s) {
-        atomic_store_explicit(&s->used, atomic_fetch_add_explicit(&m->clock, 1, memory_order_relaxed), memory_order_relaxed);
+        atomic_store_explicit(&s->used, atomic_fetch_add_explicit(&m->clock, 1, memory_order_relaxed),
+                              memory_order_relaxed);
     }
     return s;
 }
@@ -286,7 +286,8 @@ static int provide(struct model *m, struct wish *w, const struct tl_assignment *
     return rc;
 }
 
-static int visit(struct visit *v, struct wish *w, const tl_view *view, const struct tl_assignment *dims, struct tl_err *err)
+static int visit(struct visit *v, struct wish *w, const tl_view *view, const struct tl_assignment *dims,
+                 struct tl_err *err)
 {
     struct model *m = v->model;
     for (;;) {
@@ -334,8 +335,8 @@ static bool narrow_for(const struct model *m, const tl_view *view, size_t n)
     return n + constant >= tl_view_n_columns(view);
 }
 
-int model_enter(struct visit *v, struct model *m, const tl_view *view, int64_t number, const struct tl_assignment *dims,
-                size_t n, struct tl_err *err)
+int model_enter(struct visit *v, struct model *m, const tl_view *view, int64_t number,
+                const struct tl_assignment *dims, size_t n, struct tl_err *err)
 {
     struct wish w = {.n = n, .narrow = narrow_for(m, view, n)};
     *v = (struct visit){.model = m, .number = number};
@@ -360,7 +361,8 @@ void model_leave(struct visit *v)
     pthread_rwlock_unlock(&v->model->lock);
 }
 
-int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n, struct tl_err *err)
+int model_groups(struct model *m, const tl_view *view, struct arena *a, struct group **out, size_t *n,
+                 struct tl_err *err)
 {
     pthread_rwlock_wrlock(&m->lock);
     int rc = update(m, view, err);

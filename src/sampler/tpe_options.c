@@ -6,18 +6,18 @@
  * arXiv:2304.11127), `optuna5` and `optuna4` (the defaults of those versions of Optuna). Every other option overrides the
  * preset's. TL_EINVAL names the option and says what it takes.
  */
+#include "base/err.h"
+#include "base/num.h"
 #include "sampler/tpe.h"
 
 #include <math.h>
-
-#include "base/err.h"
-#include "base/num.h"
 
 #define CANDIDATES_MAX 100000
 
 size_t gamma_of(const struct gamma *g, size_t n)
 {
-    double x = g->kind == GAMMA_COUNT ? g->factor : g->factor * (g->kind == GAMMA_ROOT ? sqrt((double)n) : (double)n);
+    double x =
+        g->kind == GAMMA_COUNT ? g->factor : g->factor * (g->kind == GAMMA_ROOT ? sqrt((double)n) : (double)n);
     double count = ceil(x);
     uint64_t good = count >= (double)n ? n : (uint64_t)count;
     return (size_t)(good < g->most ? good : g->most);
@@ -25,7 +25,8 @@ size_t gamma_of(const struct gamma *g, size_t n)
 
 /* ---- single options ---- */
 
-static int option_flag(const struct tl_option *options, size_t n, const char *name, bool *out, struct tl_err *err)
+static int option_flag(const struct tl_option *options, size_t n, const char *name, bool *out,
+                       struct tl_err *err)
 {
     const char *text = option_value(options, n, name);
     if (text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
@@ -38,8 +39,8 @@ static int option_flag(const struct tl_option *options, size_t n, const char *na
 }
 
 /* One of the words; `*out` keeps its value when the option is not given. `list`: the words for the error. */
-static int option_word(const struct tl_option *options, size_t n, const char *name, const char *const *words, size_t n_words,
-                       const char *list, size_t *out, struct tl_err *err)
+static int option_word(const struct tl_option *options, size_t n, const char *name, const char *const *words,
+                       size_t n_words, const char *list, size_t *out, struct tl_err *err)
 {
     const char *text = option_value(options, n, name);
     for (size_t i = 0; text && i < n_words; i++) {
@@ -51,7 +52,8 @@ static int option_word(const struct tl_option *options, size_t n, const char *na
     return text ? err_set(err, TL_EINVAL, "option '%s' is '%s': it must be %s", name, text, list) : TL_OK;
 }
 
-static int option_positive(const struct tl_option *options, size_t n, const char *name, double *out, struct tl_err *err)
+static int option_positive(const struct tl_option *options, size_t n, const char *name, double *out,
+                           struct tl_err *err)
 {
     const char *text = option_value(options, n, name);
     double v = 0;
@@ -152,8 +154,10 @@ static int read_gamma(struct tpe_rules *r, const struct tl_option *o, size_t n, 
 {
     const char *text = option_value(o, n, "gamma");
     if (text && !gamma_read(text, &r->gamma)) {
-        return err_set(err, TL_EINVAL, "option 'gamma' is '%s': it must be a number of good trials, a share such as 0.1*n or "
-                       "0.25*sqrt(n), and may end in a largest number: 0.1*n,25", text);
+        return err_set(err, TL_EINVAL,
+                       "option 'gamma' is '%s': it must be a number of good trials, a share such as 0.1*n or "
+                       "0.25*sqrt(n), and may end in a largest number: 0.1*n,25",
+                       text);
     }
     if (text) {
         r->gamma_mo = r->gamma;

@@ -11,12 +11,11 @@
  * A value that no kernel can stand on (NaN, infinite, not above 0 on a log scale, no choice) leaves its trial out. So does, in
  * the preset tpe2, one outside the range: the range was another one then.
  */
+#include "base/err.h"
+#include "model/dist.h"
 #include "sampler/tpe.h"
 
 #include <math.h>
-
-#include "base/err.h"
-#include "model/dist.h"
 
 /* ---- making ---- */
 
@@ -29,7 +28,9 @@ static struct parzen_dim parzen_dim_of(const struct tl_dist *d)
     return (struct parzen_dim){.kind = lattice ? PARZEN_LATTICE : PARZEN_FLOAT,
                                .low = d->low,
                                .high = d->high,
-                               .step = !lattice ? 0 : d->step > 0 ? d->step : 1,
+                               .step = !lattice      ? 0
+                                       : d->step > 0 ? d->step
+                                                     : 1,
                                .log = d->log};
 }
 
@@ -58,8 +59,12 @@ static struct parzen_rules rules_for(const struct model *m, size_t n, bool narro
     const struct tpe_rules *r = m->rules;
     bool old = r->preset == TPE_OPTUNA4, several = m->history.n_objectives > 1;
     struct parzen_rules p = {
-        .floor = !r->consider_magic_clip ? PARZEN_FLOOR_NONE : narrow ? PARZEN_FLOOR_NARROW : PARZEN_FLOOR_MAGIC,
-        .width = !old ? PARZEN_NEIGHBOUR : n > 1 ? PARZEN_SCOTT : PARZEN_NEIGHBOUR_PRIOR,
+        .floor = !r->consider_magic_clip ? PARZEN_FLOOR_NONE
+                 : narrow                ? PARZEN_FLOOR_NARROW
+                                         : PARZEN_FLOOR_MAGIC,
+        .width = !old    ? PARZEN_NEIGHBOUR
+                 : n > 1 ? PARZEN_SCOTT
+                         : PARZEN_NEIGHBOUR_PRIOR,
         .weights = PARZEN_RAMP,
         .endpoints = r->consider_endpoints,
         .prior_weight = r->prior_weight,
@@ -90,8 +95,8 @@ static bool make_mixtures(struct tpe_space *s, const struct model *m)
     return s->good && s->rest;
 }
 
-struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                                bool narrow, struct tl_err *err)
+struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names,
+                                const struct tl_dist *const *dists, size_t n, bool narrow, struct tl_err *err)
 {
     struct tpe_space *s = mem_zalloc(1, sizeof *s);
     bool ok = s && n < SIZE_MAX / sizeof *s->dims;
@@ -146,8 +151,8 @@ static bool same_dist(const struct tl_dist *a, const struct tl_dist *b)
     return true;
 }
 
-bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists, size_t n,
-                    bool narrow)
+bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists,
+                    size_t n, bool narrow)
 {
     if (s->n != n || s->narrow != narrow) {
         return false;
@@ -379,7 +384,8 @@ void tpe_space_put_back(struct tpe_space *s, const struct model *m, int64_t numb
     while (i < m->live.n && m->live.items[i]->number != number) {
         i++;
     }
-    if (k && i < m->live.n && live_point(s, m, m->live.items[i]) && parzen_put(s->rest, number, s->x) == TL_OK) {
+    if (k && i < m->live.n && live_point(s, m, m->live.items[i]) &&
+        parzen_put(s->rest, number, s->x) == TL_OK) {
         k->put = true;
     } else if (k) {
         k->version = 0; /* out of memory: the next update tries again */

@@ -9,10 +9,10 @@
  */
 #include "sampler/tpe.h"
 
+#include <trialog/trialog.h>
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <trialog/trialog.h>
 
 #define WORDS_MAX 64
 
@@ -108,7 +108,8 @@ static void densities(char **words, size_t n)
     parzen_log_density(visit.space->good, x, 1, &good, scratch);
     parzen_log_density(visit.space->rest, x, 1, &rest, scratch);
     free(scratch);
-    printf("%.17g %.17g %zu %zu\n", good, rest, parzen_count(visit.space->good), parzen_count(visit.space->rest));
+    printf("%.17g %.17g %zu %zu\n", good, rest, parzen_count(visit.space->good),
+           parzen_count(visit.space->rest));
 }
 
 static void good_trials(void)

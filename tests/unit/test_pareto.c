@@ -2,17 +2,18 @@
  *
  * Fronts, hypervolume and subset selection against the plainest possible ways to say what they are.
  */
-#include <check.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "numeric/hypervolume.h"
 #include "numeric/pareto.h"
 #include "numeric/rng.h"
-#include <trialog/sampler.h>
 #include "support/check_main.h"
+
+#include <trialog/sampler.h>
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct rng r;
 
@@ -147,7 +148,8 @@ START_TEST(odd_volumes)
 END_TEST
 
 /* Each pick is a point that adds most to those before it. */
-static void check_greedy(const double *v, size_t n, size_t m, const double *ref, const uint32_t *picked, size_t k)
+static void check_greedy(const double *v, size_t n, size_t m, const double *ref, const uint32_t *picked,
+                         size_t k)
 {
     double chosen[40 * 5], with, best, mine;
     bool taken[40] = {false};

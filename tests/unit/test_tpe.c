@@ -3,20 +3,22 @@
  * What users of the TPE sampler see: when it draws at random, that a seed decides, spaces of every kind, finite ones without a
  * repeat, what is published for other workers, threads, options.
  */
-#include <math.h>
-#include <pthread.h>
-#include <stdio.h>
-
 #include "sampler/sampler.h"
 #include "support/check_main.h"
 #include "support/study_kit.h"
 
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+
 static struct tl_dist wide = TL_FLOAT_RANGE(-5, 5), rate = TL_FLOAT_LOG(1e-4, 1), layers = TL_INT_RANGE(1, 8),
                       units = TL_INT_LOG(4, 512);
-static const struct tl_value words[] = {{TL_VALUE_STRING, {.text = {"a", 1}}}, {TL_VALUE_NULL, {0}}, {TL_VALUE_BOOL, {.b = true}}};
-static struct tl_dist word = {TL_DIST_CATEGORICAL, false, 0, 0, 0, words, 3}, grid = {TL_DIST_FLOAT, false, 0, 1, 0.25, NULL, 0};
+static const struct tl_value words[] = {
+    {TL_VALUE_STRING, {.text = {"a", 1}}}, {TL_VALUE_NULL, {0}}, {TL_VALUE_BOOL, {.b = true}}};
+static struct tl_dist word = {TL_DIST_CATEGORICAL, false, 0, 0, 0, words, 3},
+                      grid = {TL_DIST_FLOAT, false, 0, 1, 0.25, NULL, 0};
 
-static struct tl_param_spec mixed[] = {{"x", 0, &wide}, {"lr", 0, &rate}, {"layers", 0, &layers},
+static struct tl_param_spec mixed[] = {{"x", 0, &wide},      {"lr", 0, &rate},   {"layers", 0, &layers},
                                        {"units", 0, &units}, {"word", 0, &word}, {"grid", 0, &grid}};
 #define N_MIXED (sizeof mixed / sizeof mixed[0])
 
@@ -158,7 +160,8 @@ static unsigned cell_of(tl_trial *t, bool by_run)
 }
 
 /* `at_once` trials run at a time and end in turn; every cell comes once, then trials go on. */
-static void exhaust(const struct tl_option *options, size_t n_options, size_t n_objectives, size_t at_once, bool by_run)
+static void exhaust(const struct tl_option *options, size_t n_options, size_t n_objectives, size_t at_once,
+                    bool by_run)
 {
     static const enum tl_direction directions[] = {TL_MINIMIZE, TL_MAXIMIZE};
     struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
@@ -173,7 +176,8 @@ static void exhaust(const struct tl_option *options, size_t n_options, size_t n_
     for (unsigned i = 0; i < CELLS + 3; i++) {
         running[n_running] = by_run ? kit_ask(study) : ask_space(study, cells, 3);
         unsigned cell = cell_of(running[n_running++], by_run);
-        ck_assert_msg(i >= CELLS || ++had[cell] == 1, "%s=%s, %zu objectives, %zu at once, by run %d: trial %u: cell %u again", options[0].name,
+        ck_assert_msg(i >= CELLS || ++had[cell] == 1,
+                      "%s=%s, %zu objectives, %zu at once, by run %d: trial %u: cell %u again", options[0].name,
                       options[0].value, n_objectives, at_once, by_run, i, cell);
         if (n_running == (i == 0 ? 1 : at_once)) { /* the first ends at once: it tells what the space is */
             double values[] = {cell % 7, cell % 5};
@@ -191,10 +195,12 @@ static void exhaust(const struct tl_option *options, size_t n_options, size_t n_
 
 START_TEST(finite_spaces_without_a_repeat)
 {
-    struct tl_option usual[] = {{"seed", "1"}}, apart[] = {{"multivariate", "false"}}, lonely[] = {{"constant_liar", "false"}},
-                     late[] = {{"n_startup_trials", "1000"}}, group[] = {{"group", "true"}};
+    struct tl_option usual[] = {{"seed", "1"}}, apart[] = {{"multivariate", "false"}},
+                     lonely[] = {{"constant_liar", "false"}}, late[] = {{"n_startup_trials", "1000"}},
+                     group[] = {{"group", "true"}};
     for (size_t at_once = 1; at_once <= 6; at_once += 5) {
-        for (int by_run = 0; by_run < 2 - (at_once > 1); by_run++) { /* by run, what others ask for is not always known */
+        for (int by_run = 0; by_run < 2 - (at_once > 1);
+             by_run++) { /* by run, what others ask for is not always known */
             exhaust(usual, 1, 1, at_once, by_run);
             exhaust(usual, 1, 2, at_once, by_run);
             exhaust(apart, 1, 1, at_once, by_run);
@@ -357,8 +363,12 @@ START_TEST(what_is_asked_for_is_published_for_others)
         if (liar) {
             char expected[128];
             OK(tl_trial_suggest(second, "word", &word, &w, err));
-            snprintf(expected, sizeof expected, "\"{\\\"word\\\": %s, \\\"x\\\": ", w == 0 ? "\\\"a\\\"" : w == 1 ? "null" : "true");
-            ck_assert_msg(strncmp(published(study, 5), expected, strlen(expected)) == 0, "%s: %s", published(study, 5), expected);
+            snprintf(expected, sizeof expected, "\"{\\\"word\\\": %s, \\\"x\\\": ",
+                     w == 0   ? "\\\"a\\\""
+                     : w == 1 ? "null"
+                              : "true");
+            ck_assert_msg(strncmp(published(study, 5), expected, strlen(expected)) == 0, "%s: %s",
+                          published(study, 5), expected);
         }
         /* what was not proposed jointly: written at once, when others run */
         OK(tl_trial_suggest(second, "layers", &layers, &x, err));
@@ -496,8 +506,10 @@ START_TEST(threads_share_a_sampler)
     tl_sampler *sampler = seeded("tpe2");
     tl_storage *storage = kit_open("memory://");
     tl_study *one = kit_study(storage, "one", sampler), *two = kit_study(storage, "two", sampler);
-    struct worker workers[] = {{.study = one, .trials = 30}, {.study = one, .by_run = true, .trials = 30},
-                               {.study = two, .trials = 30}, {.study = one, .trials = 30}};
+    struct worker workers[] = {{.study = one, .trials = 30},
+                               {.study = one, .by_run = true, .trials = 30},
+                               {.study = two, .trials = 30},
+                               {.study = one, .trials = 30}};
     run_workers(workers, 4);
     tl_study_free(one);
     workers[0].study = workers[1].study = workers[3].study = two;
@@ -550,8 +562,10 @@ struct numbered {
     int races, calls;
 };
 
-static int numbered_relative(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
-                             int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+static int numbered_relative(void *self, const struct tl_sample_context *c,
+                             int (*emit)(void *ctx, const struct tl_assignment *a),
+                             int (*attr)(void *ctx, const char *key, const char *json), void *ctx,
+                             struct tl_err *err)
 {
     static const struct tl_dist number = TL_INT_RANGE(0, 1000);
     struct numbered *n = self;
@@ -568,17 +582,21 @@ static int numbered_relative(void *self, const struct tl_sample_context *c, int 
     return emit(ctx, &a);
 }
 
-static int numbered_independent(void *self, const struct tl_sample_context *c, const char *name, const struct tl_dist *dist,
-                                double *internal, struct tl_err *err)
+static int numbered_independent(void *self, const struct tl_sample_context *c, const char *name,
+                                const struct tl_dist *dist, double *internal, struct tl_err *err)
 {
     (void)self, (void)c, (void)name, (void)dist, (void)internal;
-    return tl_dist_normalise(&(struct tl_dist){.kind = TL_DIST_INT, .low = 1}, NULL, err); /* nobody should ask */
+    return tl_dist_normalise(&(struct tl_dist){.kind = TL_DIST_INT, .low = 1}, NULL,
+                             err); /* nobody should ask */
 }
 
 START_TEST(proposals_are_made_anew_for_another_number)
 {
-    struct tl_sampler_ops ops = {.size = sizeof ops, .name = "numbered", .flags = TL_SAMPLER_NUMBERED,
-                                 .independent = numbered_independent, .relative = numbered_relative};
+    struct tl_sampler_ops ops = {.size = sizeof ops,
+                                 .name = "numbered",
+                                 .flags = TL_SAMPLER_NUMBERED,
+                                 .independent = numbered_independent,
+                                 .relative = numbered_relative};
     static struct tl_dist number = TL_INT_RANGE(0, 1000);
     struct tl_param_spec space[] = {{"n", 0, &number}};
     for (int races = 0; races < 9; races++) {
@@ -612,11 +630,21 @@ START_TEST(bad_options)
     static const struct {
         const char *name, *value, *part;
     } bad[] = {
-        {"preset", "tpe3", "tpe2, optuna5 or optuna4"}, {"n_ei_candidates", "0", "at least 1"}, {"n_startup_trials", "-1", "whole"},
-        {"multivariate", "yes", "true or false"}, {"gamma", "0", "good trials"}, {"gamma", "n", "good trials"},
-        {"gamma", "0.1*n,", "good trials"}, {"gamma", "0.1*m", "good trials"}, {"gamma", "5,0", "good trials"},
-        {"prior_weight", "0", "above 0"}, {"prior_weight", "NaN", "above 0"}, {"mo_weights", "x", "uniform or hv"},
-        {"constraint_scale", "x", "raw or normalised"}, {"seed", "x", "seed"}, {"gama", "3", "it has: preset"},
+        {"preset", "tpe3", "tpe2, optuna5 or optuna4"},
+        {"n_ei_candidates", "0", "at least 1"},
+        {"n_startup_trials", "-1", "whole"},
+        {"multivariate", "yes", "true or false"},
+        {"gamma", "0", "good trials"},
+        {"gamma", "n", "good trials"},
+        {"gamma", "0.1*n,", "good trials"},
+        {"gamma", "0.1*m", "good trials"},
+        {"gamma", "5,0", "good trials"},
+        {"prior_weight", "0", "above 0"},
+        {"prior_weight", "NaN", "above 0"},
+        {"mo_weights", "x", "uniform or hv"},
+        {"constraint_scale", "x", "raw or normalised"},
+        {"seed", "x", "seed"},
+        {"gama", "3", "it has: preset"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tl_option o = {bad[i].name, bad[i].value};

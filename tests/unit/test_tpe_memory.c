@@ -3,12 +3,12 @@
  * The TPE sampler when memory runs out: for every n, the n-th allocation fails, once or for ever. An ask then succeeds or says so,
  * and the next one works; nothing is leaked.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "sampler/tpe.h"
 #include "support/check_main.h"
 #include "support/study_kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static long countdown = -1; /* allocations until the one that fails; < 0: none does */
 static bool for_ever;
@@ -38,16 +38,19 @@ static void hook_release(void *old, void *ctx)
     free(old);
 }
 
-static const struct tl_dist wide = TL_FLOAT_RANGE(-1, 1), coin = TL_INT_RANGE(0, 1), deep = TL_FLOAT_LOG(0.1, 10);
+static const struct tl_dist wide = TL_FLOAT_RANGE(-1, 1), coin = TL_INT_RANGE(0, 1),
+                            deep = TL_FLOAT_LOG(0.1, 10);
 static struct rng r;
 
 static void add_trials(tl_storage *storage, int64_t study, size_t n_objectives, int from, int to)
 {
     for (int i = from; i < to; i++) {
         double values[2] = {rng_uniform(&r), rng_uniform(&r)};
-        struct tl_param_spec params[] = {{"x", rng_uniform(&r), &wide}, {"coin", i % 2, &coin}, {"deep", 1 + i, &deep}};
+        struct tl_param_spec params[] = {
+            {"x", rng_uniform(&r), &wide}, {"coin", i % 2, &coin}, {"deep", 1 + i, &deep}};
         struct tl_attr_spec attr = {TL_ATTR_SYSTEM, "constraints", i % 5 ? "[-1]" : "[2.5, 1]"};
-        struct tl_attr_spec told = {TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "0", "\"{\\\"x\\\": 0.5, \\\"coin\\\": 1}\""};
+        struct tl_attr_spec told = {TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "0",
+                                    "\"{\\\"x\\\": 0.5, \\\"coin\\\": 1}\""};
         struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
         spec.state = i % 6 == 5 ? TL_RUNNING : i % 4 == 3 ? TL_PRUNED : TL_COMPLETE;
         spec.params = params;
@@ -117,8 +120,8 @@ static void run(const struct tl_option *options, size_t n, size_t n_objectives)
     for (for_ever = false;; for_ever = true) {
         long before = blocks;
         for (long i = 0; round_of(options, n, views, i); i++) {
-            ck_assert_msg(blocks == before, "%s, %zu objectives: allocation %ld, %s: %ld blocks leaked", options[0].value, n_objectives, i,
-                          for_ever ? "for ever" : "once", blocks - before);
+            ck_assert_msg(blocks == before, "%s, %zu objectives: allocation %ld, %s: %ld blocks leaked",
+                          options[0].value, n_objectives, i, for_ever ? "for ever" : "once", blocks - before);
         }
         if (for_ever) {
             break;
@@ -131,7 +134,8 @@ static void run(const struct tl_option *options, size_t n, size_t n_objectives)
 
 START_TEST(every_allocation_may_fail)
 {
-    struct tl_option usual[] = {{"n_startup_trials", "5"}}, group[] = {{"group", "true"}, {"n_startup_trials", "5"}},
+    struct tl_option usual[] = {{"n_startup_trials", "5"}},
+                     group[] = {{"group", "true"}, {"n_startup_trials", "5"}},
                      old[] = {{"preset", "optuna4"}, {"multivariate", "true"}, {"n_startup_trials", "5"}};
     run(usual, 1, 1);
     run(usual, 1, 2);

@@ -5,17 +5,17 @@
  * running trials with what their workers published.
  */
 #include "sampler/tpe.h"
+#include "support/check_main.h"
+#include "support/study_kit.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "support/check_main.h"
-#include "support/study_kit.h"
-
 static struct rng r;
 
 #define PARAMS 5
-static const struct tl_value words[] = {{TL_VALUE_STRING, {.text = {"a", 1}}}, {TL_VALUE_STRING, {.text = {"b", 1}}},
+static const struct tl_value words[] = {{TL_VALUE_STRING, {.text = {"a", 1}}},
+                                        {TL_VALUE_STRING, {.text = {"b", 1}}},
                                         {TL_VALUE_STRING, {.text = {"c", 1}}}};
 static const struct tl_dist dists[PARAMS] = {
     TL_FLOAT_RANGE(-1, 1),
@@ -55,8 +55,10 @@ static void begin(struct world *w)
     spec.params = params;
     OK(tl_storage_create_trial(w->storage, w->study, &spec, &id, NULL, err));
     if (!early && rng_below(&r, 2) == 0) {
-        OK(tl_storage_set_trial_attr(w->storage, id, TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "0", "\"{\\\"x\\\": 0.5, \\\"n\\\": 7, \"", err));
-        OK(tl_storage_set_trial_attr(w->storage, id, TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "1", "\"\\\"c\\\": \\\"b\\\"}\"", err));
+        OK(tl_storage_set_trial_attr(w->storage, id, TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "0",
+                                     "\"{\\\"x\\\": 0.5, \\\"n\\\": 7, \"", err));
+        OK(tl_storage_set_trial_attr(w->storage, id, TL_ATTR_SYSTEM, TPE_RELATIVE_KEY "1",
+                                     "\"\\\"c\\\": \\\"b\\\"}\"", err));
     }
     w->running[w->n_running++] = id;
 }
@@ -97,7 +99,8 @@ static void end(struct world *w, size_t which)
     }
 }
 
-static void same_space(struct model *kept, struct model *fresh, const tl_view *view, const size_t *which, size_t n)
+static void same_space(struct model *kept, struct model *fresh, const tl_view *view, const size_t *which,
+                       size_t n)
 {
     struct tl_assignment dims[PARAMS];
     struct visit a, b;
@@ -146,7 +149,8 @@ static void compare(struct world *w, struct model *kept, const struct tpe_rules 
     if (fresh->started && kept->seq == fresh->seq) {
         ck_assert_uint_eq(history_rows(&kept->history), history_rows(&fresh->history));
         for (size_t row = 0; row < history_rows(&kept->history); row++) {
-            ck_assert_int_eq(history_point(&kept->history, row)->good, history_point(&fresh->history, row)->good);
+            ck_assert_int_eq(history_point(&kept->history, row)->good,
+                             history_point(&fresh->history, row)->good);
         }
     }
     model_unref(fresh);
@@ -200,8 +204,8 @@ START_TEST(several_objectives)
 END_TEST
 
 /* Adds a finished trial with these parameters, and says whether tpe2 then has narrow kernels for `asked`. */
-static bool narrow_after(struct world *w, struct model *m, size_t n_given, const struct tl_param_spec *given, size_t n_asked,
-                         const struct tl_assignment *asked)
+static bool narrow_after(struct world *w, struct model *m, size_t n_given, const struct tl_param_spec *given,
+                         size_t n_asked, const struct tl_assignment *asked)
 {
     static const double values[2] = {1, 2};
     struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
@@ -225,8 +229,10 @@ START_TEST(kernels_are_narrow_only_where_no_other_parameter_plays_a_part)
 {
     static const struct tl_dist constant = TL_INT_RANGE(3, 3);
     static const enum tl_direction minimize[2] = {TL_MINIMIZE, TL_MINIMIZE};
-    const struct tl_param_spec given[4] = {
-        {names[0], 0.5, &dists[0]}, {names[1], 7, &dists[1]}, {"constant", 3, &constant}, {names[3], 0.5, &dists[3]}};
+    const struct tl_param_spec given[4] = {{names[0], 0.5, &dists[0]},
+                                           {names[1], 7, &dists[1]},
+                                           {"constant", 3, &constant},
+                                           {names[3], 0.5, &dists[3]}};
     const struct tl_assignment asked[2] = {{names[0], &dists[0], 0}, {names[1], &dists[1], 0}};
     for (size_t n_objectives = 1; n_objectives <= 2; n_objectives++) {
         struct world w = {.n_objectives = n_objectives};
@@ -244,7 +250,8 @@ START_TEST(kernels_are_narrow_only_where_no_other_parameter_plays_a_part)
         ck_assert(narrow_after(&w, m, 3, given, 2, asked));
         ck_assert(narrow_after(&w, m, 3, given, 1, asked) == (n_objectives == 2)); /* univariate */
         ck_assert(narrow_after(&w, m, 3, given, 2, asked));
-        ck_assert(narrow_after(&w, m, 4, given, 2, asked) == (n_objectives == 2)); /* a conditional one appears */
+        ck_assert(narrow_after(&w, m, 4, given, 2, asked) ==
+                  (n_objectives == 2)); /* a conditional one appears */
         model_unref(m);
         tl_storage_close(w.storage);
     }
