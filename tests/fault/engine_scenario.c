@@ -468,6 +468,11 @@ static void count(struct scenario_result *out, int code)
     out->other += code != TL_ENOMEM && code != TL_EUNKNOWN && code != TL_EPOISONED;
 }
 
+static bool step_asks(const struct step *s)
+{
+    return s->run == do_ask_with_space || s->run == do_ask_queue || s->run == do_ask_last;
+}
+
 /* The step has failed: does what the manual says. Returns true when it must be repeated. */
 static bool recover(struct life *l, const struct step *s, int code, const struct tl_err *err,
                     struct scenario_result *out)
@@ -478,7 +483,8 @@ static bool recover(struct life *l, const struct step *s, int code, const struct
             problem(out, s->name, code, err);
             return false;
         }
-        return !look_whether_landed(l, err->seq, out);
+        /* an ask whose answer got lost fails its trial, if it can */
+        return !look_whether_landed(l, err->seq, out) || (step_asks(s) && l->study && lowest(l, TL_RUNNING) < 0);
     }
     if (code == TL_EPOISONED) {
         int rc = reopen(l, false, &again);
