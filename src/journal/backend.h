@@ -79,7 +79,7 @@ enum lease_state {
 };
 struct lease_seen {
     enum lease_state state;
-    struct lease lease; /* length_ms 0: there is none at all; what cannot be read counts as one of a minute, for sweeping */
+    struct lease lease; /* length_ms 0: there is none at all; what cannot be read counts as one of a minute */
     int64_t age_ms;     /* since its last renewal, by the storage's clock */
 };
 /* What asking for the time is for. */

@@ -13,9 +13,11 @@
  * one in the note *and* the note is older than a renewal takes. Whoever wrote the note may be gone by then: commands that live for
  * a moment take part, and no two looks need the same process.
  *
- * Happy path of a look: open, read, fstat, close; opened, because on NFS only that asks the server. Failure: a lease that cannot be
- * read is none, and nobody is condemned by it; every system call that fails is an error of the call. Left behind by a crash: files
- * of dead workers without trials, which the engine sweeps.
+ * Happy path of a look: open, read, fstat, close; opened, because on NFS only that asks the server. Failure: what is no lease that we
+ * can read (a folder, somebody else's private file, a name that is too long for a file) is none: nobody is condemned by it, and it
+ * keeps nobody from looking at the others; every other system call that fails is an error of the call. Leases are not flushed, so a
+ * power cut can leave an empty one beside a trial that is in the log: an empty lease counts as one of a minute. Left behind by a
+ * crash: files of dead workers without trials, which the engine sweeps.
  */
 #include "journal/file.h"
 
@@ -216,6 +218,11 @@ static bool parse(const char *text, struct lease *out)
     return true;
 }
 
+static bool means_none(int code)
+{
+    return code == -ENOENT || code == -ELOOP || code == -ENAMETOOLONG || code == -EACCES || code == -EISDIR;
+}
+
 /* A renewal is missing. Was that so already some time ago? If nobody noted it, it is noted now. */
 static int look_at_note(const struct file *f, const char *worker, int64_t renewed, int64_t now, const struct lease *lease,
                         enum lease_state *out)
@@ -239,7 +246,7 @@ static int look_at_note(const struct file *f, const char *worker, int64_t renewe
         rc = write_small(path, O_CREAT | O_EXCL, seen, n);
     }
     *out = LEASE_LATE;
-    return rc == -EEXIST ? 0 : rc; /* somebody else was faster */
+    return rc == -EEXIST || rc == -EACCES ? 0 : rc; /* somebody else was faster, or has a note that only he can read */
 }
 
 static int lease_look(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out,
@@ -251,21 +258,25 @@ static int lease_look(struct backend *b, const char *worker, int64_t now, bool j
     struct os_stat s;
     name_of(f, worker, "", path);
     int rc = read_small(path, text, sizeof text, &s);
+    if (rc < 0 && !means_none(rc)) {
+        return err_sys(err, -rc, "cannot look at '%s'", path);
+    }
     if (rc == 0 && s.is_file) {
-        bool whole = parse(text, &seen.lease); /* its writer may have died before it wrote: then no trial of his is in the log */
+        bool empty = text[0] == 0; /* its writer died before it wrote (then no trial of his is in the log), or the power failed */
+        bool whole = parse(text, &seen.lease);
         seen.lease.length_ms = whole ? seen.lease.length_ms : UNREADABLE_MS;
         int64_t length = seen.lease.length_ms * MS, age = now - s.mtime_ns;
-        seen.state = whole ? LEASE_ALIVE : LEASE_NONE;
+        seen.state = whole || empty ? LEASE_ALIVE : LEASE_NONE;
         seen.age_ms = age / MS;
-        if (whole && (age > length / 2 || age < -length)) {
+        if (seen.state == LEASE_ALIVE && (age > length / 2 || age < -length)) {
             seen.state = LEASE_LATE;
         }
         if (seen.state == LEASE_LATE && judge) {
             rc = look_at_note(f, worker, s.mtime_ns, now, &seen.lease, &seen.state);
+            if (rc < 0) {
+                return err_sys(err, -rc, "cannot note that '%s' is late", path);
+            }
         }
-    }
-    if (rc < 0 && rc != -ENOENT && rc != -ELOOP) {
-        return err_sys(err, -rc, "cannot look at '%s'", path);
     }
     *out = seen;
     return TL_OK;

@@ -45,6 +45,7 @@ struct memory_lease {
     struct memory_lease *next;
     struct lease lease;
     int64_t renewed_ns;
+    int64_t late_ns, late_renewed_ns; /* when a look first saw that a renewal was missing, and the time of the last one then */
     char worker[]; /* terminated */
 };
 
@@ -374,7 +375,9 @@ static int memory_append(struct backend *b, struct append *a, struct tl_err *err
     return rc;
 }
 
-/* ---- leases: by the monotonic clock, which all handles share, so one look is enough ---- */
+/* ---- leases: by the monotonic clock, which all handles share ----
+ * One look never condemns, as on a file: a process that was stopped comes back with all its workers late, and whoever looks may run
+ * before the threads that renew. */
 
 static struct memory_lease *find_lease_locked(struct memory_log *log, const char *worker)
 {
@@ -398,6 +401,7 @@ static int memory_lease_take(struct backend *b, const char *worker, const struct
     }
     if (l) {
         l->lease = *lease;
+        l->late_ns = l->late_renewed_ns = 0;
         l->renewed_ns = os->monotonic_ns();
     }
     pthread_mutex_unlock(&log->leases_mutex);
@@ -436,20 +440,30 @@ static int memory_lease_now(struct backend *b, enum lease_clock what_for, int64_
     return rc;
 }
 
+/* LOST: too old, and seen as late with the same time longer ago than a renewal takes. */
+static enum lease_state judge_lease(struct memory_lease *l, int64_t now, bool judge)
+{
+    int64_t length = l->lease.length_ms * MS, age = now - l->renewed_ns;
+    if (age <= length / 2) {
+        return LEASE_ALIVE;
+    }
+    if (judge && (l->late_ns == 0 || l->late_renewed_ns != l->renewed_ns)) {
+        l->late_ns = now;
+        l->late_renewed_ns = l->renewed_ns;
+    }
+    return judge && age > length && now - l->late_ns >= length / 5 * 2 ? LEASE_LOST : LEASE_LATE;
+}
+
 static int memory_lease_look(struct backend *b, const char *worker, int64_t now, bool judge, struct lease_seen *out,
                              struct tl_err *err)
 {
     struct memory_log *log = memory_of(b)->log;
     (void)err;
     pthread_mutex_lock(&log->leases_mutex);
-    const struct memory_lease *l = find_lease_locked(log, worker);
+    struct memory_lease *l = find_lease_locked(log, worker);
     *out = (struct lease_seen){.state = LEASE_NONE};
     if (l) {
-        int64_t age_ms = (now - l->renewed_ns) / MS, length_ms = l->lease.length_ms;
-        *out = (struct lease_seen){judge && age_ms > length_ms ? LEASE_LOST
-                                   : age_ms > length_ms / 2    ? LEASE_LATE
-                                                               : LEASE_ALIVE,
-                                   l->lease, age_ms};
+        *out = (struct lease_seen){judge_lease(l, now, judge), l->lease, (now - l->renewed_ns) / MS};
     }
     pthread_mutex_unlock(&log->leases_mutex);
     return TL_OK;

@@ -352,6 +352,24 @@ START_TEST(running_trials_of_optuna_are_left_alone)
 }
 END_TEST
 
+/* Who looks was stopped with the others (Ctrl-Z, a laptop), and is the first to go on. */
+START_TEST(who_was_stopped_with_the_others_condemns_nobody)
+{
+    struct pair p = open_pair(_i, 60000, 0, NULL);
+    tl_trial *t = kit_ask(p.sa);
+    PASS(_i, 200, "worker-a");
+    look(p.b);
+    ck_assert_int_eq(state_of(p.sb, 0), TL_RUNNING);
+    tl_trial *second = kit_ask(p.sa); /* renews */
+    PASS(_i, 31, NULL);
+    look(p.b);
+    kit_tell(p.sa, t, 1);
+    kit_tell(p.sa, second, 2);
+    ck_assert_uint_eq(count_of(p.sb, TL_COMPLETE), 2);
+    close_pair(&p);
+}
+END_TEST
+
 START_TEST(closing_gives_the_lease_up)
 {
     struct pair p = open_pair(_i, 60000, 0, NULL);
@@ -502,6 +520,52 @@ START_TEST(names_of_workers_stay_in_the_folder)
     tl_study_free(sb);
     tl_storage_close(s);
     tl_storage_close(b);
+}
+END_TEST
+
+static int count_running(void *ctx, const struct tl_running_trial *trial)
+{
+    (void)trial;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* Owners whose lease cannot be looked at: a name that is too long for a file, and a folder where the file would be. */
+START_TEST(what_is_no_lease_keeps_nobody_from_looking)
+{
+    struct pair p = open_pair(1, 60000, 0, NULL);
+    char line[1024];
+    int running = 0;
+    tl_trial *t = kit_ask(p.sa);
+    for (int i = 0; i < 2; i++) {
+        int n = snprintf(line, sizeof line, "{\"op_code\":4,\"worker_id\":\"%0*d\",\"study_id\":0,"
+                         "\"datetime_start\":\"2026-01-01T00:00:00.000000\"}\n", i ? 300 : 3, 7);
+        scratch_append(kit_url(1), line, (size_t)n);
+    }
+    ck_assert_int_eq(mkdir(lease_path("007", ""), 0777), 0);
+    lose(1, p.b, "worker-a");
+    ck_assert_msg(state_of(p.sb, 0) == TL_FAIL, "%s", events);
+    ck_assert_int_eq(state_of(p.sb, 1), TL_RUNNING);
+    ck_assert_int_eq(state_of(p.sb, 2), TL_RUNNING);
+    OK(tl_storage_each_running(p.b, count_running, &running, err));
+    ck_assert_int_eq(running, 2);
+    tl_trial_free(t);
+    close_pair(&p);
+}
+END_TEST
+
+/* Leases are not flushed: a power cut can leave the trial in the log and an empty file. */
+START_TEST(an_empty_lease_is_one_of_a_minute)
+{
+    struct pair p = open_pair(1, 3600000, 0, NULL);
+    tl_trial *t = kit_ask(p.sa);
+    ck_assert_int_eq(truncate(lease_path("worker-a", ""), 0), 0);
+    look(p.b);
+    ck_assert_int_eq(state_of(p.sb, 0), TL_RUNNING);
+    lose(1, p.b, "worker-a");
+    ck_assert_msg(state_of(p.sb, 0) == TL_FAIL, "%s", events);
+    tl_trial_free(t);
+    close_pair(&p);
 }
 END_TEST
 
@@ -766,6 +830,7 @@ int main(void)
     tcase_add_test(c, a_reader_writes_nothing);
     tcase_add_test(c, a_link_to_the_journal_shares_its_leases);
     tcase_add_test(c, a_compacted_journal_keeps_owners);
+    tcase_add_loop_test(c, who_was_stopped_with_the_others_condemns_nobody, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, closing_gives_the_lease_up, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, a_trial_left_running_is_lost_later, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, a_lost_cell_is_issued_again_without_limit, 0, KIT_BACKENDS);
@@ -773,6 +838,8 @@ int main(void)
     tcase_add_test(c, wall_clocks_do_not_matter);
     tcase_add_test(c, looks_are_shared);
     tcase_add_test(c, names_of_workers_stay_in_the_folder);
+    tcase_add_test(c, what_is_no_lease_keeps_nobody_from_looking);
+    tcase_add_test(c, an_empty_lease_is_one_of_a_minute);
 #ifndef __SANITIZE_THREAD__ /* it cannot start threads after a fork */
     tcase_add_test(c, a_killed_process_is_found_by_commands_that_live_for_a_moment);
     tcase_add_test(c, a_fork_has_a_lease_of_its_own);
