@@ -46,6 +46,7 @@ struct ask {
     bool popped;
     int64_t trial_id; /* popped */
     int64_t number;   /* else: what the new trial's number is to be */
+    struct tl_time start;
     struct fixed_list fixed;
     struct attr_list attrs;
     struct commit *commit;
@@ -184,7 +185,7 @@ static int pop(struct ask *a, struct commit *c, const struct state *s, const str
     }
     a->popped = true;
     a->trial_id = live->id;
-    ops[0] = (struct op){.code = OP_TRIAL_STATE, .target = live->id, .state = TL_RUNNING, .start = store_now()};
+    ops[0] = (struct op){.code = OP_TRIAL_STATE, .target = live->id, .state = TL_RUNNING, .start = a->start};
     c->n_ops = n;
     return TL_OK;
 }
@@ -270,7 +271,7 @@ static int create(struct ask *a, struct commit *c, const struct state *s, const 
                                             .dist = w->param.text};
         }
     }
-    *op = (struct op){.code = OP_CREATE_TRIAL, .target = a->study->id, .state = TL_RUNNING, .start = store_now(),
+    *op = (struct op){.code = OP_CREATE_TRIAL, .target = a->study->id, .state = TL_RUNNING, .start = a->start,
                       .is_template = n > 0 || a->attrs.n > 0, .params = params, .n_params = n,
                       .system_attrs = a->attrs.items, .n_system_attrs = a->attrs.n};
     return rc;
@@ -296,6 +297,7 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
     struct study *st;
     a->popped = a->late = false;
     a->number = -1;
+    a->start = store_now();
     a->fixed.n = a->attrs.n = 0;
     a->rc = TL_OK;
     for (size_t i = 0; i < a->options.n_space; i++) {
@@ -362,7 +364,8 @@ static int begin_trial(struct ask *a, tl_trial *t, struct tl_err *err)
 }
 
 /* The operation was written, but the answer got lost (out of memory, a flush that failed), so nobody would run the trial, and our own
- * lease would keep it RUNNING: fails it, if that can be done at all. It is known by the number that it must have, and its owner. */
+ * lease would keep it RUNNING: fails it, if that can be done at all. It is known by the number that it must have, its owner and its
+ * start: if it was not written after all, another thread of this handle may have a trial of that number by now. */
 static void fail_unknown(struct ask *a)
 {
     tl_storage *storage = a->study->storage;
@@ -382,7 +385,7 @@ static void fail_unknown(struct ask *a)
     if (known) {
         study_trial(st, number, &row, &live);
     }
-    if (live && live->state == TL_RUNNING && live->owner != INTERN_NONE &&
+    if (live && live->state == TL_RUNNING && live->start == time_pack(a->start) && live->owner != INTERN_NONE &&
         str_eq(intern_str(&s->workers, live->owner), str_of(worker))) {
         id = live->id;
     }

@@ -33,7 +33,7 @@
 #define DEFAULT_MS 60000
 #define LOOK_SOON_MS 10
 #define LONGEST_PAUSE_MS 15000 /* between two looks */
-#define LOST_AT_ONCE 300       /* trials that are failed in one append */
+#define LOST_AT_ONCE 300       /* trials, and workers, that one append deals with: others wait for it */
 #define SWEEP_EVERY 64         /* looks that also search for leases without trials */
 #define ORPHAN_LEASES 10       /* such a lease goes when it is that many lengths old */
 #define STACK_BYTES ((size_t)256 * 1024)
@@ -492,8 +492,10 @@ static int look_at_owners(struct look *k, int64_t now)
         if (l->shortest_ms == 0 || seen.lease.length_ms < l->shortest_ms)
             l->shortest_ms = seen.lease.length_ms;
         l->late = l->late || seen.state == LEASE_LATE;
-        if (seen.state == LEASE_LOST)
+        if (seen.state == LEASE_LOST && k->n_lost < LOST_AT_ONCE)
             rc = add_lost(k, k->owners[i], false);
+        else if (seen.state == LEASE_LOST)
+            l->late = true; /* the next look, soon */
     }
     return rc < 0 ? rc : TL_OK;
 }
@@ -504,7 +506,7 @@ static int look_for_orphans(struct look *k, int64_t now)
     const struct lease_ops *ops = ops_of(k->st);
     size_t kept = k->n_lost;
     int rc = ops->each(k->st->backend, list_orphan, k, &k->err);
-    for (size_t i = kept; i < k->n_lost && rc >= 0; i++) {
+    for (size_t i = kept; i < k->n_lost && kept < LOST_AT_ONCE && rc >= 0; i++) {
         struct lost orphan = k->lost[i];
         rc = ops->look(k->st->backend, orphan.worker, now, false, &orphan.seen, &k->err);
         if (rc >= 0 && is_orphan(&orphan.seen))
