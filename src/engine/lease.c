@@ -34,6 +34,7 @@
 #define LOOK_SOON_MS 10
 #define LONGEST_PAUSE_MS 15000 /* between two looks */
 #define LOST_AT_ONCE 300       /* trials, and workers, that one append deals with: others wait for it */
+#define LOST_BYTES (16u << 20) /* about what one append writes of them, or that of one trial */
 #define SWEEP_EVERY 64         /* looks that also search for leases without trials */
 #define ORPHAN_LEASES 10       /* such a lease goes when it is that many lengths old */
 #define STACK_BYTES ((size_t)256 * 1024)
@@ -397,8 +398,8 @@ static int fail_trial(void *ctx, const struct study *st, const struct live_trial
     if (!lost)
         return 0;
     lost->n_running++;
-    if (lost->orphan || k->n_failed == LOST_AT_ONCE)
-        return 0;
+    if (lost->orphan || k->n_failed == LOST_AT_ONCE || c->arena.used_total > LOST_BYTES)
+        return 0; /* the next append's */
     struct op *op = &c->ops[c->n_ops];
     if (lost_text(lost, &c->arena, &text) != TL_OK)
         return err_nomem(&k->err);

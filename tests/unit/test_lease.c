@@ -319,6 +319,30 @@ START_TEST(a_chain_of_retries_keeps_its_history)
 }
 END_TEST
 
+/* What is queued again carries its attributes: an append of bounded size takes as many trials as fit. */
+START_TEST(large_trials_are_failed_a_few_at_a_time)
+{
+    enum { TEXT = 9 << 20 };
+    struct pair p = open_pair(_i, 60000, 1, NULL);
+    char *text = malloc(TEXT + 1);
+    memset(text, 'x', TEXT);
+    text[0] = text[TEXT - 1] = '"';
+    text[TEXT] = 0;
+    for (int i = 0; i < 3; i++) {
+        tl_trial *t = kit_ask(p.sa);
+        OK(tl_trial_set_attr(t, TL_ATTR_USER, "weights", text, err));
+        tl_trial_free(t);
+    }
+    free(text);
+    lose(_i, p.b, "worker-a");
+    ck_assert_uint_eq(count_of(p.sb, TL_FAIL), 3);
+    ck_assert_uint_eq(count_of(p.sb, TL_WAITING), 3);
+    ck_assert_ptr_nonnull(strstr(events, "LOST: 2 trials"));
+    ck_assert_ptr_nonnull(strstr(events, "LOST: 1 trial "));
+    close_pair(&p);
+}
+END_TEST
+
 START_TEST(who_has_no_lease_is_left_alone)
 {
     struct pair p = open_pair(_i, -1, 0, NULL);
@@ -823,6 +847,7 @@ int main(void)
     tcase_add_loop_test(c, a_stop_shorter_than_the_lease_costs_nothing, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, two_observers_fail_once_and_queue_once, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, a_chain_of_retries_keeps_its_history, 0, KIT_BACKENDS);
+    tcase_add_loop_test(c, large_trials_are_failed_a_few_at_a_time, 0, KIT_BACKENDS);
     tcase_add_loop_test(c, who_has_no_lease_is_left_alone, 0, KIT_BACKENDS);
     tcase_add_test(c, running_trials_of_optuna_are_left_alone);
     tcase_add_loop_test(c, a_copy_is_nobodys_run, 0, KIT_BACKENDS);
