@@ -123,8 +123,8 @@ struct cli {
 #define CLI_CREATE 2u /* a missing journal is created; without it that is an error */
 /* Opens the storage named by --storage, TRIALOG_STORAGE or OPTUNA_STORAGE with the global options, into c->storage. */
 int cli_open(struct cli *c, unsigned flags);
-/* --lease and --retry-lost, before cli_open: a lease of `def_ms` (below 0: none) unless they say otherwise. */
-int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost, int64_t def_ms);
+/* --lease and --retry-lost, before cli_open: no lease unless they say otherwise. */
+int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost);
 /* Opens another one the same way, for the caller to close. */
 int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **out);
 /* Id and name (which live as long as the command) of a study of c->storage. `name` NULL: the only study there is. The error

@@ -132,7 +132,7 @@ static int run_ask(struct cli *c, void *values)
     tl_sampler *sampler = NULL;
     tl_study *study = NULL;
     size_t n_space = 0;
-    int status = cli_lease(c, &v->lease, &v->retry_lost, -1);
+    int status = cli_lease(c, &v->lease, &v->retry_lost);
     if (status)
         return status;
     status = v->space ? dist_json_space(c, &ns, "search-space", v->space, &space, &n_space) : 0;

@@ -453,7 +453,7 @@ static int read_values(struct optimizer *o, const struct optimize_values *v)
 {
     int status = read_limits(o, v);
     if (status == 0)
-        status = cli_lease(o->c, &v->lease, &v->retry_lost, -1);
+        status = cli_lease(o->c, &v->lease, &v->retry_lost);
     if (status == 0)
         status = read_space(o, v);
     if (status == 0)

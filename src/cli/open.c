@@ -58,9 +58,9 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
     return rc ? cli_fail(c, &err) : 0;
 }
 
-int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost, int64_t def_ms)
+int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost)
 {
-    int64_t ms = lease->set ? lease->value : def_ms;
+    int64_t ms = lease->set ? lease->value : -1;
     if (lease->set && ms != 0 && (ms < 500 || ms > INT64_C(86400000) * 3650))
         return cli_usage(c, "--lease must be between 500ms and ten years; 0: none");
     if (retry_lost->set && (retry_lost->value < 0 || retry_lost->value > UINT32_MAX))
