@@ -218,7 +218,7 @@ static int tpe_independent(void *self, const struct tl_sample_context *c, const 
 {
     struct tpe *t = self;
     struct tl_assignment dim = {name, dist, 0};
-    if (starting(t, c->view)) {
+    if (starting(t, c->view) || !tpe_can_model(dist)) {
         struct rng r;
         rng_init(&r, t->rules.seed, PURPOSE_RANDOM, (uint64_t)c->trial_number, str_of(name));
         *internal = random_draw(dist, &r);
@@ -372,7 +372,7 @@ static int tpe_relative(void *self, const struct tl_sample_context *c,
         return err_nomem(err);
     }
     for (size_t i = 0; i < n_space; i++) {
-        if (!tl_dist_single(space[i].dist)) {
+        if (tpe_can_model(space[i].dist)) {
             dims[n++] = (struct tl_assignment){space[i].name.s, space[i].dist, 0};
         }
     }

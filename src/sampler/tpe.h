@@ -153,6 +153,9 @@ int groups_copy(const struct groups *g, const tl_view *view, struct arena *a, st
 
 /* ---- spaces ---- */
 
+/* Not when there is one value only, or when the width of the range overflows or is nothing in doubles (2^53 - 1 to 2^53 on a log
+ * scale): such parameters have no part in a space and are drawn at random. */
+bool tpe_can_model(const struct tl_dist *d);
 bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to,
                    struct arena *a); /* deeply; false: out of memory */
 

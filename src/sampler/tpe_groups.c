@@ -185,7 +185,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct tl_assignment *)a)->name, ((const struct tl_assignment *)b)->name);
 }
 
-/* Copies one block's parameters, those with one value only left out. */
+/* Copies one block's parameters, those that have no mixtures left out. */
 static bool copy_block(const struct groups *g, const struct block *b, const tl_view *view, struct arena *a,
                        struct group *out)
 {
@@ -198,7 +198,7 @@ static bool copy_block(const struct groups *g, const struct block *b, const tl_v
             return false;
         }
         const char *name = tl_view_column_name(view, b->columns[i]); /* NULL: the view is older */
-        if (name && !tl_dist_single(d)) {
+        if (name && tpe_can_model(d)) {
             out->dims[out->n++] = (struct tl_assignment){arena_dup(a, name, strlen(name)), copy, 0};
             if (!out->dims[out->n - 1].name) {
                 return false;

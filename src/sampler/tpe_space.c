@@ -34,6 +34,13 @@ static struct parzen_dim parzen_dim_of(const struct tl_dist *d)
                                .log = d->log};
 }
 
+bool tpe_can_model(const struct tl_dist *d)
+{
+    double half = d->kind == TL_DIST_CATEGORICAL ? 0 : d->step > 0 ? d->step / 2 : d->kind == TL_DIST_INT ? 0.5 : 0;
+    double low = d->low - half, high = d->high + half, width = d->log ? log(high) - log(low) : high - low;
+    return d->kind == TL_DIST_CATEGORICAL ? d->n_choices > 1 : !tl_dist_single(d) && isfinite(width) && width > 1e-300;
+}
+
 bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a)
 {
     *to = *from;

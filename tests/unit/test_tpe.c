@@ -284,6 +284,48 @@ START_TEST(odd_values_are_left_out)
 }
 END_TEST
 
+/* Ranges whose width overflows, or is nothing in doubles, and losses as large as can be. */
+static void ends_of_doubles(const char *name, const char *value)
+{
+    struct tl_option options[] = {{"seed", "3"}, {name, value}};
+    tl_sampler *sampler = make("tpe", options, 2);
+    tl_storage *storage = kit_open("memory://");
+    tl_study *study = kit_study(storage, "s", sampler);
+    struct tl_dist vast = TL_FLOAT_RANGE(-1.7e308, 1.7e308), thin = TL_FLOAT_LOG(1e300, 1e300),
+                   tiny = TL_FLOAT_RANGE(0, 1e-323), top = TL_INT_LOG(0x1p53 - 1, 0x1p53), all = TL_INT_LOG(1, 0x1p53);
+    thin.high = nextafter(1e300, INFINITY);
+    struct tl_param_spec space[] = {{"vast", 0, &vast}, {"thin", 0, &thin}, {"tiny", 0, &tiny},
+                                    {"top", 0, &top},   {"all", 0, &all},   {"x", 0, &wide}};
+    double low = INFINITY, high = -INFINITY, best = INFINITY;
+    for (unsigned i = 0; i < 40; i++) {
+        tl_trial *t = ask_space(study, space, sizeof space / sizeof space[0]);
+        for (size_t k = 0; k < sizeof space / sizeof space[0]; k++) {
+            ck_assert_msg(tl_dist_contains(space[k].dist, param(t, space[k].name)), "%s: %g", space[k].name,
+                          param(t, space[k].name));
+        }
+        double x = param(t, "x"), v = param(t, "vast");
+        if (i >= 10) {
+            low = v < low ? v : low;
+            high = v > high ? v : high;
+            best = fabs(x) < best ? fabs(x) : best;
+        }
+        kit_tell(study, t, fabs(x) < 1 ? fabs(x) : 1.7e308);
+    }
+    ck_assert_msg(low < 0 && high > 0, "%g .. %g", low, high);
+    ck_assert_msg(best < 0.2, "%g", best);
+    tl_study_free(study);
+    tl_sampler_free(sampler);
+    tl_storage_close(storage);
+}
+
+START_TEST(ranges_at_the_ends_of_doubles)
+{
+    ends_of_doubles("preset", "tpe2");
+    ends_of_doubles("preset", "optuna4");
+    ends_of_doubles("group", "true");
+}
+END_TEST
+
 START_TEST(ten_thousand_parameters)
 {
     enum { MANY = 10000 };
@@ -671,6 +713,7 @@ int main(void)
     tcase_add_test(t, finite_spaces_without_a_repeat);
     tcase_add_test(t, conditional_parameters_and_changing_ranges);
     tcase_add_test(t, odd_values_are_left_out);
+    tcase_add_test(t, ranges_at_the_ends_of_doubles);
     tcase_add_test(t, ten_thousand_parameters);
     tcase_add_test(t, what_is_asked_for_is_published_for_others);
     tcase_add_test(t, running_trials_repel);
