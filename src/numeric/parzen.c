@@ -534,16 +534,17 @@ static size_t drawn(const struct parzen *p, double u)
 
 static double draw_choice(const struct parzen *p, size_t j, bool prior, double mu, double u)
 {
-    size_t n = p->axes[j].dim.n_choices, c = 0;
-    double hit = prior ? 1 / (double)n : exp(p->hit[j]), miss = prior ? hit : exp(p->miss[j]);
-    for (; c + 1 < n; c++) {
-        double w = (double)c == mu ? hit : miss;
-        if (u < w) {
-            break;
-        }
-        u -= w;
+    double n = (double)p->axes[j].dim.n_choices, c;
+    double hit = prior ? 1 / n : exp(p->hit[j]), miss = prior ? hit : exp(p->miss[j]), below = mu * miss;
+    if (u < below) {
+        c = floor(u / miss);
+        c = c < mu ? c : mu - 1;
+    } else if (u < below + hit || !(miss > 0)) {
+        c = mu;
+    } else {
+        c = mu + 1 + floor((u - below - hit) / miss);
     }
-    return (double)c;
+    return c < n ? c : n - 1;
 }
 
 static double draw_number(const struct axis *a, double mu, double sigma, double u)
@@ -593,7 +594,7 @@ static void cell_around(const struct axis *a, double x, double *centre, double *
 {
     double h = a->dim.step / 2;
     *centre = a->dim.log ? 0.5 * log((x - h) * (x + h)) : x;
-    *half = a->dim.log ? 0.5 * log((x + h) / (x - h)) : h;
+    *half = a->dim.log ? 0.5 * log1p(a->dim.step / (x - h)) : h;
 }
 
 static bool inside(const struct axis *a, double x)
