@@ -36,9 +36,12 @@ static struct parzen_dim parzen_dim_of(const struct tl_dist *d)
 
 bool tpe_can_model(const struct tl_dist *d)
 {
-    double half = d->kind == TL_DIST_CATEGORICAL ? 0 : d->step > 0 ? d->step / 2 : d->kind == TL_DIST_INT ? 0.5 : 0;
+    if (d->kind == TL_DIST_CATEGORICAL) {
+        return d->n_choices > 1;
+    }
+    double half = d->step > 0 ? d->step / 2 : d->kind == TL_DIST_INT ? 0.5 : 0;
     double low = d->low - half, high = d->high + half, width = d->log ? log(high) - log(low) : high - low;
-    return d->kind == TL_DIST_CATEGORICAL ? d->n_choices > 1 : !tl_dist_single(d) && isfinite(width) && width > 1e-300;
+    return !tl_dist_single(d) && isfinite(width) && width > 1e-300;
 }
 
 bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to, struct arena *a)
@@ -282,14 +285,20 @@ static int move_row(struct tpe_space *s, const struct model *m, const tl_view *v
 
 static void weigh(struct tpe_space *s, const struct model *m)
 {
-    double sum = 0;
+    bool several = m->history.n_objectives > 1;
+    double sum = 0, most = 1e-300;
+    for (size_t i = 0; i < s->n_good; i++) {
+        double w = history_weight(&m->history, history_point(&m->history, s->good_rows[i]));
+        most = w > most ? w : most;
+    }
+    double scale = several ? 1 : most; /* improvements may be so large that their sum overflows */
     for (size_t i = 0; i < s->n_good; i++) {
         const struct tpe_point *p = history_point(&m->history, s->good_rows[i]);
-        double w = history_weight(&m->history, p);
+        double w = history_weight(&m->history, p) / scale;
         parzen_weigh(s->good, p->number, w);
         sum += w;
     }
-    double mean = s->n_good == 0 || m->history.n_objectives > 1 ? 1 : sum / (double)s->n_good;
+    double mean = s->n_good == 0 || several ? 1 : sum / (double)s->n_good;
     parzen_prior_weight(s->good, m->rules->prior_weight * mean);
 }
 

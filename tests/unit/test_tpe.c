@@ -326,6 +326,38 @@ START_TEST(ranges_at_the_ends_of_doubles)
 }
 END_TEST
 
+/* Improvements whose sum overflows still weigh the good trials: draws are near them. */
+START_TEST(improvements_as_large_as_can_be)
+{
+    struct tl_option options[] = {{"seed", "3"}, {"gamma", "5"}, {"n_ei_candidates", "1"}};
+    tl_sampler *sampler = make("tpe", options, 3);
+    tl_storage *storage = kit_open("memory://");
+    tl_study *study = kit_study(storage, "s", sampler);
+    unsigned near = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        double value = i < 5 ? 0 : 1.7e308;
+        struct tl_param_spec x = {"x", i < 5 ? 0 : -5 + i / 4.0, &wide};
+        struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+        spec.state = TL_COMPLETE;
+        spec.params = &x;
+        spec.n_params = 1;
+        spec.values = &value;
+        spec.n_values = 1;
+        OK(tl_storage_create_trial(storage, tl_study_id(study), &spec, NULL, NULL, err));
+    }
+    struct tl_param_spec space = {"x", 0, &wide};
+    for (unsigned i = 0; i < 30; i++) {
+        tl_trial *t = ask_space(study, &space, 1);
+        near += fabs(param(t, "x")) < 1;
+        kit_tell(study, t, 1.7e308);
+    }
+    ck_assert_msg(near >= 20, "%u of 30", near);
+    tl_study_free(study);
+    tl_sampler_free(sampler);
+    tl_storage_close(storage);
+}
+END_TEST
+
 START_TEST(ten_thousand_parameters)
 {
     enum { MANY = 10000 };
@@ -714,6 +746,7 @@ int main(void)
     tcase_add_test(t, conditional_parameters_and_changing_ranges);
     tcase_add_test(t, odd_values_are_left_out);
     tcase_add_test(t, ranges_at_the_ends_of_doubles);
+    tcase_add_test(t, improvements_as_large_as_can_be);
     tcase_add_test(t, ten_thousand_parameters);
     tcase_add_test(t, what_is_asked_for_is_published_for_others);
     tcase_add_test(t, running_trials_repel);
