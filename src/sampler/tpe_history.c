@@ -120,25 +120,33 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of each constraint's violations. */
+/* The median of each constraint's violations, which are put side by side for it. */
 static bool take_scales(struct violations *v)
 {
     size_t n_keys = v->keys.strings.len;
-    if (!mem_grow((void **)&v->scale, &v->cap_scale, n_keys + 1, sizeof *v->scale) ||
+    size_t *end = mem_zalloc(n_keys + 2, sizeof *end);
+    if (!end || !mem_grow((void **)&v->scale, &v->cap_scale, n_keys + 1, sizeof *v->scale) ||
         !mem_grow((void **)&v->values, &v->cap_values, v->n + 1, sizeof *v->values)) {
+        mem_free(end);
         return false;
     }
-    for (size_t key = 0; key < n_keys; key++) {
-        size_t n = 0;
-        for (size_t i = 0; i < v->n; i++) {
-            if (v->items[i].key == key) {
-                v->values[n++] = v->items[i].by;
-            }
-        }
-        qsort(v->values, n, sizeof *v->values, by_value);
-        double median = n ? (v->values[(n - 1) / 2] + v->values[n / 2]) / 2 : 1;
-        v->scale[key] = isfinite(median) ? median : 1;
+    for (size_t i = 0; i < v->n; i++) {
+        end[v->items[i].key + 2]++;
     }
+    for (size_t key = 2; key < n_keys + 2; key++) {
+        end[key] += end[key - 1]; /* where those of key - 1 begin, until they are filled in */
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        v->values[end[v->items[i].key + 1]++] = v->items[i].by;
+    }
+    for (size_t key = 0; key < n_keys; key++) {
+        double *values = v->values + end[key];
+        size_t n = end[key + 1] - end[key];
+        qsort(values, n, sizeof *values, by_value);
+        double median = n ? values[(n - 1) / 2] / 2 + values[n / 2] / 2 : 1;
+        v->scale[key] = isfinite(median) && median > 0 ? median : 1;
+    }
+    mem_free(end);
     v->n_scale = n_keys;
     return true;
 }
