@@ -120,7 +120,8 @@ struct live_value { /* a parameter of a running trial */
 };
 struct live {
     int64_t number;
-    uint64_t version;          /* tl_view_trial_version */
+    uint64_t read_at;          /* tl_view_trial_version when it was read */
+    uint64_t version;          /* ... when its values were last others than before */
     struct live_value *values; /* by name */
     size_t n;
     struct arena memory;
@@ -255,8 +256,9 @@ struct model *model_new(uint64_t handle, const struct tpe_rules *rules);
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m);
 
-/* A space up to date with the view. Returns with the model's read lock held (or, when the trial itself is one of the
- * kernels, with the write lock and that kernel taken out) in all cases but an error; model_leave gives it back. */
+/* A space up to date with the view. Returns with the model's read lock held (or with the write lock: when the trial itself is one
+ * of the kernels, which is taken out, or when others kept taking the space away) in all cases but an error; model_leave gives
+ * it back. */
 struct visit {
     struct model *model;
     struct tpe_space *space;

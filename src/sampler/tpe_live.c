@@ -6,7 +6,8 @@
  * `tpe:relative_params:0`, `:1`, … hold pieces of one JSON object of external values. What the trial has counts more. Pieces that
  * do not make an object are ignored, as in Optuna.
  *
- * A trial is read again only when it was given something since (tl_view_trial_version), so trials that never end cost little.
+ * A trial is read again only when it was given something since (tl_view_trial_version), so trials that never end cost little; and
+ * it counts as changed only when its parameters did, so reports do not move kernels.
  */
 #include "base/err.h"
 #include "base/json.h"
@@ -148,8 +149,19 @@ static struct live *live_read(struct intern *names, const tl_view *view, int64_t
     }
     l->n = kept;
     l->number = number;
-    l->version = tl_view_trial_version(view, number);
+    l->read_at = tl_view_trial_version(view, number);
     return l;
+}
+
+static bool same_values(const struct live *a, const struct live *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        const struct live_value *x = &a->values[i], *y = &b->values[i];
+        same = x->name == y->name && x->external == y->external &&
+               (x->external ? dist_value_equal(&x->value, &y->value) == 1 : x->internal == y->internal);
+    }
+    return same;
 }
 
 /* ---- all of them ---- */
@@ -168,17 +180,17 @@ int live_update(struct live_list *list, struct intern *names, const tl_view *vie
         if (tl_view_trial_state(view, numbers[i]) != TL_RUNNING) {
             continue;
         }
-        struct live *l = old < list->n && list->items[old]->number == numbers[i] ? list->items[old] : NULL;
-        if (l && l->version == tl_view_trial_version(view, numbers[i])) {
-            list->items[old] = NULL; /* taken over */
+        struct live *was = old < list->n && list->items[old]->number == numbers[i] ? list->items[old] : NULL;
+        if (was && was->read_at == tl_view_trial_version(view, numbers[i])) {
+            list->items[old++] = NULL; /* taken over */
+            fresh.items[fresh.n++] = was;
+            continue;
+        }
+        struct live *l = live_read(names, view, numbers[i], &t);
+        ok = l != NULL;
+        if (ok) {
+            l->version = was && same_values(was, l) ? was->version : l->read_at;
             fresh.items[fresh.n++] = l;
-            old++;
-        } else {
-            l = live_read(names, view, numbers[i], &t);
-            ok = l != NULL;
-            if (ok) {
-                fresh.items[fresh.n++] = l;
-            }
         }
     }
     tl_frozen_release(&t);
