@@ -93,6 +93,9 @@ static size_t collect_left(const struct tpe_space *s, int64_t number, struct rng
                            struct drawing *d)
 {
     size_t n = 0, left = 0;
+    if (s->seen.n >= s->cardinality) {
+        return 0;
+    }
     uint64_t *digits = (uint64_t *)(void *)d->u; /* n of them */
     for (size_t i = 0; i < s->n; i++) {
         digits[i] = 0;

@@ -16,6 +16,7 @@
 #include "sampler/tpe.h"
 
 #define SPACES_MAX 4
+#define ROUNDS_MAX 3 /* of making a space that others take away again, before it is used under the write lock */
 #define MOVES_MAX  100000 /* moves that are kept for spaces that nobody asked for since */
 
 static void forget(struct model *m)
@@ -290,7 +291,7 @@ static int visit(struct visit *v, struct wish *w, const tl_view *view, const str
                  struct tl_err *err)
 {
     struct model *m = v->model;
-    for (;;) {
+    for (unsigned round = 1;; round++) {
         pthread_rwlock_rdlock(&m->lock);
         v->space = m->started && wish_known(m, w, dims) ? find(m, w) : NULL;
         if (v->space && new_enough(m, v->space, view) && !tpe_space_has_kernel(v->space, v->number)) {
@@ -307,6 +308,8 @@ static int visit(struct visit *v, struct wish *w, const tl_view *view, const str
             }
             unlink_space(m, v->space);
             err_nomem(err);
+        } else if (rc == TL_OK && round == ROUNDS_MAX) {
+            return TL_OK;
         }
         pthread_rwlock_unlock(&m->lock);
         if (rc != TL_OK) {
