@@ -3,8 +3,9 @@
  * `trialog watch`: follows a study. One storage handle is kept; tl_storage_wait says when there is news, a view is taken, and the
  * facts grow by what is new. On a terminal a frame is drawn over the last one; elsewhere a line is printed after news.
  *
- * It only reads, through a handle that may not write: no lock is ever taken, so writers do not notice. Failure modes: at the start they end the command; later (the journal
- * is being replaced, the study was deleted) they are shown in the frame, and the next look tries again.
+ * It only reads, through a handle that may not write: no lock is ever taken, so writers do not notice. Failure modes: at the start
+ * they end the command; later (the journal is being replaced, the study was deleted) they are shown in the frame, and the next
+ * look tries again.
  */
 #include "base/err.h"
 #include "cli/commands.h"

@@ -80,7 +80,7 @@ static long units(double place)
 }
 
 /* Which points of a series are worth drawing at `w` x `h` pixels: of those that fall on one pixel the last one, which would
- * hide the others. NULL: all of them. */
+ * hide the others. NULL: all of them, as when there is no memory to find out. */
 static unsigned char *visible(const struct panel *p, const struct series *s, int w, int h)
 {
     bool points = s->look == LOOK_POINTS || s->look == LOOK_MARKS;
@@ -90,7 +90,12 @@ static unsigned char *visible(const struct panel *p, const struct series *s, int
     h /= s->n > MANY_POINTS ? 3 : 1;
     unsigned char *keep = mem_zalloc(s->n, 1), *taken = mem_zalloc((size_t)w + 1, (size_t)h + 1);
     size_t last = SIZE_MAX;
-    for (size_t i = s->n; i-- > 0 && keep && taken;) {
+    if (!keep || !taken) {
+        mem_free(keep);
+        mem_free(taken);
+        return NULL;
+    }
+    for (size_t i = s->n; i-- > 0;) {
         double x = axis_place(&p->x, s->x[i]), y = axis_place(&p->y, s->y[i]);
         if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1))
             continue;
