@@ -34,7 +34,7 @@
 #define LOOK_SOON_MS 10
 #define LONGEST_PAUSE_MS 15000 /* between two looks */
 #define LOST_AT_ONCE 300       /* trials, and workers, that one append deals with: others wait for it */
-#define LOST_BYTES (16u << 20) /* about what one append writes of them, or that of one trial */
+#define LOST_BYTES (4u << 20)  /* one append writes about that much of them, or one trial */
 #define SWEEP_EVERY 64         /* looks that also search for leases without trials */
 #define ORPHAN_LEASES 10       /* such a lease goes when it is that many lengths old */
 #define STACK_BYTES ((size_t)256 * 1024)
