@@ -163,7 +163,8 @@ bool tpe_copy_dist(const struct tl_dist *from, struct tl_dist *to,
 struct dim {
     uint32_t name;
     struct tl_dist dist;
-    int64_t column; /* -1: no finished trial has it yet */
+    int64_t column;    /* -1: no finished trial has it yet */
+    uint64_t n_values; /* tl_dist_cardinality */
 };
 struct kernel { /* a running trial, as a space has it */
     int64_t number;

@@ -80,7 +80,7 @@ static bool seen(const struct tpe_space *s, const double *x, int64_t number)
 static bool next_point(const struct tpe_space *s, uint64_t *digits)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (++digits[i] < tl_dist_cardinality(&s->dims[i].dist)) {
+        if (++digits[i] < s->dims[i].n_values) {
             return true;
         }
         digits[i] = 0;

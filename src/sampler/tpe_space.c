@@ -119,7 +119,7 @@ struct tpe_space *tpe_space_new(const struct model *m, const uint32_t *names,
         ok = s->dims && s->columns && s->x;
     }
     for (size_t i = 0; ok && i < n; i++) {
-        s->dims[i] = (struct dim){.name = names[i], .column = -1};
+        s->dims[i] = (struct dim){.name = names[i], .column = -1, .n_values = tl_dist_cardinality(dists[i])};
         ok = tpe_copy_dist(dists[i], &s->dims[i].dist, &s->memory);
     }
     if (ok && m->rules->preset == TPE_2) {
