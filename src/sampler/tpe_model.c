@@ -118,19 +118,24 @@ static int take_names(struct model *m)
     return n ? name_add(m, intern_str(&m->names, (uint32_t)(n - 1)), &name) : TL_OK;
 }
 
-/* Spaces that would have too many moves to take in are made anew. */
+/* Forgets the older half of many moves; spaces that have not taken it in are made anew. */
 static void trim_moves(struct model *m)
 {
-    if (m->n_spaces > 0 && m->history.n_moves < MOVES_MAX) {
+    struct history *h = &m->history;
+    if (m->n_spaces > 0 && h->n_moves < MOVES_MAX) {
         return;
     }
-    for (size_t i = 0; i < m->cap_spaces; i++) {
+    size_t gone = m->n_spaces > 0 ? h->n_moves - MOVES_MAX / 2 : h->n_moves;
+    for (size_t i = 0; m->n_spaces > 0 && i < m->cap_spaces; i++) {
         for (struct tpe_space *s = m->spaces[i]; s; s = s->next) {
-            s->spoilt = s->spoilt || s->moves < m->history.n_moves;
-            s->moves = 0;
+            s->spoilt = s->spoilt || s->moves < gone;
+            s->moves = s->moves > gone ? s->moves - gone : 0;
         }
     }
-    m->history.n_moves = 0;
+    h->n_moves -= gone;
+    if (h->n_moves > 0) {
+        memmove(h->moves, h->moves + gone, h->n_moves * sizeof *h->moves);
+    }
 }
 
 static int update(struct model *m, const tl_view *view, struct tl_err *err)
