@@ -119,7 +119,8 @@ void axis_number(double v, int digits, char out[TICK_MAX])
     int whole = (int)floor(log10(fabs(v))) + 1, exponent = whole - digits;
     if (exponent > 0 && whole <= 9)
         exponent = 0; /* as whole numbers: counts and sizes are read digit by digit */
-    double m = v / pow(10, exponent / 2) / pow(10, exponent - exponent / 2);
+    int half = exponent / 2;
+    double m = v / pow(10, half) / pow(10, exponent - half);
     axis_decimal((int64_t)llround(m), exponent, out);
 }
 

@@ -168,6 +168,7 @@ void canvas_fill(struct canvas *cv, int x, int y, double share, bool coloured)
 {
     static const uint32_t blocks[] = {0x2591, 0x2592, 0x2593, 0x2588};
     static const char plain[] = ".:-=+*#%@";
+    const size_t levels = cv->ascii ? sizeof plain - 1 : TL_COUNT(blocks);
     struct cell *cell = cell_at(cv, x, y);
     if (!cell)
         return;
@@ -178,9 +179,9 @@ void canvas_fill(struct canvas *cv, int x, int y, double share, bool coloured)
     if (coloured)
         cell->fill = (uint8_t)ink_shade(share);
     else if (cv->ascii)
-        set(cv, x, y, (uint32_t)plain[(size_t)(share * (double)(sizeof plain - 1))], INK_PLAIN);
+        set(cv, x, y, (uint32_t)plain[(size_t)(share * (double)levels)], INK_PLAIN);
     else
-        set(cv, x, y, blocks[(size_t)(share * (double)TL_COUNT(blocks))], INK_PLAIN);
+        set(cv, x, y, blocks[(size_t)(share * (double)levels)], INK_PLAIN);
 }
 
 /* ---- dots ---- */

@@ -4,6 +4,7 @@
  */
 #include "cli/figure.h"
 
+#include "base/err.h"
 #include "cli/pytext.h"
 
 #include <stdarg.h>
@@ -58,9 +59,9 @@ const char *figure_text(struct figure *f, const char *fmt, ...)
     char text[512];
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, args);
+    err_text(text, sizeof text, fmt, args);
     va_end(args);
-    char *copy = f->failed || n < 0 ? NULL : arena_dup(&f->arena, text, strlen(text));
+    char *copy = f->failed ? NULL : arena_dup(&f->arena, text, strlen(text));
     f->failed = f->failed || !copy;
     return copy;
 }

@@ -21,8 +21,6 @@
 
 enum { SCRIPT, PICTURE, COMPLAINTS, N_PIPES };
 
-extern char **environ;
-
 struct run {
     pid_t pid;
     int fds[N_PIPES]; /* our ends; -1: closed */

@@ -273,8 +273,9 @@ static void pull_push(struct pyramid *y)
     for (size_t l = FIELD_LEVELS - 1; l-- > 0;) {
         size_t side = FIELD_SIDE >> l;
         for (size_t i = 0; i < side * side; i++) {
+            size_t column = i % side, line = i / side;
             double w = y->weight[l][i];
-            double rest = between(y, l + 1, ((double)(i % side) - 0.5) / 2, ((double)(i / side) - 0.5) / 2);
+            double rest = between(y, l + 1, ((double)column - 0.5) / 2, ((double)line - 0.5) / 2);
             y->value[l][i] = w * y->value[l][i] + (1 - w) * rest;
         }
     }

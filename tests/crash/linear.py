@@ -201,11 +201,12 @@ class Check:
                 self.p.free.discard(c.at)
 
     def find_pending(self):
-        """Of what began and never returned: the last line that it could have written."""
+        """Of what began and never returned: the last line that it could have written. (Two threads of one worker may have been under
+        way: the one that began later has fewer lines to choose from, so it goes first.)"""
         by_worker = collections.defaultdict(list)
         for at in sorted(self.p.free, reverse=True):
             by_worker[self.p.lines[at - 1]["worker_id"]].append(at)
-        for c in self.pending:
+        for c in sorted(self.pending, key=lambda c: -self.low[id(c)]):
             c.at = next((at for at in by_worker[c.worker]
                          if at in self.p.free and at > self.low[id(c)] and self.could_be(c, at)), 0)
             self.p.free.discard(c.at)

@@ -27,7 +27,10 @@ def run(program, rounds, processes, appends):
             trials = len(checker.owners)
             storm.require(trials == processes * appends and checker.lines == trials + 1 and len(set(checker.owners)) == processes,
                           f"round {r}: {trials} trials of {len(set(checker.owners))} processes in {checker.lines} lines")
-            os.unlink(journal)
+            leases = [n for n in os.listdir(scratch.path) if ".lease." in n]
+            storm.require(len(leases) == processes, f"round {r}: {len(leases)} leases, though every process left a trial running")
+            for name in [*leases, journal]:
+                os.unlink(os.path.join(scratch.path, name))
         left = os.listdir(scratch.path)
         storm.require(not left, f"files left behind: {left[:5]}")
     print(f"start_race: {rounds} rounds, {processes} processes on a missing journal: {processes * appends} trials each time, one "
