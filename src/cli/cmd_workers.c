@@ -98,7 +98,7 @@ const struct command cmd_workers = {
     .help = "List running trials with their workers and leases.",
     .about = "Lease and silent are seconds: the length of the worker's lease, and how long ago it\n"
              "gave its last sign of life. A worker without a lease has neither. When silent is\n"
-             "above lease, the next worker that asks for a trial fails the running ones.",
+             "above lease, workers that ask for trials or wait fail the running ones.",
     .opts = workers_opts,
     .values_size = sizeof(struct workers_values),
     .run = run_workers,
