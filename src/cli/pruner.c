@@ -104,6 +104,7 @@ int cli_pruner(struct cli *c, const char *name, const char *kwargs, tl_pruner **
         tree = node_parse(&o.ns, str_of(kwargs), &err);
         if (!tree && !o.ns.failed) {
             err_wrap(&err, err.code, "--pruner-kwargs");
+            err.offset = -1; /* the message has it */
             status = cli_fail(c, &err);
         } else if (tree && tree->kind != NODE_DICT) {
             status = cli_error(c, TL_EINVAL, "--pruner-kwargs must be a JSON object such as {\"n_startup_trials\": 3}");

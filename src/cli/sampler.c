@@ -173,6 +173,7 @@ int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struc
         tree = node_parse(&m.ns, str_of(kwargs), &err);
         if (!tree && !m.ns.failed) {
             err_wrap(&err, err.code, "--sampler-kwargs");
+            err.offset = -1; /* the message has it */
             status = cli_fail(c, &err);
         } else if (!tree) {
             status = cli_nomem(c);
