@@ -84,7 +84,7 @@ static long units(double place)
 static unsigned char *visible(const struct panel *p, const struct series *s, int w, int h)
 {
     bool points = s->look == LOOK_POINTS || s->look == LOOK_MARKS;
-    if (s->n < 2000 || s->look == LOOK_LINE)
+    if (s->n < 2000 || s->look == LOOK_LINE || w < 1 || h < 1) /* no room is left beside titles: --size 200x35 */
         return NULL;
     w /= s->n > MANY_POINTS ? 3 : 1; /* smaller files, and points are about as large */
     h /= s->n > MANY_POINTS ? 3 : 1;
