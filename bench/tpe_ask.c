@@ -6,6 +6,8 @@
  *
  *   bench_tpe_ask TRIALS PARAMETERS spread|clustered ASKS THREADS
  *
+ * ASKS counts those of all threads together, so that the history grows by as much with one thread as with two.
+ *
  * History: parameters x0, x1, ... in [-5, 5], the value is the sum of squares. spread: uniform. clustered: nine of ten lie around
  * -1.3 in each parameter with deviation 0.3, as a search that has converged leaves them.
  */
@@ -123,10 +125,11 @@ int main(int argc, char **argv)
     if (n_params > MOST || threads < 1 || threads > 64 || asks < 1) {
         return 2;
     }
+    asks = (asks + threads - 1) / threads;
     for (size_t j = 0; j < n_params; j++) {
         snprintf(names[j], sizeof names[j], "x%zu", j);
     }
-    if (tl_sampler_tpe(1, &sampler, &err) != TL_OK ||
+    if (tl_sampler_create("tpe", NULL, 0, &sampler, &err) != TL_OK ||
         tl_storage_open("memory://", NULL, &storage, &err) != TL_OK ||
         (options.sampler = sampler, tl_study_create(storage, "bench", &options, &study, &err)) != TL_OK ||
         history((size_t)atol(argv[1]), strcmp(argv[3], "clustered") == 0, &err) != TL_OK) {

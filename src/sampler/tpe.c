@@ -28,7 +28,8 @@
 
 #include <math.h>
 
-#define MODELS_MAX  16   /* study handles that one sampler remembers */
+#define MODELS_MAX  32   /* that one sampler remembers, of all study handles */
+#define COPIES_MAX  8    /* of them of one handle */
 #define PIECE       2045 /* characters of a published attribute: a limit of Optuna's databases */
 #define PUBLISH_MAX (64u << 20)
 
@@ -38,46 +39,84 @@ struct tpe {
     struct model *models[MODELS_MAX]; /* the last used first */
 };
 
-/* The model of a handle; a reference to be given back. NULL: out of memory. */
-static struct model *model_of(struct tpe *t, uint64_t handle)
+/* Puts models[i] first, or a new one in its place. Lock held. NULL: out of memory. */
+static struct model *put_first(struct tpe *t, size_t i, struct model *m)
 {
-    pthread_mutex_lock(&t->lock);
-    size_t i = 0;
-    while (i < MODELS_MAX - 1 && t->models[i] && t->models[i]->handle != handle) {
-        i++;
-    }
-    struct model *m = t->models[i];
-    if (!m || m->handle != handle) {
-        struct model *fresh = model_new(handle, &t->rules);
-        if (fresh) {
-            model_unref(m);
-        }
-        m = fresh;
-    }
     if (m) {
         memmove(&t->models[1], &t->models[0], i * sizeof t->models[0]);
         t->models[0] = m;
+    }
+    return m;
+}
+
+/* A model of the handle that no other thread is using, to be given back to model_done: nearly every ask has a new trial to take in,
+ * and if threads shared one model, each would wait for the candidates of the others. So there are as many as threads ask at once;
+ * beyond COPIES_MAX they share the least used one. NULL: out of memory. */
+static struct model *model_of(struct tpe *t, uint64_t handle)
+{
+    size_t i, n = 0, copies = 0, best = MODELS_MAX;
+    pthread_mutex_lock(&t->lock);
+    for (i = 0; i < MODELS_MAX && t->models[i]; i++) {
+        if (t->models[i]->handle == handle) {
+            copies++;
+            best = best == MODELS_MAX || t->models[i]->users < t->models[best]->users ? i : best;
+        }
+    }
+    n = i;
+    struct model *m = NULL;
+    if (best == MODELS_MAX || (t->models[best]->users > 0 && copies < COPIES_MAX)) {
+        m = model_new(handle, &t->rules);
+        if (m && n == MODELS_MAX) {
+            model_unref(t->models[--n]);
+        }
+        m = put_first(t, n, m);
+    }
+    if (!m && best < n) {
+        m = put_first(t, best, t->models[best]);
+    }
+    if (m) {
+        m->users++;
         model_ref(m);
     }
     pthread_mutex_unlock(&t->lock);
     return m;
 }
 
+/* Others may use it; the reference stays. */
+static void model_leave_to_others(struct tpe *t, struct model *m)
+{
+    pthread_mutex_lock(&t->lock);
+    m->users--;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void model_done(struct tpe *t, struct model *m)
+{
+    if (m) {
+        model_leave_to_others(t, m);
+        model_unref(m);
+    }
+}
+
 static void tpe_forget(void *self, uint64_t handle)
 {
     struct tpe *t = self;
-    struct model *gone = NULL;
+    struct model *gone[MODELS_MAX];
+    size_t kept = 0, n_gone = 0;
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < MODELS_MAX && t->models[i]; i++) {
-        if (!gone && t->models[i]->handle == handle) {
-            gone = t->models[i];
-        }
-        if (gone) {
-            t->models[i] = i + 1 < MODELS_MAX ? t->models[i + 1] : NULL;
+        struct model *m = t->models[i];
+        t->models[i] = NULL;
+        if (m->handle == handle) {
+            gone[n_gone++] = m;
+        } else {
+            t->models[kept++] = m;
         }
     }
     pthread_mutex_unlock(&t->lock);
-    model_unref(gone);
+    for (size_t i = 0; i < n_gone; i++) {
+        model_unref(gone[i]);
+    }
 }
 
 /* ---- candidates ---- */
@@ -188,7 +227,7 @@ static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpos
         model_leave(&v);
     }
     arena_release(&memory);
-    model_unref(m);
+    model_done(t, m);
     return rc;
 }
 
@@ -324,6 +363,9 @@ static int relative_groups(struct tpe *t, const struct tl_sample_context *c, con
     size_t n = 0, n_all = 0;
     struct model *m = model_of(t, c->handle);
     int rc = m ? model_groups(m, c->view, &memory, &groups, &n, err) : err_nomem(err);
+    if (m) {
+        model_leave_to_others(t, m); /* to the proposals below */
+    }
     for (size_t i = 0; rc == TL_OK && i < n; i++) {
         n_all += groups[i].n;
     }

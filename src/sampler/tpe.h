@@ -239,6 +239,7 @@ struct model {
     pthread_rwlock_t lock;
     atomic_int refs;
     uint64_t handle;
+    unsigned users; /* threads that have it from model_of, under the sampler's lock */
     const struct tpe_rules *rules;
     bool started;
     uint64_t epoch;
