@@ -176,14 +176,14 @@ static void progress(struct page *p)
 static void counts(struct page *p)
 {
     static const struct {
-        enum tl_state state;
         const char *name;
+        enum tl_state state;
         enum ink ink;
-    } shown[] = {{TL_RUNNING, "running", INK_FIRST},
-                 {TL_COMPLETE, "complete", INK_GOOD},
-                 {TL_PRUNED, "pruned", INK_PLAIN},
-                 {TL_FAIL, "failed", INK_BAD},
-                 {TL_WAITING, "waiting", INK_PLAIN}};
+    } shown[] = {{"running", TL_RUNNING, INK_FIRST},
+                 {"complete", TL_COMPLETE, INK_GOOD},
+                 {"pruned", TL_PRUNED, INK_PLAIN},
+                 {"failed", TL_FAIL, INK_BAD},
+                 {"waiting", TL_WAITING, INK_PLAIN}};
     int x = 0;
     for (size_t i = 0; i < TL_COUNT(shown); i++) {
         uint64_t n = p->f->counts[shown[i].state];
