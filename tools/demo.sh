@@ -164,7 +164,7 @@ candidates()
         $value != "" && $value + 0 < limit + 0 {
             line = ""
             for (i = 1; i <= NF; i++) if (i in param && $i != "") line = line " " param[i] "=" int($i)
-            printf "%d %d %d%s\n", $time > 0.97, $value, $1, line }' $out/smaller.csv |
+            printf "%d %d %d%s\n", ($time > 0.97), $value, $1, line }' $out/smaller.csv |
         sort -n -k1,1 -k2,2 | head -n 12 | cut -d' ' -f2-
 }
 
