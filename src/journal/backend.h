@@ -38,6 +38,7 @@ enum outcome {
     OUTCOME_NOTHING, /* compose had nothing to write */
     OUTCOME_ERROR,   /* definitely nothing of ours is in the journal, or `written` whole lines are */
     OUTCOME_UNKNOWN, /* perhaps */
+    OUTCOME_CONFLICT, /* optimistic backends: somebody else wrote first; nothing of ours is in the journal, the news was delivered */
 };
 
 struct append {
@@ -47,6 +48,13 @@ struct append {
      * the head and puts whole lines into `out`, which is empty. A non-zero return ends the append with nothing written. No
      * callback comes after it. */
     int (*compose)(void *ctx, struct buf *out, struct tl_err *err);
+    /* For BACKEND_OPTIMISTIC, set by compose. `exact`: the lines hold only if nothing was written since the handle's position; else
+     * the outcome is CONFLICT. `first_n`: number of the first of `n_ops` operations, one a line; the backend writes them only if it
+     * has not seen a number of `worker` as high before, inside the same transaction or script. */
+    bool exact;
+    const char *worker;
+    uint64_t first_n;
+    size_t n_ops;
     int64_t timeout_ms; /* for the lock; < 0: no limit */
     bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never */
 
@@ -105,9 +113,15 @@ struct lease_ops {
     int (*each)(struct backend *b, int (*each)(void *ctx, const char *worker), void *ctx, struct tl_err *err);
 };
 
+/* There is no critical section that compose could run in: it is called once, before the write, on the state at the handle's position
+ * (news need not have been delivered before); then everything that was written since, ours included, is delivered up to and with our own
+ * lines, and only then the outcome is DONE. So a verdict is always that of the log, and one round trip does it all. */
+#define BACKEND_OPTIMISTIC 1u
+
 struct backend_ops {
     size_t size; /* sizeof(struct backend_ops) */
     const char *name;
+    unsigned flags;
     /* required */
     void (*close)(struct backend *b);
     /* required: lines that are new since the handle's position */

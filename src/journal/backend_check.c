@@ -265,6 +265,7 @@ struct backend *backend_checked(struct backend *inner)
     c->ops = (struct backend_ops){
         .size = sizeof(struct backend_ops),
         .name = ops->name,
+        .flags = ops->flags,
         .close = checked_close,
         .read = checked_read,
         .append = checked_append,
