@@ -4,6 +4,7 @@
 #   fast    all of them together under a minute            slow    part of `make check`
 #   long    part of `make check-long` only                 optuna  needs a Python with Optuna
 #   san     worth running under the sanitizers though slow tsan    runs under the thread sanitizer
+#   servers starts private database servers (tests/support/servers.py), so it is slow, too
 # Under the address sanitizer `make check` runs fast and san; under the thread sanitizer tsan. A test that cannot run here
 # ends with 77 and is counted as skipped.
 enable_testing()

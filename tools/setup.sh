@@ -3,6 +3,9 @@
 #
 # tools/setup.sh build|demo|bench|check|long: makes sure that what a target needs is installed, and says what it does.
 #
+# Database servers (bench, check, long) are installed for their programs: tests start private ones. A system service that was not there
+# before is neither started nor enabled.
+#
 # Debian packages that are missing are installed when we are root or have sudo without a password; otherwise one line
 # says what to install, and the exit status is 1. bench, check and long also get Optuna: the current one in a virtual
 # environment of its own (.venv-optuna), 3.1 from Debian; bench also gets Rustuna (.venv-rustuna). build/env.sh then names the
@@ -14,13 +17,15 @@ say() { echo "setup: $*"; }
 
 target=${1:-}
 build="gcc libc6-dev cmake ninja-build"
+# Headers of the client libraries of databases, which are loaded when a URL asks for them, and the servers.
+databases="libpq-dev libmariadb-dev libhiredis-dev libsqlite3-dev libssl-dev postgresql mariadb-server redis-server"
 python="python3 python3-venv ca-certificates"
 case $target in
     build) packages=$build ;;
     demo) packages="$build g++ zstd gnuplot-nox" ;; # g++ brings headers worth compressing
-    bench) packages="$build zstd $python python3-optuna" ;;
+    bench) packages="$build $databases zstd $python python3-optuna" ;;
     check | long)
-        packages="$build g++ pkg-config check libsubunit-dev zstd strace mandoc clang libclang-rt-14-dev llvm"
+        packages="$build $databases g++ pkg-config check libsubunit-dev zstd strace mandoc clang libclang-rt-14-dev llvm"
         packages="$packages clang-tidy shellcheck gnuplot-nox $python python3-optuna" ;;
     *)
         echo "usage: tools/setup.sh build|demo|bench|check|long" >&2
@@ -34,6 +39,49 @@ installed() # one package per argument; prints those that are missing
     local package
     for package; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+    done
+}
+
+# Prints the services that the missing packages would bring.
+new_services()
+{
+    local package
+    for package in $missing; do
+        case $package in
+            postgresql) echo postgresql ;;
+            mariadb-server) echo mariadb ;;
+            redis-server) echo redis-server ;;
+        esac
+    done
+}
+
+# While packages are installed, nothing is started (Debian's policy-rc.d; one that is there already stays); afterwards what came new is off
+# for the next start of the machine, too.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=
+hold_services()
+{
+    if [ -n "$(new_services)" ] && [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+        "${as_root[@]}" chmod 755 $policy
+        policy_is_ours=1
+        trap release_services EXIT
+    fi
+}
+
+release_services()
+{
+    [ -z "$policy_is_ours" ] || "${as_root[@]}" rm -f $policy
+    policy_is_ours=
+}
+
+services_off()
+{
+    local service
+    release_services
+    command -v systemctl >/dev/null || return 0
+    for service in $(new_services); do
+        "${as_root[@]}" systemctl disable "$service" >>build/setup-apt.log 2>&1 || say "could not disable the service $service"
     done
 }
 
@@ -73,7 +121,11 @@ fi
 mkdir -p build
 exec 9>build/setup.lock
 flock 9
-[ -z "$missing" ] || install_missing
+if [ -n "$missing" ]; then
+    hold_services
+    install_missing
+    services_off
+fi
 case $target in build | demo) exit 0 ;; esac
 
 # ---- Optuna ----
