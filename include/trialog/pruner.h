@@ -68,6 +68,16 @@ struct tl_pruner_ops {
  * tl_pruner_free. `*out`: owned by the caller, free with tl_pruner_free. */
 int tl_pruner_new(const struct tl_pruner_ops *ops, void *self, tl_pruner **out, struct tl_err *err);
 
+/* ---- a study loop of your own ---- */
+
+/* Should the trial stop, as this view has it? For loops that have no tl_trial (see trialog/sampler.h). `handle`: from tl_handle_new.
+ * `attr` gets system attributes to be stored with the trial before the answer is acted upon; its result is 0, or an error that ends
+ * the question. A trial without reports goes on. O(reports of the trial). Errors: TL_ENOTFOUND, TL_EINVAL (several objectives). */
+int tl_pruner_decide(const tl_pruner *pruner, const tl_view *view, int64_t trial_number, uint64_t handle,
+                     int (*attr)(void *ctx, const char *key, const char *json), void *ctx, bool *prune, struct tl_err *err);
+/* What the pruner remembers under this handle goes. */
+void tl_pruner_forget(tl_pruner *pruner, uint64_t handle);
+
 #ifdef __cplusplus
 }
 #endif

@@ -68,6 +68,24 @@ struct tl_component_doc {
 };
 const struct tl_component_doc *tl_sampler_docs(void);
 
+/* TPE with functions of the caller's own in place of options. Each is called on the thread that asks, with no lock of the library
+ * held; a result other than 0 ends the proposal with TL_ECANCELLED. What TPE remembers from one proposal to the next would not do
+ * here, so each one reads all finished trials: O(trials). */
+struct tl_tpe_functions {
+    size_t size; /* sizeof(struct tl_tpe_functions) */
+    /* (optional) how many of n finished trials count as good; more than n are n */
+    int (*gamma)(void *ctx, size_t n, size_t *good);
+    /* (optional) weights[0 .. n): of n kernels, the oldest first, finite, not negative and not all 0, else the proposal ends with
+     * TL_EINVAL. With several objectives the good ones stay equal. */
+    int (*weights)(void *ctx, size_t n, double *weights);
+    void *ctx;                  /* borrowed until tl_sampler_free */
+    void (*release)(void *ctx); /* (optional) called by tl_sampler_free */
+};
+/* Options as for "tpe". Errors: those of tl_sampler_create; `functions->ctx` stays the caller's then. `*out`: owned by the caller, free
+ * with tl_sampler_free. */
+int tl_sampler_tpe_with(const struct tl_option *options, size_t n_options, const struct tl_tpe_functions *functions,
+                        tl_sampler **out, struct tl_err *err);
+
 /* ---- a sampler of your own ---- */
 
 /* What a sampler may look at. Borrowed for the call. */
@@ -123,10 +141,76 @@ struct tl_sampler_ops {
     void (*release)(void *self); /* (optional) */
     /* (optional) a study handle is freed: what is remembered of it may go */
     void (*forget)(void *self, uint64_t handle);
+    /* (optional) what `relative` would propose values for; `internal` of what is emitted means nothing */
+    int (*space)(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a), void *ctx,
+                 struct tl_err *err);
+    /* (optional) `relative` for the parameters that the caller chose, at least one (dims[i].internal means nothing). Those that are
+     * not emitted are left to `independent`. */
+    int (*joint)(void *self, const struct tl_sample_context *c, const struct tl_assignment *dims, size_t n,
+                 int (*emit)(void *ctx, const struct tl_assignment *a),
+                 int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
 };
 /* `self` belongs to the sampler from now on when ops->release is given (on success); `ops` is copied, its name borrowed until
  * tl_sampler_free. `*out`: owned by the caller, free with tl_sampler_free. */
 int tl_sampler_new(const struct tl_sampler_ops *ops, void *self, tl_sampler **out, struct tl_err *err);
+
+/* ---- a study loop of your own ---- */
+
+/* For adapters of other frameworks and languages, which have a loop and trials of their own. (tl_study_ask and tl_trial_suggest do all of
+ * this themselves.) A trial in such a loop: tl_sampler_claim_trial when it begins; at its first parameter tl_sampler_space and
+ * tl_sampler_joint, or tl_sampler_relative; tl_sampler_independent for each parameter that has no value yet; tl_sampler_after before
+ * it ends. In all of them `c->view` may be NULL only if tl_sampler_wants_view says so, and the view should be taken when the trial has
+ * been created, so that it is among the running ones. Any thread may call, several at once. */
+
+/* A number for `handle` in a tl_sample_context or tl_prune_context: one for each study of each storage handle, kept for as long as it is
+ * worked on. Unique in the process. */
+uint64_t tl_handle_new(void);
+/* What the sampler remembers under this handle goes. */
+void tl_sampler_forget(tl_sampler *sampler, uint64_t handle);
+/* Does the sampler look at the study at all? */
+bool tl_sampler_wants_view(const tl_sampler *sampler);
+/* The parameters that tl_sampler_relative would propose now, by `emit` (borrowed for its call; `internal` means nothing). A result of
+ * emit other than 0 ends it and is returned. */
+int tl_sampler_space(const tl_sampler *sampler, const struct tl_sample_context *c,
+                     int (*emit)(void *ctx, const struct tl_assignment *a), void *ctx, struct tl_err *err);
+/* Joint values, or none. `attr` (may be NULL: nobody is told) gets system attributes to be stored with the trial before it is run. */
+int tl_sampler_relative(const tl_sampler *sampler, const struct tl_sample_context *c,
+                        int (*emit)(void *ctx, const struct tl_assignment *a),
+                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+/* The same for these parameters only, which need not be those of tl_sampler_space. What is not emitted has no joint value. */
+int tl_sampler_joint(const tl_sampler *sampler, const struct tl_sample_context *c, const struct tl_assignment *dims, size_t n,
+                     int (*emit)(void *ctx, const struct tl_assignment *a),
+                     int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+/* The value of one parameter by itself, internal form. For a distribution with one value that value, without asking the sampler.
+ * `dist` must be as tl_dist_normalise leaves it. */
+int tl_sampler_independent(const tl_sampler *sampler, const struct tl_sample_context *c, const char *name,
+                           const struct tl_dist *dist, double *internal, struct tl_err *err);
+/* What a trial that begins now would be, seen from the view: nothing is claimed by this. For storages of others, where nothing can be
+ * decided under a lock, and to see whether anything is left: TL_EEXHAUSTED. A sampler that claims nothing returns TL_OK. `fix` and
+ * `attr` may be NULL. */
+int tl_sampler_preview(const tl_sampler *sampler, const struct tl_sample_context *c,
+                       int (*fix)(void *ctx, const char *name, const struct tl_value *value),
+                       int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+/* Creates a RUNNING trial, with what the sampler claims for it, in one operation that is decided under the journal's lock: no two trials
+ * get the same. `fix` gets the claimed values (borrowed for the call; may be NULL) after the trial is there. `trial_id` and `number` may
+ * be NULL. Errors: TL_EEXHAUSTED (nothing is left; no trial is created), those of tl_storage_create_trial. */
+int tl_sampler_create_trial(const tl_sampler *sampler, tl_storage *storage, int64_t study_id, uint64_t handle,
+                            int (*fix)(void *ctx, const char *name, const struct tl_value *value), void *ctx,
+                            int64_t *trial_id, int64_t *number, struct tl_err *err);
+/* The same for a RUNNING trial that exists already and has claimed nothing yet: the claim is stored with it, decided under the lock.
+ * A trial that has the attribute `grid_id` or `fixed_params` is left as it is. Errors: TL_EEXHAUSTED (the trial stays as it is),
+ * TL_ENOTFOUND, TL_EFINISHED. */
+int tl_sampler_claim_trial(const tl_sampler *sampler, tl_storage *storage, int64_t trial_id, uint64_t handle,
+                           int (*fix)(void *ctx, const char *name, const struct tl_value *value), void *ctx,
+                           struct tl_err *err);
+/* Before a trial ends in `state`: `attr` gets system attributes to be stored with it. */
+int tl_sampler_after(const tl_sampler *sampler, const struct tl_sample_context *c, enum tl_state state, const double *values,
+                     size_t n_values, int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
+/* The number of cells of a grid sampler, 0 for any other. */
+uint64_t tl_sampler_grid_cells(const tl_sampler *sampler);
+/* Which of its values each axis has in the cell that attribute `grid_id` names: values[i] of the i-th axis by name (sorted by
+ * bytes), as an index into the values that were given for it. `n` must be the number of axes. TL_EINVAL: no grid, or no such cell. */
+int tl_sampler_grid_cell(const tl_sampler *sampler, uint64_t grid_id, uint64_t *values, size_t n, struct tl_err *err);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 set(engine_sources
   ask.c
   check.c
+  claim.c
   compact.c
   copy.c
   journal_lines.c

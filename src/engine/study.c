@@ -14,7 +14,7 @@
 
 /* ---- making handles ---- */
 
-static uint64_t next_handle(void)
+TL_API uint64_t tl_handle_new(void)
 {
     static atomic_uint_fast64_t count;
     return atomic_fetch_add(&count, 1) + 1;
@@ -88,7 +88,7 @@ static int open_handle(tl_storage *storage, const char *name, const struct tl_st
         return err_nomem(err);
     }
     study->storage = storage;
-    study->handle = next_handle();
+    study->handle = tl_handle_new();
     study->name = mem_dup(name, strlen(name));
     study->pruner = o->pruner;
     study->sampler = o->sampler;

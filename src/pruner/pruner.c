@@ -206,6 +206,13 @@ TL_API void tl_pruner_free(tl_pruner *pruner)
     }
 }
 
+TL_API void tl_pruner_forget(tl_pruner *pruner, uint64_t handle)
+{
+    if (pruner->ops.forget) {
+        pruner->ops.forget(pruner->self, handle);
+    }
+}
+
 TL_API const char *tl_pruner_name(const tl_pruner *pruner)
 {
     return pruner->ops.name;

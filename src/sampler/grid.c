@@ -313,6 +313,27 @@ static const struct tl_sampler_ops grid_ops = {
     .release = grid_release,
 };
 
+/* ---- what a cell is ---- */
+
+TL_API uint64_t tl_sampler_grid_cells(const tl_sampler *sampler)
+{
+    return sampler->ops.claim == grid_claim ? ((const struct grid *)sampler->self)->order.n : 0;
+}
+
+TL_API int tl_sampler_grid_cell(const tl_sampler *sampler, uint64_t grid_id, uint64_t *values, size_t n, struct tl_err *err)
+{
+    const struct grid *g = sampler->self;
+    if (grid_id >= tl_sampler_grid_cells(sampler) || n != g->n_axes) {
+        return err_set(err, TL_EINVAL, "no grid, or not one with %zu axes and a cell %llu", n, (unsigned long long)grid_id);
+    }
+    uint64_t place = grid_order_place(&g->order, grid_id);
+    for (size_t i = n; i > 0; i--) {
+        values[i - 1] = place % g->axes[i - 1].n;
+        place /= g->axes[i - 1].n;
+    }
+    return TL_OK;
+}
+
 /* ---- making ---- */
 
 static int copy_value(struct arena *a, const struct tl_value *from, struct tl_value *to, struct tl_err *err)

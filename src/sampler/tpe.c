@@ -49,12 +49,26 @@ static struct model *put_first(struct tpe *t, size_t i, struct model *m)
     return m;
 }
 
+/* A model for one proposal, for trial `number`, with functions of the caller's: nobody else knows it. NULL: out of memory. */
+static struct model *model_alone(const struct tpe *t, uint64_t handle, int64_t number)
+{
+    struct model *m = model_new(handle, &t->rules);
+    if (m) {
+        m->left_out = number;
+        m->users = 1;
+    }
+    return m;
+}
+
 /* A model of the handle that no other thread is using, to be given back to model_done: nearly every ask has a new trial to take in,
  * and if threads shared one model, each would wait for the candidates of the others. So there are as many as threads ask at once;
  * beyond COPIES_MAX they share the least used one. NULL: out of memory. */
-static struct model *model_of(struct tpe *t, uint64_t handle)
+static struct model *model_of(struct tpe *t, uint64_t handle, int64_t number)
 {
     size_t i, n = 0, copies = 0, best = MODELS_MAX;
+    if (tpe_has_functions(&t->rules)) {
+        return model_alone(t, handle, number);
+    }
     pthread_mutex_lock(&t->lock);
     for (i = 0; i < MODELS_MAX && t->models[i]; i++) {
         if (t->models[i]->handle == handle) {
@@ -211,7 +225,7 @@ static int propose(struct tpe *t, const struct tl_sample_context *c, enum purpos
     struct visit v;
     struct rng r;
     struct arena memory = {0};
-    struct model *m = model_of(t, c->handle);
+    struct model *m = model_of(t, c->handle, c->trial_number);
     struct drawing *d = arena_alloc(&memory, sizeof *d);
     int rc = m && d ? model_enter(&v, m, c->view, c->trial_number, dims, n, err) : err_nomem(err);
     if (rc == TL_OK) {
@@ -354,50 +368,64 @@ static int hand_over(const struct tpe *t, const struct tl_sample_context *c, con
     return rc;
 }
 
-static int relative_groups(struct tpe *t, const struct tl_sample_context *c, const struct hand_over *to,
-                           struct tl_err *err)
+/* The parameters that are proposed together: dims[ends[i - 1] … ends[i]) jointly, each such part by itself. */
+struct plan {
+    struct tl_assignment *dims;
+    size_t n, *ends, n_parts;
+    enum { PLAN_NOTHING, PLAN_JOINT, PLAN_APART, PLAN_FINITE } how;
+    struct arena memory;
+};
+
+static bool plan_room(struct plan *p, size_t n)
 {
-    struct arena memory = {0};
-    struct group *groups = NULL;
-    struct tl_assignment *all = NULL;
-    size_t n = 0, n_all = 0;
-    struct model *m = model_of(t, c->handle);
-    int rc = m ? model_groups(m, c->view, &memory, &groups, &n, err) : err_nomem(err);
-    if (m) {
-        model_leave_to_others(t, m); /* to the proposals below */
+    p->dims = n < SIZE_MAX / sizeof *p->dims - 1 ? arena_alloc(&p->memory, (n + 1) * sizeof *p->dims) : NULL;
+    p->ends = p->dims ? arena_alloc(&p->memory, (n + 2) * sizeof *p->ends) : NULL;
+    return p->ends != NULL;
+}
+
+static void plan_part_ends(struct plan *p)
+{
+    if (p->n > (p->n_parts ? p->ends[p->n_parts - 1] : 0)) {
+        p->ends[p->n_parts++] = p->n;
     }
-    for (size_t i = 0; rc == TL_OK && i < n; i++) {
-        n_all += groups[i].n;
-    }
-    if (rc == TL_OK) {
-        all = arena_alloc(&memory, (n_all + 1) * sizeof *all);
-        rc = all ? TL_OK : err_nomem(err);
-    }
-    n_all = 0;
-    for (size_t i = 0; rc == TL_OK && i < n; i++) {
-        if (groups[i].n > 0) {
-            rc = propose(t, c, PURPOSE_TPE_JOINT, MANNER_BEST, groups[i].dims, groups[i].n, err);
-            memcpy(all + n_all, groups[i].dims, groups[i].n * sizeof *all);
-            n_all += groups[i].n;
-        }
-    }
-    if (rc == TL_OK) {
-        rc = hand_over(t, c, to, all, n_all, err);
-    }
-    arena_release(&memory);
-    model_unref(m);
+}
+
+static int groups_now(struct tpe *t, const struct tl_sample_context *c, struct arena *a, struct group **groups, size_t *n,
+                      struct tl_err *err)
+{
+    struct model *m = model_of(t, c->handle, c->trial_number);
+    int rc = m ? model_groups(m, c->view, a, groups, n, err) : err_nomem(err);
+    model_done(t, m);
     return rc;
 }
 
-static int tpe_relative(void *self, const struct tl_sample_context *c,
-                        int (*emit)(void *ctx, const struct tl_assignment *a),
-                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx,
-                        struct tl_err *err)
+/* Every group is a part. */
+static int plan_groups(struct tpe *t, const struct tl_sample_context *c, struct plan *p, struct tl_err *err)
 {
-    struct tpe *t = self;
-    struct hand_over to = {emit, attr, ctx};
-    size_t n_space, n = 0;
+    struct group *groups = NULL;
+    size_t n = 0, n_all = 0;
+    int rc = groups_now(t, c, &p->memory, &groups, &n, err);
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        n_all += groups[i].n;
+    }
+    if (rc == TL_OK && !plan_room(p, n_all)) {
+        rc = err_nomem(err);
+    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        memcpy(p->dims + p->n, groups[i].dims, groups[i].n * sizeof *p->dims);
+        p->n += groups[i].n;
+        plan_part_ends(p);
+    }
+    p->how = PLAN_JOINT;
+    return rc;
+}
+
+/* What this sampler would propose by itself. */
+static int plan_own(struct tpe *t, const struct tl_sample_context *c, struct plan *p, struct tl_err *err)
+{
+    size_t n_space;
     const struct tl_param *space = tl_view_search_space(c->view, true, &n_space);
+    *p = (struct plan){.how = PLAN_NOTHING};
     if (!space) {
         return err_nomem(err);
     }
@@ -407,24 +435,145 @@ static int tpe_relative(void *self, const struct tl_sample_context *c,
         return TL_OK;
     }
     if (t->rules.group && !finite) {
-        return relative_groups(t, c, &to, err);
+        return plan_groups(t, c, p, err);
     }
-    struct tl_assignment *dims = mem_zalloc(n_space + 1, sizeof *dims);
-    if (!dims) {
+    if (!plan_room(p, n_space)) {
         return err_nomem(err);
     }
     for (size_t i = 0; i < n_space; i++) {
         if (tpe_can_model(space[i].dist)) {
-            dims[n++] = (struct tl_assignment){space[i].name.s, space[i].dist, 0};
+            p->dims[p->n++] = (struct tl_assignment){space[i].name.s, space[i].dist, 0};
         }
     }
-    int rc = n == 0  ? TL_OK
-             : apart ? propose_apart(t, c, dims, n, err)
-                     : propose(t, c, PURPOSE_TPE_JOINT, finite ? MANNER_NEW : MANNER_BEST, dims, n, err);
-    if (rc == TL_OK) {
-        rc = hand_over(t, c, &to, dims, n, err);
+    plan_part_ends(p);
+    p->how = apart ? PLAN_APART : finite ? PLAN_FINITE : PLAN_JOINT;
+    return TL_OK;
+}
+
+/* Are these all the parameters there are (but those with one value), and are they few enough values to run out of them? */
+static bool given_space_finite(const struct tpe *t, const tl_view *view, const struct plan *p)
+{
+    size_t n_space, constant = 0;
+    const struct tl_param *space = tl_view_search_space(view, true, &n_space);
+    if (t->rules.preset != TPE_2 || !space) {
+        return false;
     }
-    mem_free(dims);
+    for (size_t i = 0; i < n_space; i++) {
+        constant += tl_dist_single(space[i].dist);
+    }
+    bool finite = p->n > 0 && p->n + constant == tl_view_n_columns(view);
+    for (size_t i = 0; finite && i < p->n; i++) {
+        finite = tl_dist_cardinality(p->dims[i].dist) > 0;
+    }
+    return finite;
+}
+
+/* Sorts the parameters by the group that they are in; those of no group are a part of their own. */
+static int split_given(struct tpe *t, const struct tl_sample_context *c, struct plan *p, struct tl_err *err)
+{
+    struct group *groups = NULL;
+    struct intern names = INTERN_INIT;
+    size_t n_groups = 0, n = p->n;
+    struct tl_assignment *all = p->dims;
+    bool *taken = arena_alloc(&p->memory, n + 1);
+    int rc = taken ? groups_now(t, c, &p->memory, &groups, &n_groups, err) : err_nomem(err);
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        taken[i] = false;
+        rc = intern_add(&names, str_of(all[i].name)) == INTERN_NONE ? err_nomem(err) : TL_OK;
+    }
+    if (rc == TL_OK && !plan_room(p, n)) {
+        rc = err_nomem(err);
+    }
+    p->n = p->n_parts = 0;
+    for (size_t i = 0; rc == TL_OK && i <= n_groups; i++) {
+        for (size_t k = 0; k < (i < n_groups ? groups[i].n : n); k++) {
+            uint32_t at = i < n_groups ? intern_find(&names, str_of(groups[i].dims[k].name)) : (uint32_t)k;
+            if (at < n && !taken[at]) {
+                taken[at] = true;
+                p->dims[p->n++] = all[at];
+            }
+        }
+        plan_part_ends(p);
+    }
+    intern_release(&names);
+    return rc;
+}
+
+static int plan_given(struct tpe *t, const struct tl_sample_context *c, const struct tl_assignment *dims, size_t n,
+                      struct plan *p, struct tl_err *err)
+{
+    *p = (struct plan){.how = PLAN_NOTHING};
+    if (!plan_room(p, n)) {
+        return err_nomem(err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (tpe_can_model(dims[i].dist)) {
+            p->dims[p->n++] = dims[i];
+        }
+    }
+    bool finite = given_space_finite(t, c->view, p), start = starting(t, c->view);
+    if (start && !finite) {
+        return TL_OK;
+    }
+    p->how = !finite ? PLAN_JOINT : start || !joint(t, c->view) ? PLAN_APART : PLAN_FINITE;
+    if (t->rules.group && !finite) {
+        return split_given(t, c, p, err);
+    }
+    plan_part_ends(p);
+    return TL_OK;
+}
+
+static int carry_out(struct tpe *t, const struct tl_sample_context *c, const struct plan *p, const struct hand_over *to,
+                     struct tl_err *err)
+{
+    int rc = TL_OK;
+    if (p->how == PLAN_NOTHING) {
+        return TL_OK;
+    }
+    for (size_t i = 0, from = 0; rc == TL_OK && i < p->n_parts; from = p->ends[i++]) {
+        rc = p->how == PLAN_APART ? propose_apart(t, c, p->dims + from, p->ends[i] - from, err)
+                                  : propose(t, c, PURPOSE_TPE_JOINT, p->how == PLAN_FINITE ? MANNER_NEW : MANNER_BEST,
+                                            p->dims + from, p->ends[i] - from, err);
+    }
+    return rc == TL_OK ? hand_over(t, c, to, p->dims, p->n, err) : rc;
+}
+
+static int tpe_relative(void *self, const struct tl_sample_context *c,
+                        int (*emit)(void *ctx, const struct tl_assignment *a),
+                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx,
+                        struct tl_err *err)
+{
+    struct plan p;
+    int rc = plan_own(self, c, &p, err);
+    if (rc == TL_OK) {
+        rc = carry_out(self, c, &p, &(struct hand_over){emit, attr, ctx}, err);
+    }
+    arena_release(&p.memory);
+    return rc;
+}
+
+static int tpe_joint(void *self, const struct tl_sample_context *c, const struct tl_assignment *dims, size_t n,
+                     int (*emit)(void *ctx, const struct tl_assignment *a),
+                     int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err)
+{
+    struct plan p;
+    int rc = plan_given(self, c, dims, n, &p, err);
+    if (rc == TL_OK) {
+        rc = carry_out(self, c, &p, &(struct hand_over){emit, attr, ctx}, err);
+    }
+    arena_release(&p.memory);
+    return rc;
+}
+
+static int tpe_space(void *self, const struct tl_sample_context *c, int (*emit)(void *ctx, const struct tl_assignment *a),
+                     void *ctx, struct tl_err *err)
+{
+    struct plan p;
+    int rc = plan_own(self, c, &p, err);
+    for (size_t i = 0; rc == TL_OK && p.how != PLAN_NOTHING && i < p.n; i++) {
+        rc = emit(ctx, &p.dims[i]);
+    }
+    arena_release(&p.memory);
     return rc;
 }
 
@@ -435,6 +584,9 @@ static void tpe_release(void *self)
         model_unref(t->models[i]);
     }
     pthread_mutex_destroy(&t->lock);
+    if (t->rules.functions.release) {
+        t->rules.functions.release(t->rules.functions.ctx);
+    }
     mem_free(t);
 }
 
@@ -447,6 +599,8 @@ static int tpe_new(const struct tpe_rules *rules, tl_sampler **out, struct tl_er
         .relative = tpe_relative,
         .forget = tpe_forget,
         .release = tpe_release,
+        .space = tpe_space,
+        .joint = tpe_joint,
     };
     struct tl_sampler_ops table = ops;
     struct tpe *t = mem_zalloc(1, sizeof *t);
@@ -458,10 +612,13 @@ static int tpe_new(const struct tpe_rules *rules, tl_sampler **out, struct tl_er
         return err_nomem(err);
     }
     t->rules = *rules;
+    t->rules.functions.release = NULL; /* not before the sampler is there */
     table.flags = rules->seeded ? TL_SAMPLER_NUMBERED : 0;
     int rc = tl_sampler_new(&table, t, out, err);
     if (rc != TL_OK) {
         tpe_release(t);
+    } else {
+        t->rules.functions.release = rules->functions.release;
     }
     return rc;
 }
@@ -483,4 +640,17 @@ TL_API int tl_sampler_tpe(uint64_t seed, tl_sampler **out, struct tl_err *err)
         rc = tpe_new(&rules, out, err);
     }
     return rc;
+}
+
+TL_API int tl_sampler_tpe_with(const struct tl_option *options, size_t n_options, const struct tl_tpe_functions *functions,
+                               tl_sampler **out, struct tl_err *err)
+{
+    struct tpe_rules rules;
+    size_t row;
+    int rc = component_find(tl_sampler_docs(), "sampler", "tpe", options, n_options, &row, err);
+    rc = rc == TL_OK ? tpe_rules_read(&rules, options, n_options, err) : rc;
+    if (rc == TL_OK && functions) {
+        memcpy(&rules.functions, functions, functions->size < sizeof *functions ? functions->size : sizeof *functions);
+    }
+    return rc == TL_OK ? tpe_new(&rules, out, err) : rc;
 }

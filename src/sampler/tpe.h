@@ -7,6 +7,7 @@
  *   tpe_groups.c   which parameters come together
  *   tpe_live.c     the running trials and what is known of their parameters
  *   tpe_space.c    the two mixtures of one space of parameters, kept up to date
+ *   tpe_given.c    weights by a function of the caller's
  *   tpe_model.c    all of this for one study handle, and its lock
  *   tpe.c          the sampler: when to draw at random, which space, candidates and their score
  *
@@ -49,7 +50,15 @@ struct tpe_rules {
     double prior_weight;
     bool mo_weights;             /* kernels of the good set weighed by hypervolume */
     bool normalised_constraints; /* violations are measured in the median violation of each constraint */
+    struct tl_tpe_functions functions; /* the caller's own; each may be NULL */
 };
+/* Functions of the caller's are called with no lock that another thread may wait for: then every proposal has a model of its own. */
+static inline bool tpe_has_functions(const struct tpe_rules *r)
+{
+    return r->functions.gamma || r->functions.weights;
+}
+/* How many of n trials are good, by the caller's function where there is one. */
+int tpe_good_count(const struct tpe_rules *r, bool several, size_t n, size_t *good, struct tl_err *err);
 int tpe_rules_read(struct tpe_rules *rules, const struct tl_option *options, size_t n, struct tl_err *err);
 
 /* ---- history ---- */
@@ -88,7 +97,7 @@ struct history {
 };
 int history_init(struct history *h, const struct tpe_rules *rules, const tl_view *view); /* TL_ENOMEM */
 void history_release(struct history *h);
-/* Takes in the rows that are new in the view. After TL_ENOMEM it must be released. */
+/* Takes in the rows that are new in the view. After an error it must be released. */
 int history_fold(struct history *h, const tl_view *view, struct tl_err *err);
 static inline size_t history_rows(const struct history *h)
 {
@@ -182,6 +191,10 @@ struct tpe_space {
     struct parzen *good, *rest;
     bool spoilt;         /* memory ran out half-way: to be made anew */
     bool weighed;        /* kernels of `good` are weighed one by one */
+    struct given_keys {  /* numbers of the trials in `rest` and `good`, for a function of the caller's that weighs them */
+        int64_t *items;
+        size_t n, cap;
+    } given[2];
     bool narrow;         /* kernels may be as narrow as in tpe2 */
     uint32_t *good_rows; /* weighed: the rows in `good` */
     size_t n_good, cap_good;
@@ -205,6 +218,9 @@ int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *
 int tpe_space_leave_out(struct tpe_space *s, int64_t number);
 void tpe_space_put_back(struct tpe_space *s, const struct model *m, int64_t number);
 bool tpe_space_has_kernel(const struct tpe_space *s, int64_t number);
+/* With a function of the caller's: notes a kernel (false: out of memory), and weighs all of them before they are settled. */
+bool tpe_note_given(struct tpe_space *s, const struct model *m, bool good, int64_t number);
+int tpe_weigh_given(struct tpe_space *s, const struct model *m, struct tl_err *err);
 bool tpe_space_same(const struct tpe_space *s, const uint32_t *names, const struct tl_dist *const *dists,
                     size_t n, bool narrow);
 
@@ -239,6 +255,7 @@ struct model {
     pthread_rwlock_t lock;
     atomic_int refs;
     uint64_t handle;
+    int64_t left_out; /* the trial that a model with functions of the caller's is made for: no kernel; -1 */
     unsigned users; /* threads that have it from model_of, under the sampler's lock */
     const struct tpe_rules *rules;
     bool started;

@@ -246,12 +246,12 @@ static bool move_top(struct history *h, struct heap *from, struct heap *to)
     return heap_push(h, to, row) && history_mark(h, row, to == &h->good);
 }
 
-static bool settle(struct history *h)
+static int settle(struct history *h, struct tl_err *err)
 {
-    size_t n = h->count[CLASS_COMPLETE] + h->count[CLASS_PRUNED] + h->count[CLASS_INFEASIBLE];
-    size_t want = gamma_of(h->fronts ? &h->rules->gamma_mo : &h->rules->gamma, n);
-    bool ok = true;
-    if (h->fronts) {
+    size_t n = h->count[CLASS_COMPLETE] + h->count[CLASS_PRUNED] + h->count[CLASS_INFEASIBLE], want;
+    int rc = tpe_good_count(h->rules, h->fronts != NULL, n, &want, err);
+    bool ok = rc == TL_OK;
+    if (ok && h->fronts) {
         size_t complete = h->count[CLASS_COMPLETE] < want ? h->count[CLASS_COMPLETE] : want;
         ok = front_state_select(h, complete) && (!h->rules->mo_weights || front_state_weigh(h));
         want -= complete;
@@ -266,7 +266,7 @@ static bool settle(struct history *h)
            better(point_at(h, h->rest.rows[0]), point_at(h, h->good.rows[0]))) {
         ok = move_top(h, &h->rest, &h->good) && move_top(h, &h->good, &h->rest);
     }
-    return ok;
+    return ok || rc != TL_OK ? rc : err_nomem(err);
 }
 
 double history_weight(const struct history *h, const struct tpe_point *p)
@@ -366,7 +366,7 @@ int history_fold(struct history *h, const tl_view *view, struct tl_err *err)
             return err_nomem(err);
         }
     }
-    return h->points.len == before || settle(h) ? TL_OK : err_nomem(err);
+    return h->points.len == before ? TL_OK : settle(h, err);
 }
 
 int history_init(struct history *h, const struct tpe_rules *rules, const tl_view *view)

@@ -54,6 +54,7 @@ struct model *model_new(uint64_t handle, const struct tpe_rules *rules)
     if (m) {
         m->refs = 1;
         m->handle = handle;
+        m->left_out = -1;
         m->rules = rules;
         m->names = (struct intern)INTERN_INIT;
     }
@@ -165,9 +166,8 @@ static int update(struct model *m, const tl_view *view, struct tl_err *err)
     m->seq = tl_view_seq(view);
     if (rc != TL_OK) {
         forget(m);
-        err_nomem(err);
     }
-    return rc;
+    return rc == TL_ENOMEM ? err_nomem(err) : rc;
 }
 
 /* ---- finding a space ---- */

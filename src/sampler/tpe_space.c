@@ -82,7 +82,9 @@ static struct parzen_rules rules_for(const struct model *m, size_t n, bool narro
     if (old && (several ? r->multivariate_mo : r->multivariate)) {
         p.width = PARZEN_SCOTT; /* one parameter, or one outside the joint space, too */
     }
-    if (good && several) {
+    if (r->functions.weights && !(good && several)) {
+        p.weights = PARZEN_GIVEN;
+    } else if (good && several) {
         p.weights = r->mo_weights ? PARZEN_GIVEN : PARZEN_FLAT;
     } else if (good && r->preset == TPE_2) {
         p.weights = PARZEN_GIVEN;
@@ -101,7 +103,7 @@ static bool make_mixtures(struct tpe_space *s, const struct model *m)
         s->good = parzen_new(dims, s->n, &good);
         s->rest = parzen_new(dims, s->n, &rest);
     }
-    s->weighed = good.weights == PARZEN_GIVEN;
+    s->weighed = good.weights == PARZEN_GIVEN && (m->history.n_objectives > 1 || !m->rules->functions.weights);
     return s->good && s->rest;
 }
 
@@ -138,6 +140,8 @@ void tpe_space_free(struct tpe_space *s)
         parzen_free(s->good);
         parzen_free(s->rest);
         mem_free(s->good_rows);
+        mem_free(s->given[0].items);
+        mem_free(s->given[1].items);
         mem_free(s->kernels);
         map64_release(&s->seen);
         arena_release(&s->memory);
@@ -254,6 +258,9 @@ static int put_rows(struct tpe_space *s, const struct model *m, const tl_view *v
                 return TL_ENOMEM;
             }
             int rc = put_row(s, p, block * 64 + at);
+            if (rc == TL_OK && !tpe_note_given(s, m, p->good, p->number)) {
+                rc = TL_ENOMEM;
+            }
             if (rc != TL_OK) {
                 return rc;
             }
@@ -353,8 +360,11 @@ static int put_live(struct tpe_space *s, const struct model *m)
             s->kernels[k - 1] = s->kernels[--old];
             continue;
         }
-        bool whole = live_point(s, m, l), put = whole && m->rules->constant_liar;
+        bool whole = live_point(s, m, l), put = whole && m->rules->constant_liar && l->number != m->left_out;
         int rc = put ? parzen_put(s->rest, l->number, s->x) : TL_OK;
+        if (rc == TL_OK && put && !tpe_note_given(s, m, false, l->number)) {
+            rc = TL_ENOMEM;
+        }
         if (rc != TL_OK) {
             return rc;
         }
@@ -438,6 +448,9 @@ int tpe_space_update(struct tpe_space *s, const struct model *m, const tl_view *
     }
     if (rc == TL_OK && s->weighed) {
         weigh(s, m);
+    }
+    if (rc == TL_OK && m->rules->functions.weights && (rc = tpe_weigh_given(s, m, err)) != TL_OK && rc != TL_ENOMEM) {
+        return rc;
     }
     if (rc == TL_OK) {
         rc = parzen_settle(s->good);
