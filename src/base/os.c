@@ -12,14 +12,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -455,6 +461,99 @@ static const char *sys_env(const char *name)
     return getenv(name);
 }
 
+/* ---- sockets ---- */
+
+static int sys_poll(int fd, enum os_ready what, int64_t timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = (short)((what & OS_READABLE ? POLLIN : 0) | (what & OS_WRITABLE ? POLLOUT : 0))};
+    int64_t deadline = sys_monotonic_ns() + timeout_ms * 1000000;
+    for (;;) {
+        int rc = poll(&p, 1, timeout_ms > INT_MAX ? INT_MAX : timeout_ms < 0 ? 0 : (int)timeout_ms);
+        if (rc != -1 || errno != EINTR) {
+            return rc > 0 ? 1 : code_of(rc);
+        }
+        timeout_ms = (deadline - sys_monotonic_ns()) / 1000000;
+    }
+}
+
+/* One address. */
+static int connect_one(const struct sockaddr *to, socklen_t n, int64_t timeout_ms)
+{
+    int yes = 1, error = 0;
+    socklen_t size = sizeof error;
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd == -1) {
+        return -errno;
+    }
+    if (to->sa_family != AF_UNIX) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    }
+    int rc = code_of(connect(fd, to, n));
+    if (rc == -EINPROGRESS || rc == -EINTR) {
+        rc = sys_poll(fd, OS_WRITABLE, timeout_ms);
+        rc = rc == 0 ? -ETIMEDOUT : rc;
+        if (rc == 1) {
+            rc = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1 ? -errno : -error;
+        }
+    }
+    if (rc < 0) {
+        (void)close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+static int connect_path(const char *path, int64_t timeout_ms)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
+    if (n >= sizeof to.sun_path) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(to.sun_path, path, n + 1);
+    return connect_one((const struct sockaddr *)&to, sizeof to, timeout_ms);
+}
+
+static int sys_connect(const struct os_address *to, int64_t timeout_ms)
+{
+    if (to->path) {
+        return connect_path(to->path, timeout_ms);
+    }
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
+    int64_t deadline = sys_monotonic_ns() + timeout_ms * 1000000;
+    char port[8];
+    snprintf(port, sizeof port, "%u", (unsigned)to->port);
+    int rc = getaddrinfo(to->host, port, &hints, &found);
+    if (rc != 0) {
+        return rc == EAI_SYSTEM ? -errno : rc == EAI_MEMORY ? -ENOMEM : rc == EAI_AGAIN ? -EAGAIN : -ENXIO;
+    }
+    int fd = -ENXIO;
+    for (const struct addrinfo *a = found; a; a = a->ai_next) {
+        int64_t left = (deadline - sys_monotonic_ns()) / 1000000;
+        fd = left < 0 ? -ETIMEDOUT : connect_one(a->ai_addr, a->ai_addrlen, left);
+        if (fd >= 0 || fd == -ETIMEDOUT) {
+            break;
+        }
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static int64_t sys_send(int fd, const void *bytes, size_t n)
+{
+    ssize_t put;
+    RETRY(put, send(fd, bytes, n, MSG_NOSIGNAL));
+    return count_of(put);
+}
+
+static int64_t sys_recv(int fd, void *bytes, size_t n)
+{
+    ssize_t got;
+    RETRY(got, recv(fd, bytes, n, 0));
+    return count_of(got);
+}
+
 const struct os_table os_system = {
     .open = sys_open,
     .close = sys_close,
@@ -476,6 +575,10 @@ const struct os_table os_system = {
     .fs_info = sys_fs_info,
     .realpath = sys_realpath,
     .fadvise_drop = sys_fadvise_drop,
+    .connect = sys_connect,
+    .send = sys_send,
+    .recv = sys_recv,
+    .poll = sys_poll,
     .monotonic_ns = sys_monotonic_ns,
     .boottime_ns = sys_boottime_ns,
     .realtime_us = sys_realtime_us,

@@ -30,6 +30,14 @@ enum os_lock { OS_LOCK_TRY, OS_LOCK_RELEASE };
 /* Which bytes a lock covers: the journal itself, the gate before it (one byte far behind any data), or both at once. */
 enum os_range { OS_RANGE_JOURNAL, OS_RANGE_GATE, OS_RANGE_BOTH };
 
+/* Where a server listens. */
+struct os_address {
+    const char *path; /* of a local socket; NULL: host and port count */
+    const char *host; /* a name, or an IPv4 or IPv6 address */
+    uint16_t port;
+};
+enum os_ready { OS_READABLE = 1, OS_WRITABLE = 2 };
+
 struct os_table {
     int (*open)(const char *path, int flags, uint32_t mode);
     int (*close)(int fd); /* the descriptor is gone whatever it returns */
@@ -52,6 +60,13 @@ struct os_table {
     int (*fs_info)(const char *path, struct os_fs_info *out);
     int64_t (*realpath)(const char *path, char *out, size_t n); /* terminated; returns its length */
     int (*fadvise_drop)(int fd); /* forget cached pages that are clean */
+
+    /* A connected stream socket that never blocks and gives up on a peer that vanished. Names are looked up first, and that takes as
+     * long as it takes; then every address is tried until the time is up. -ENXIO: there is no such host. */
+    int (*connect)(const struct os_address *to, int64_t timeout_ms);
+    int64_t (*send)(int fd, const void *bytes, size_t n); /* may be short; -EAGAIN: nothing fits now; no SIGPIPE */
+    int64_t (*recv)(int fd, void *bytes, size_t n); /* 0: the peer closed; -EAGAIN: nothing there now */
+    int (*poll)(int fd, enum os_ready what, int64_t timeout_ms); /* 1; 0: time is up */
 
     int64_t (*monotonic_ns)(void);
     int64_t (*boottime_ns)(void); /* goes on while the machine sleeps */

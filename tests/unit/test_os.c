@@ -9,11 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -305,6 +308,72 @@ START_TEST(file_systems)
 }
 END_TEST
 
+/* A listening socket of this process on a free port of the loopback. */
+static int listen_on(uint16_t *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, n), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
+static void talk(int fd, int peer)
+{
+    char text[16] = "";
+    ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    ck_assert_int_eq(os->recv(fd, text, sizeof text), -EAGAIN);
+    ck_assert_int_eq(os->poll(fd, OS_READABLE, 1), 0);
+    ck_assert_int_eq(os->poll(fd, OS_WRITABLE, 1000), 1);
+    ck_assert_int_eq(os->send(fd, "ping", 4), 4);
+    ck_assert_int_eq(read(peer, text, sizeof text), 4);
+    ck_assert_int_eq(write(peer, "pong", 4), 4);
+    ck_assert_int_eq(os->poll(fd, OS_READABLE, 1000), 1);
+    ck_assert_int_eq(os->recv(fd, text, sizeof text), 4);
+    ck_assert_int_eq(memcmp(text, "pong", 4), 0);
+    close(peer);
+    ck_assert_int_eq(os->poll(fd, OS_READABLE, 1000), 1);
+    ck_assert_int_eq(os->recv(fd, text, sizeof text), 0);
+    for (int i = 0; i < 100 && os->send(fd, "to nobody", 9) > 0; i++) { /* no SIGPIPE */
+    }
+    os->close(fd);
+}
+
+START_TEST(sockets)
+{
+    struct os_address to = {.host = "127.0.0.1"};
+    int listener = listen_on(&to.port);
+    int fd = os->connect(&to, 5000);
+    ck_assert_int_ge(fd, 0);
+    talk(fd, accept(listener, NULL, NULL));
+    close(listener);
+    ck_assert_int_eq(os->connect(&to, 5000), -ECONNREFUSED);
+    to.host = "no-such-host.invalid";
+    fd = os->connect(&to, 5000);
+    ck_assert_msg(fd == -ENXIO || fd == -EAGAIN, "%d", fd); /* -EAGAIN: this machine has no name service at all */
+
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", at("socket"));
+    to = (struct os_address){.path = at("socket")};
+    ck_assert_int_eq(os->connect(&to, 1000), -ENOENT);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    fd = os->connect(&to, 1000);
+    ck_assert_int_ge(fd, 0);
+    talk(fd, accept(listener, NULL, NULL));
+    close(listener);
+    char far[300];
+    memset(far, 'x', sizeof far - 1);
+    far[sizeof far - 1] = 0;
+    to.path = far;
+    ck_assert_int_eq(os->connect(&to, 1000), -ENAMETOOLONG);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("os");
@@ -318,5 +387,6 @@ int main(void)
     tcase_add_test(t, clocks_and_chance);
     tcase_add_test(t, signals_do_not_interrupt);
     tcase_add_test(t, file_systems);
+    tcase_add_test(t, sockets);
     return check_run("os", t);
 }
