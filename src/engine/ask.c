@@ -318,6 +318,15 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
     return waiting >= 0 ? pop(a, c, s, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
 }
 
+/* Without a budget or a claim, and with nothing drawn for a number, all that counts is that what was queued before the call comes
+ * first: who gets a queued trial the log says, and so it says the number of a new one. */
+static bool needs_head(const struct ask *a)
+{
+    unsigned flags = a->study->sampler->ops.flags;
+    return a->options.budget > 0 || a->study->sampler->ops.claim ||
+           (a->options.n_space > 0 && (flags & (TL_SAMPLER_STATELESS | TL_SAMPLER_NUMBERED)));
+}
+
 /* ---- after it ---- */
 
 /* The handle of a trial that was just created: what travelled with it is known here. */
@@ -398,7 +407,7 @@ static void fail_unknown(struct ask *a)
 /* One round: 0 with a trial, 1 when another writer was first, or an error. */
 static int ask_once(struct ask *a, tl_trial *t, struct tl_err *err)
 {
-    struct commit c = {.decide = decide_ask, .ctx = a};
+    struct commit c = {.decide = decide_ask, .ctx = a, .exact = needs_head(a) ? EXACT_HEAD : EXACT_FRESH};
     a->commit = &c;
     int rc = store_commit(a->study->storage, &c, err);
     bool landed = c.n_ops > 0 && (rc == TL_OK || rc == TL_EINCOMPATIBLE);

@@ -169,7 +169,7 @@ static int decide_batch(struct commit *c, const struct state *s, struct tl_err *
 
 static int write_batch(struct copy *copy, struct tl_err *err)
 {
-    struct commit c = {.decide = decide_batch, .ctx = copy, .copies = true};
+    struct commit c = {.decide = decide_batch, .ctx = copy, .exact = EXACT_HEAD, .copies = true};
     int rc = store_commit(copy->to, &c, err);
     if (rc == TL_OK) {
         copy->study_id = copy->study_id < 0 ? c.applied[0].id : copy->study_id;

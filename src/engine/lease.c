@@ -522,7 +522,7 @@ static int fail_lost(struct look *k, size_t *n_failed)
 {
     int rc;
     do {
-        struct commit c = {.decide = decide_lost, .ctx = k};
+        struct commit c = {.decide = decide_lost, .ctx = k, .exact = EXACT_HEAD};
         rc = store_commit(k->st, &c, &k->err);
         if (rc == TL_OK && k->n_failed > 0) {
             *n_failed += k->n_failed;

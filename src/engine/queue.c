@@ -221,7 +221,7 @@ TL_API int tl_study_enqueue(tl_study *study, const struct tl_fixed_param *params
                             struct tl_err *err)
 {
     struct enqueue q = {.study = study, .params = params, .n_params = n_params, .skip_if_exists = skip_if_exists};
-    struct commit c = {.decide = decide_enqueue, .ctx = &q};
+    struct commit c = {.decide = decide_enqueue, .ctx = &q, .exact = skip_if_exists ? EXACT_HEAD : EXACT_NOT};
     struct arena memory = {0};
     tl_view *view;
     if ((n_params && !params) || (n_attrs && !user_attrs)) {

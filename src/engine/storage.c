@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "model/image.h"
 
 /* ---- forks ---- */
 
@@ -131,7 +132,7 @@ static int replay_line(tl_storage *st, struct str line, int64_t offset, struct t
     if (how == OP_LINE_OK) {
         rc = state_apply(st->state, &op, &done, &why);
         if (rc == TL_OK && op.n != 0 && st->in_flight && str_eq(op.worker, str_of(st->worker)))
-            storage_settle(st, op.n, &done);
+            storage_settle(st, op.n, &done, &why);
         if (rc == TL_OK && done.verdict == V_ODD)
             how = OP_LINE_ODD;
     } else if (how == OP_LINE_ODD) {
@@ -197,9 +198,30 @@ int storage_rewind(void *ctx, const char *why, struct tl_err *err)
     return TL_OK;
 }
 
+int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err)
+{
+    tl_storage *st = ctx;
+    struct state *fresh;
+    int rc = image_read(from, &fresh, err);
+    if (rc != TL_OK)
+        return rc;
+    if (fresh->seq != seq) {
+        state_unref(fresh);
+        return err_set(err, TL_ECORRUPT, "the snapshot is one of operation %llu, not %llu", (unsigned long long)fresh->seq,
+                       (unsigned long long)seq);
+    }
+    pthread_mutex_lock(&st->state_lock);
+    state_unref(st->state);
+    st->state = fresh;
+    st->replayed_bytes = 0;
+    pthread_mutex_unlock(&st->state_lock);
+    atomic_store(&st->snapshot_seq, seq);
+    return TL_OK;
+}
+
 int storage_read_news(tl_storage *st, struct tl_err *err)
 {
-    struct deliver d = {st, storage_lines, storage_rewind};
+    struct deliver d = {st, storage_lines, storage_rewind, storage_image};
     return st->backend->ops->read(st->backend, &d, err);
 }
 
@@ -284,11 +306,10 @@ static int check_options(const struct tl_storage_options *o, struct tl_err *err)
     return TL_OK;
 }
 
-TL_API int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
+/* A storage without its backend. */
+static int make_storage(const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
 {
     static const struct tl_storage_options defaults = TL_STORAGE_OPTIONS_INIT;
-    if (!url || !*url || !out)
-        return err_set(err, TL_EINVAL, "no storage was named: give a path of a journal file, or memory://");
     if (!options)
         options = &defaults;
     int rc = check_options(options, err);
@@ -313,21 +334,57 @@ TL_API int tl_storage_open(const char *url, const struct tl_storage_options *opt
         memcpy(st->worker, options->worker_id, strlen(options->worker_id) + 1);
     else if (rc == TL_OK)
         rc = storage_uuid(st->worker, err);
-    if (rc == TL_OK)
-        rc = backend_open(url, &st->options, &st->backend, err);
-    if (rc == TL_OK)
-        rc = storage_load_snapshot(st, err);
+    if (rc != TL_OK) {
+        tl_storage_close(st);
+        return rc;
+    }
+    *out = st;
+    return TL_OK;
+}
+
+/* Reads the journal for the first time; on failure the storage is closed. */
+static int begin(tl_storage *st, tl_storage **out, struct tl_err *err)
+{
+    int rc = storage_load_snapshot(st, err);
     if (rc == TL_OK)
         rc = storage_read_news(st, err);
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
     }
-    if (options->worker_id) /* a worker that goes on: its numbers go on too */
+    if (st->options.worker_id || st->root) /* a worker that goes on: its numbers go on too */
         st->n = state_worker_n(st->state, str_of(st->worker));
     storage_snapshot_if_due(st);
     *out = st;
     return TL_OK;
+}
+
+int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
+{
+    tl_storage *st;
+    int rc = make_storage(options, &st, err);
+    if (rc != TL_OK) {
+        backend->ops->close(backend);
+        return rc;
+    }
+    st->backend = backend;
+    return begin(st, out, err);
+}
+
+TL_API int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
+{
+    tl_storage *st;
+    if (!url || !*url || !out)
+        return err_set(err, TL_EINVAL, "no storage was named: give a path of a journal file, memory://, or the URL of a database");
+    int rc = make_storage(options, &st, err);
+    if (rc != TL_OK)
+        return rc;
+    rc = backend_open(url, &st->options, &st->backend, err);
+    if (rc != TL_OK) {
+        tl_storage_close(st);
+        return rc;
+    }
+    return begin(st, out, err);
 }
 
 TL_API void tl_storage_close(tl_storage *st)

@@ -17,6 +17,7 @@
 struct tl_storage {
     struct tl_storage_options options;
     struct backend *backend;
+    tl_storage *root; /* of a part (parts.c), else NULL */
     char worker[WORKER_MAX]; /* one per handle and process */
     uint64_t n;              /* operations numbered so far; commit leader only */
     atomic_uint fork_count;  /* the process's when this handle was set up */
@@ -50,11 +51,14 @@ struct tl_storage {
         snapshot_seq;
 };
 
+/* Opens a storage on a backend, which is closed with it, or at once on failure. */
+int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
 /* Entry of every public call: sets the handle up anew in a forked child, rebuilds a stale state. */
 int storage_enter(tl_storage *st, struct tl_err *err);
 /* Callbacks of the backend: replay. */
 int storage_lines(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err);
 int storage_rewind(void *ctx, const char *why, struct tl_err *err);
+int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err);
 /* Study that a broken create-trial line names, -1 when it is no such line: its trial keeps its place in the count. */
 int64_t storage_broken_create_trial(struct str line);
 /* Delivers what is new; storage_rebuild throws the state away first. Caller holds read_lock, or nobody else knows the handle. */
@@ -63,8 +67,8 @@ int storage_rebuild(tl_storage *st, struct tl_err *err);
 /* Keeps everybody else out of the backend, and lets them in again. */
 void storage_exclusive(tl_storage *st);
 void storage_shared(tl_storage *st);
-/* A line of ours came back from the log: gives its verdict to the commit that waits for it. */
-void storage_settle(tl_storage *st, uint64_t n, const struct applied *done);
+/* A line of ours came back from the log: gives its verdict, and what is to be said of it, to the commit that waits for it. */
+void storage_settle(tl_storage *st, uint64_t n, const struct applied *done, const struct tl_err *why);
 /* Loads the snapshot into the empty state if there is a usable one. */
 int storage_load_snapshot(tl_storage *st, struct tl_err *err);
 /* Starts writing a snapshot in the background when the policy says that it pays. */

@@ -11,6 +11,10 @@
  * first decision until the write is known to be done, so nobody reads what is not in the log. If the write fails after something
  * was applied, the state is thrown away and rebuilt from the log.
  *
+ * Databases (BACKEND_OPTIMISTIC) have no critical section: compose() decides on the state as it is known and applies nothing; what was
+ * written comes back among the news, with the verdict of the log. Where a decision must hold exactly (commit.exact), the group begins
+ * with it and is written only if nothing else was since; else it is decided anew. The state lock is not held meanwhile.
+ *
  * When it is not known whether a group landed (the lock was lost), the log is read again: every line of ours carries (worker, n), so
  * it is either found, and its verdict taken from there, or written once more under the lock. A failed flush ends in TL_EUNKNOWN.
  */
@@ -21,14 +25,29 @@
 
 #define GROUP_OPS 4096           /* operations that share one write at most */
 #define SETTLE_TRIES 3
+#define GROUP_BYTES (1u << 20)   /* a group of databases is not made longer, so that one statement stays small */
+#define PATIENT_CONFLICTS 3      /* so many conflicts in a row are met at once, then with pauses */
+#define MS INT64_C(1000000)
 
 enum phase { PHASE_QUEUED, PHASE_WRITTEN, PHASE_ENDED };
 
 struct group {
     tl_storage *st;
     struct commit *first;
+    struct append *append;
     struct commit *unapplied; /* encoded last, not applied yet */
     bool state_locked, applied_early;
+
+    /* optimistic */
+    bool optimistic;
+    bool exact;        /* the lines that were composed last hold only at the position that they were composed at */
+    bool fresh;        /* the state was read since the group was begun */
+    bool waits;        /* a decision not to write waits for that: what it looked at may be old */
+    bool again;        /* the same lines once more: nobody knows whether they landed, or may land yet */
+    uint64_t seq;      /* where they were composed */
+    uint64_t first_n, n_ops;
+    struct buf sent;
+    struct commit *behind; /* the first commit that had no place in the group */
 };
 
 void commit_release(struct commit *c)
@@ -127,21 +146,20 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
     return TL_OK;
 }
 
-static int compose(void *ctx, struct buf *out, struct tl_err *err)
+static int refuse_damaged(const tl_storage *st, struct tl_err *err)
 {
-    struct group *g = ctx;
+    if (!st->damaged || st->options.allow_damaged)
+        return TL_OK;
+    err_set(err, TL_ECORRUPT,
+            "line %llu of the journal is damaged: nothing is written until `trialog repair` has made a clean copy",
+            (unsigned long long)st->damage_line);
+    err_at(err, (int64_t)st->damage_line, st->damage_offset);
+    return TL_ECORRUPT;
+}
+
+static int compose_applying(struct group *g, struct buf *out, struct tl_err *err)
+{
     tl_storage *st = g->st;
-    if (!g->state_locked) {
-        pthread_mutex_lock(&st->state_lock);
-        g->state_locked = true;
-    }
-    if (st->damaged && !st->options.allow_damaged) {
-        err_set(err, TL_ECORRUPT,
-                "line %llu of the journal is damaged: nothing is written until `trialog repair` has made a clean copy",
-                (unsigned long long)st->damage_line);
-        err_at(err, (int64_t)st->damage_line, st->damage_offset);
-        return TL_ECORRUPT;
-    }
     for (struct commit *c = g->first; c; c = c->next) {
         if (c->phase != PHASE_QUEUED)
             continue; /* settled by an earlier try */
@@ -162,6 +180,74 @@ static int compose(void *ctx, struct buf *out, struct tl_err *err)
     return TL_OK;
 }
 
+static bool must_be_exact(const struct group *g, const struct commit *c)
+{
+    return c->exact == EXACT_HEAD || (c->exact == EXACT_FRESH && !g->fresh);
+}
+
+/* Nothing is applied. An exact decision comes first or in another group; what has no place stays behind. */
+static int compose_optimistic(struct group *g, struct buf *out, struct tl_err *err)
+{
+    tl_storage *st = g->st;
+    if (g->again) {
+        buf_add(out, g->sent.data, g->sent.len);
+        return TL_OK;
+    }
+    g->exact = false;
+    g->seq = st->state->seq;
+    g->first_n = st->n + 1;
+    g->behind = NULL;
+    g->waits = false;
+    for (struct commit *c = g->first; c; c = c->next) {
+        if (c->phase != PHASE_QUEUED)
+            continue;
+        bool exact = must_be_exact(g, c);
+        if (out->len > 0 && (exact || out->len >= GROUP_BYTES)) {
+            g->behind = c;
+            break;
+        }
+        int rc = compose_commit(st, c, out);
+        if (rc != TL_OK)
+            return rc;
+        if (c->phase == PHASE_ENDED && !g->fresh && c->code != TL_ENOMEM) {
+            c->phase = PHASE_QUEUED;
+            c->n_ops = 0;
+            g->waits = true;
+        }
+        g->exact = g->exact || (exact && c->n_ops > 0);
+    }
+    g->n_ops = st->n + 1 - g->first_n;
+    buf_clear(&g->sent);
+    buf_add(&g->sent, out->data, out->len);
+    return g->sent.failed ? err_nomem(err) : TL_OK;
+}
+
+static int compose(void *ctx, struct buf *out, struct tl_err *err)
+{
+    struct group *g = ctx;
+    tl_storage *st = g->st;
+    if (!g->state_locked) {
+        pthread_mutex_lock(&st->state_lock);
+        g->state_locked = true;
+    }
+    uint64_t first_n = st->n + 1;
+    int rc = refuse_damaged(st, err);
+    if (rc == TL_OK)
+        rc = g->optimistic ? compose_optimistic(g, out, err) : compose_applying(g, out, err);
+    if (!g->optimistic) {
+        g->first_n = first_n;
+        g->n_ops = st->n + 1 - first_n;
+    } else {
+        pthread_mutex_unlock(&st->state_lock);
+        g->state_locked = false;
+    }
+    g->append->exact = g->exact;
+    g->append->worker = st->worker;
+    g->append->first_n = g->first_n;
+    g->append->n_ops = g->n_ops;
+    return rc;
+}
+
 static bool cancelled(void *ctx)
 {
     const tl_storage *st = ((const struct group *)ctx)->st;
@@ -169,14 +255,17 @@ static bool cancelled(void *ctx)
 }
 
 /* A line of ours was read back: its verdict counts, because others may have come in between. */
-void storage_settle(tl_storage *st, uint64_t n, const struct applied *done)
+void storage_settle(tl_storage *st, uint64_t n, const struct applied *done, const struct tl_err *why)
 {
     for (struct commit *c = st->in_flight; c; c = c->next) {
         if (c->phase == PHASE_QUEUED && c->first_n != 0 && n >= c->first_n && n < c->first_n + c->n_ops) {
             c->applied[n - c->first_n] = *done;
             int code = verdict_code(done->verdict);
-            if (code != TL_OK && c->code == TL_OK)
-                c->code = err_set(&c->err, code, "%s", tl_code_text(code));
+            if (code != TL_OK && c->code == TL_OK) {
+                c->code = code;
+                c->err = *why;
+                c->err.code = code;
+            }
             return;
         }
     }
@@ -186,7 +275,7 @@ void storage_settle(tl_storage *st, uint64_t n, const struct applied *done)
 static void split_by_written(struct group *g, const struct append *a, int code, const struct tl_err *err)
 {
     size_t written = a->written;
-    for (struct commit *c = g->first; c; c = c->next) {
+    for (struct commit *c = g->first; c != g->behind; c = c->next) {
         if (c->phase != PHASE_QUEUED)
             continue;
         if (c->n_ops > 0 && c->n_ops <= written) {
@@ -229,19 +318,23 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
 {
     tl_storage *st = g->st;
     struct tl_err why = TL_ERR_INIT;
-    for (struct commit *c = g->first; c; c = c->next) {
-        if (c->phase == PHASE_QUEUED)
+    for (struct commit *c = g->first; c != g->behind; c = c->next) {
+        if (c->phase == PHASE_QUEUED && !g->optimistic) /* nothing was applied early there, and somebody may have read on already */
             forget_verdicts(c);
     }
     pthread_mutex_lock(&st->read_lock);
     int rc = g->applied_early ? storage_rebuild(st, &why) : storage_read_news(st, &why);
     pthread_mutex_unlock(&st->read_lock);
     g->applied_early = false;
+    g->fresh = g->fresh || rc == TL_OK;
     pthread_mutex_lock(&st->state_lock);
     uint64_t seen = rc == TL_OK ? state_worker_n(st->state, str_of(st->worker)) : 0;
+    /* A request that may still be on its way is sent again as it is, numbers and all: only one of the two can land. One whose position
+     * has passed cannot land any more. */
+    g->again = g->optimistic && rc == TL_OK && seen < g->first_n && !(g->exact && st->state->seq != g->seq);
     pthread_mutex_unlock(&st->state_lock);
-    for (struct commit *c = g->first; c; c = c->next) {
-        if (c->phase != PHASE_QUEUED || (rc == TL_OK && seen < c->first_n))
+    for (struct commit *c = g->first; c != g->behind; c = c->next) {
+        if (c->phase != PHASE_QUEUED || c->n_ops == 0 || (rc == TL_OK && seen < c->first_n))
             continue;
         if (rc == TL_OK && seen >= c->first_n + c->n_ops - 1 && has_verdicts(c)) {
             c->phase = PHASE_WRITTEN;
@@ -257,55 +350,128 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
 
 static bool any_queued(const struct group *g)
 {
-    for (const struct commit *c = g->first; c; c = c->next) {
+    for (const struct commit *c = g->first; c != g->behind; c = c->next) {
         if (c->phase == PHASE_QUEUED)
             return true;
     }
     return false;
 }
 
-/* One append of the group. Returns true when some of it has to be tried again. */
-static bool append_group(struct group *g, bool last_try)
+/* The group is in the log. */
+static void group_written(struct group *g, const struct append *a)
 {
     tl_storage *st = g->st;
-    struct tl_err err = TL_ERR_INIT;
-    struct append a = {.deliver = {st, storage_lines, storage_rewind},
+    if (g->unapplied)
+        apply_commit(st, g->unapplied);
+    for (struct commit *c = g->first; c != g->behind; c = c->next) {
+        if (c->phase != PHASE_QUEUED || c->n_ops == 0)
+            continue;
+        if (g->optimistic && !has_verdicts(c)) { /* only when a snapshot that somebody else made holds it already */
+            struct tl_err why = TL_ERR_INIT;
+            int64_t seq = commit_seq(c);
+            err_set(&why, TL_EUNKNOWN, "the operation was written, but what became of it was not seen: look before you repeat it");
+            commit_fail(c, TL_EUNKNOWN, &why);
+            c->err.seq = seq;
+            continue;
+        }
+        c->phase = PHASE_WRITTEN;
+        c->flush_token = a->flush_token;
+        atomic_fetch_add_explicit(&st->operations, c->n_ops, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&st->appends, 1, memory_order_relaxed);
+}
+
+/* One append of the group. */
+static enum outcome append_group(struct group *g, struct tl_err *err)
+{
+    tl_storage *st = g->st;
+    struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image},
                        .ctx = g,
                        .compose = compose,
                        .timeout_ms = st->options.timeout_ms,
                        .cancelled = st->options.cancelled ? cancelled : NULL,
                        .outcome = OUTCOME_ERROR};
+    g->append = &a;
     g->unapplied = NULL;
-    int rc = st->backend->ops->append(st->backend, &a, &err);
-    if (a.outcome == OUTCOME_DONE) {
-        if (g->unapplied)
-            apply_commit(st, g->unapplied);
-        for (struct commit *c = g->first; c; c = c->next) {
-            if (c->phase == PHASE_QUEUED) {
-                c->phase = PHASE_WRITTEN;
-                c->flush_token = a.flush_token;
-                atomic_fetch_add_explicit(&st->operations, c->n_ops, memory_order_relaxed);
-            }
-        }
-        atomic_fetch_add_explicit(&st->appends, 1, memory_order_relaxed);
-    } else if (a.outcome == OUTCOME_ERROR && (g->applied_early || (a.written > 0 && g->unapplied))) {
+    int rc = st->backend->ops->append(st->backend, &a, err);
+    if (a.outcome == OUTCOME_DONE)
+        group_written(g, &a);
+    else if (a.outcome == OUTCOME_ERROR && (g->applied_early || (a.written > 0 && g->unapplied)))
         st->stale = true; /* the state has seen what the log may not hold */
-    }
     if (g->state_locked)
         pthread_mutex_unlock(&st->state_lock);
     g->state_locked = false;
+    g->again = false;
     atomic_fetch_add_explicit(&st->lock_waits_ns, a.waited_ns, memory_order_relaxed);
     if (a.outcome == OUTCOME_ERROR)
-        split_by_written(g, &a, rc, &err);
+        split_by_written(g, &a, rc, err);
     else if (a.outcome == OUTCOME_UNKNOWN)
-        settle_group(g, a.flush_token, &err);
-    if (last_try && any_queued(g)) {
-        for (struct commit *c = g->first; c; c = c->next) {
-            if (c->phase == PHASE_QUEUED)
-                commit_fail(c, TL_EUNAVAILABLE, &err); /* known not to be in the log */
+        settle_group(g, a.flush_token, err);
+    else if (a.outcome == OUTCOME_CONFLICT || (a.outcome == OUTCOME_DONE && g->optimistic))
+        g->fresh = true;
+    return a.outcome;
+}
+
+static void fail_queued(struct group *g, int code, const struct tl_err *err)
+{
+    for (struct commit *c = g->first; c != g->behind; c = c->next) {
+        if (c->phase == PHASE_QUEUED) {
+            int64_t seq = commit_seq(c);
+            commit_fail(c, code, err);
+            if (code == TL_EUNKNOWN)
+                c->err.seq = seq;
         }
     }
-    return any_queued(g);
+}
+
+/* Somebody else was faster, several times in a row: leaves the others some time. false: time is up. */
+static bool pause_after_conflict(const tl_storage *st, unsigned conflicts, int64_t start_ns, struct tl_err *err)
+{
+    int64_t now = os->monotonic_ns();
+    uint32_t r = 0;
+    if (st->options.timeout_ms >= 0 && (now - start_ns) / MS >= st->options.timeout_ms) {
+        err_set(err, TL_ELOCKED, "other workers wrote in between %u times in %.1f s", conflicts, (double)(now - start_ns) / 1e9);
+        return false;
+    }
+    if (conflicts > PATIENT_CONFLICTS && os->random(&r, sizeof r) >= 0) {
+        unsigned doubled = conflicts - PATIENT_CONFLICTS < 6 ? conflicts - PATIENT_CONFLICTS : 6;
+        os->sleep_ns((int64_t)(r % (1u << doubled)) * MS / 4);
+    }
+    return true;
+}
+
+/* Brings the state up to date for decisions that would write nothing. */
+static void read_for_waiting(struct group *g)
+{
+    struct tl_err err = TL_ERR_INIT;
+    pthread_mutex_lock(&g->st->read_lock);
+    int rc = storage_read_news(g->st, &err);
+    pthread_mutex_unlock(&g->st->read_lock);
+    g->fresh = rc == TL_OK;
+    if (rc != TL_OK)
+        fail_queued(g, rc, &err);
+}
+
+/* Appends the group until all that it holds is settled. */
+static void append_until_settled(struct group *g)
+{
+    int64_t start = os->monotonic_ns();
+    unsigned unknown = 0, conflicts = 0;
+    while (any_queued(g)) {
+        struct tl_err err = TL_ERR_INIT;
+        enum outcome how = append_group(g, &err);
+        if (how == OUTCOME_CONFLICT) {
+            if (!pause_after_conflict(g->st, ++conflicts, start, &err))
+                fail_queued(g, TL_ELOCKED, &err);
+        } else if (how == OUTCOME_UNKNOWN && any_queued(g)) {
+            if (++unknown == SETTLE_TRIES) /* known not to be in the log, unless the request may land yet */
+                fail_queued(g, g->again ? TL_EUNKNOWN : TL_EUNAVAILABLE, &err);
+        } else if (how == OUTCOME_NOTHING && g->waits) {
+            read_for_waiting(g);
+        } else if (how == OUTCOME_DONE) {
+            conflicts = 0;
+        }
+    }
 }
 
 /* Takes up to GROUP_OPS operations from the queue. Queue lock held. */
@@ -324,6 +490,19 @@ static struct commit *take_group_locked(tl_storage *st)
     return first;
 }
 
+/* What had no place in a group leads the queue again. */
+static void put_back_locked(tl_storage *st, struct commit *first)
+{
+    struct commit **last = &first;
+    while (*last)
+        last = &(*last)->next;
+    *last = st->queue;
+    if (!st->queue && last != &first)
+        st->queue_end = last;
+    if (last != &first)
+        st->queue = first;
+}
+
 static void set_in_flight(tl_storage *st, struct commit *first)
 {
     pthread_mutex_lock(&st->state_lock);
@@ -334,19 +513,21 @@ static void set_in_flight(tl_storage *st, struct commit *first)
 /* Leads: writes one group. Queue lock held at entry and exit, not in between. */
 static void lead_locked(tl_storage *st)
 {
-    struct group g = {.st = st, .first = take_group_locked(st)};
+    struct group g = {.st = st, .first = take_group_locked(st), .sent = BUF_INIT(SIZE_MAX / 2),
+                      .optimistic = st->backend->ops->flags & BACKEND_OPTIMISTIC};
     st->leading = true;
     pthread_mutex_unlock(&st->queue_lock);
     set_in_flight(st, g.first);
-    for (int tries = 1; append_group(&g, tries == SETTLE_TRIES) && tries < SETTLE_TRIES; tries++)
-        ;
+    append_until_settled(&g);
     set_in_flight(st, NULL);
+    buf_release(&g.sent);
     pthread_mutex_lock(&st->queue_lock);
-    for (struct commit *c = g.first, *next; c; c = next) {
+    for (struct commit *c = g.first, *next; c != g.behind; c = next) {
         next = c->next;
         c->next = NULL;
         c->led = true;
     }
+    put_back_locked(st, g.behind);
     st->leading = false;
     pthread_cond_broadcast(&st->queue_moved);
 }

@@ -15,6 +15,13 @@
 #include "model/state.h"
 #include <trialog/storage.h>
 
+/* What a decision depends on, where there is no lock to decide under (BACKEND_OPTIMISTIC). */
+enum exact {
+    EXACT_NOT,   /* it only looks the arguments over: the log's verdict on the operations is answer enough */
+    EXACT_FRESH, /* on a state that was read since the call began: a conflict makes it so, and need not be avoided a second time */
+    EXACT_HEAD,  /* on the state at the head: nothing may come in between */
+};
+
 /* A group of operations that is written in one append, in order, and applied together. */
 struct commit {
     /* (optional) Runs inside the journal's critical section on the state at its head, possibly more than once (each time from
@@ -22,6 +29,7 @@ struct commit {
      * code and writes nothing of it; TL_OK with n_ops 0 writes nothing and succeeds. */
     int (*decide)(struct commit *c, const struct state *s, struct tl_err *err);
     void *ctx;
+    enum exact exact;
     bool copies; /* trials made RUNNING are copies: nobody runs them here, so no lease is taken for them */
     struct arena arena;
     struct op *ops; /* worker and n are filled in by the store; strings must stay valid until store_commit returns */

@@ -16,5 +16,18 @@ TL_API const char *tl_version(void)
 
 TL_API const char *tl_features(void)
 {
-    return "file memory";
+    return "file memory"
+#ifdef TRIALOG_HAVE_SQLITE
+           " sqlite"
+#endif
+#ifdef TRIALOG_HAVE_POSTGRES
+           " postgresql"
+#endif
+#ifdef TRIALOG_HAVE_MYSQL
+           " mysql"
+#endif
+#ifdef TRIALOG_HAVE_REDIS
+           " redis"
+#endif
+        ;
 }

@@ -26,10 +26,16 @@ typedef int deliver_fn(void *ctx, const char *bytes, size_t n, int64_t offset, s
  * come again from seq 0. A code ends the call, and the backend will ask again. */
 typedef int rewind_fn(void *ctx, const char *why, struct tl_err *err);
 
+/* Instead of the first `seq` lines, which are not kept any more: an image of the state behind them. Replaces everything that was
+ * delivered before. (Only journals that are trimmed to their snapshots do that.) */
+struct image_source;
+typedef int image_fn(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err);
+
 struct deliver {
     void *ctx;
     deliver_fn *lines;
     rewind_fn *rewind;
+    image_fn *image;
 };
 
 /* How an append ended. */
@@ -38,7 +44,8 @@ enum outcome {
     OUTCOME_NOTHING, /* compose had nothing to write */
     OUTCOME_ERROR,   /* definitely nothing of ours is in the journal, or `written` whole lines are */
     OUTCOME_UNKNOWN, /* perhaps */
-    OUTCOME_CONFLICT, /* optimistic backends: somebody else wrote first; nothing of ours is in the journal, the news was delivered */
+    OUTCOME_CONFLICT, /* optimistic backends: somebody else wrote first; nothing of ours is in the journal, nor can it get there any more;
+                       * the news was delivered. The code is TL_EUNAVAILABLE */
 };
 
 struct append {
@@ -48,9 +55,10 @@ struct append {
      * the head and puts whole lines into `out`, which is empty. A non-zero return ends the append with nothing written. No
      * callback comes after it. */
     int (*compose)(void *ctx, struct buf *out, struct tl_err *err);
-    /* For BACKEND_OPTIMISTIC, set by compose. `exact`: the lines hold only if nothing was written since the handle's position; else
-     * the outcome is CONFLICT. `first_n`: number of the first of `n_ops` operations, one a line; the backend writes them only if it
-     * has not seen a number of `worker` as high before, inside the same transaction or script. */
+    /* Set by compose. `first_n`: number of the first of `n_ops` operations, one a line; `worker` is valid as long as the call. An
+     * optimistic backend writes them only if it has not seen a number of this worker as high before, inside the same transaction or
+     * script; else they are there already, and it goes on as if it had written them. `exact`: the lines hold only if nothing was
+     * written since the handle's position; else the outcome is CONFLICT. */
     bool exact;
     const char *worker;
     uint64_t first_n;
@@ -115,7 +123,9 @@ struct lease_ops {
 
 /* There is no critical section that compose could run in: it is called once, before the write, on the state at the handle's position
  * (news need not have been delivered before); then everything that was written since, ours included, is delivered up to and with our own
- * lines, and only then the outcome is DONE. So a verdict is always that of the log, and one round trip does it all. */
+ * lines, and only then the outcome is DONE. So a verdict is always that of the log, and one round trip does it all. After UNKNOWN the same
+ * lines with the same numbers come again unless a read shows them: whichever of the two requests comes first lands, the other does
+ * nothing. A backend may do the same by itself. */
 #define BACKEND_OPTIMISTIC 1u
 
 struct backend_ops {

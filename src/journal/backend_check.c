@@ -29,7 +29,9 @@ struct watch {
     struct checked *c;
     const struct deliver *outer;
     struct append *append; /* NULL in a read */
+    struct append *inner;
     bool composed;
+    size_t lines; /* since then */
 };
 
 static _Thread_local int callbacks; /* that this thread is inside of */
@@ -40,10 +42,15 @@ static struct checked *checked_of(struct backend *b)
     return (struct checked *)(void *)b;
 }
 
+static bool optimistic(const struct checked *c)
+{
+    return c->ops.flags & BACKEND_OPTIMISTIC;
+}
+
 static int watch_lines(void *ctx, const char *bytes, size_t n, int64_t offset, struct tl_err *err)
 {
     struct watch *w = ctx;
-    assert(!w->composed && "lines after compose");
+    assert((!w->composed || optimistic(w->c)) && "lines after compose");
     assert(n > 0 && bytes[n - 1] == '\n' && "not whole lines");
     assert((!w->c->known || offset < 0 || offset == w->c->next) && "a gap, or lines delivered twice");
     callbacks++;
@@ -52,14 +59,28 @@ static int watch_lines(void *ctx, const char *bytes, size_t n, int64_t offset, s
     if (rc == TL_OK) {
         w->c->next = offset + (int64_t)n;
         w->c->known = offset >= 0;
+        for (const char *p = bytes; w->composed && p < bytes + n; p++) {
+            w->lines += *p == '\n';
+        }
     }
+    return rc;
+}
+
+static int watch_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err)
+{
+    struct watch *w = ctx;
+    assert(seq > 0 && from);
+    callbacks++;
+    int rc = w->outer->image(w->outer->ctx, seq, from, err);
+    callbacks--;
+    w->c->known = false;
     return rc;
 }
 
 static int watch_rewind(void *ctx, const char *why, struct tl_err *err)
 {
     struct watch *w = ctx;
-    assert(!w->composed && why);
+    assert((!w->composed || optimistic(w->c)) && why);
     callbacks++;
     int rc = w->outer->rewind(w->outer->ctx, why, err);
     callbacks--;
@@ -80,7 +101,11 @@ static int watch_compose(void *ctx, struct buf *out, struct tl_err *err)
     int rc = w->append->compose(w->append->ctx, out, err);
     callbacks--;
     assert(rc != TL_OK || out->len == 0 || out->failed || out->data[out->len - 1] == '\n');
-    w->c->known = false; /* our lines are not delivered */
+    w->inner->exact = w->append->exact;
+    w->inner->worker = w->append->worker;
+    w->inner->first_n = w->append->first_n;
+    w->inner->n_ops = w->append->n_ops;
+    w->c->known = w->c->known && optimistic(w->c); /* else our lines are not delivered */
     return rc;
 }
 
@@ -105,7 +130,7 @@ static int checked_read(struct backend *b, const struct deliver *d, struct tl_er
 {
     struct checked *c = checked_of(b);
     struct watch w = {.c = c, .outer = d};
-    struct deliver inner = {&w, watch_lines, watch_rewind};
+    struct deliver inner = {&w, watch_lines, watch_rewind, watch_image};
     int others = atomic_fetch_add(&c->reading, 1);
     assert(others == 0 && "two readers");
     int rc = c->inner->ops->read(c->inner, &inner, err);
@@ -119,7 +144,8 @@ static int checked_append(struct backend *b, struct append *a, struct tl_err *er
     struct checked *c = checked_of(b);
     struct watch w = {.c = c, .outer = &a->deliver, .append = a};
     struct append inner = *a;
-    inner.deliver = (struct deliver){&w, watch_lines, watch_rewind};
+    inner.deliver = (struct deliver){&w, watch_lines, watch_rewind, watch_image};
+    w.inner = &inner;
     inner.ctx = &w;
     inner.compose = watch_compose;
     inner.cancelled = a->cancelled ? watch_cancelled : NULL;
@@ -134,6 +160,8 @@ static int checked_append(struct backend *b, struct append *a, struct tl_err *er
     assert(rc <= 0);
     assert((rc == TL_OK) == (a->outcome == OUTCOME_DONE || a->outcome == OUTCOME_NOTHING));
     assert(rc == TL_EUNKNOWN || a->outcome != OUTCOME_UNKNOWN);
+    assert(a->outcome != OUTCOME_CONFLICT || (optimistic(c) && rc == TL_EUNAVAILABLE));
+    assert(!optimistic(c) || a->outcome != OUTCOME_DONE || w.lines >= a->n_ops || !c->known);
     assert(a->outcome == OUTCOME_ERROR || a->written == 0);
     assert(a->outcome == OUTCOME_ERROR || w.composed);
     return rc;

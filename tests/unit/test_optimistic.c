@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tests of appends without a critical section (BACKEND_OPTIMISTIC), on a log in memory that misbehaves as databases do: others write in
+ * between, answers get lost before or after the write, and a request lands long after it was given up. What must hold: an acknowledged
+ * operation is in the log once and with the verdict that its caller was told; one that failed is not in it; one whose end is
+ * unknown at most once; exact decisions hold where they landed.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "engine/storage.h"
+#include "journal/kinds.h"
+#include "support/check_main.h"
+
+#define LINES_MAX 100000
+#define REQUESTS_MAX 4096
+
+/* ---- the log ---- */
+
+struct request { /* as a server would see it */
+    char worker[64];
+    uint64_t first_n;
+    size_t n_ops;
+    bool exact;
+    size_t position;
+    char *text;
+};
+
+static struct log {
+    pthread_mutex_t mutex;
+    char *lines[LINES_MAX]; /* without newline */
+    size_t n;
+    struct { char worker[64]; uint64_t n; } writers[64];
+    size_t n_writers;
+    struct request stuck[REQUESTS_MAX]; /* given up by its sender, not yet dead */
+    size_t n_stuck;
+    unsigned conflicts, lost_before, lost_after, landed_late, repeated;
+} the_log = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+struct fake {
+    struct backend base;
+    pthread_mutex_t guard;
+    size_t position;
+    uint64_t random; /* 0: behaves well */
+};
+
+static uint64_t roll(struct fake *f, uint64_t n)
+{
+    f->random = f->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (f->random >> 33) % n;
+}
+
+static uint64_t *writer_n(const char *worker)
+{
+    size_t i = 0;
+    while (i < the_log.n_writers && strcmp(the_log.writers[i].worker, worker) != 0) {
+        i++;
+    }
+    if (i == the_log.n_writers) {
+        ck_assert_uint_lt(i, TL_COUNT(the_log.writers));
+        snprintf(the_log.writers[i].worker, sizeof the_log.writers[i].worker, "%s", worker);
+        the_log.writers[i].n = 0;
+        the_log.n_writers++;
+    }
+    return &the_log.writers[i].n;
+}
+
+/* What a transaction or script does. false: conflict. */
+static bool execute_locked(const struct request *r)
+{
+    uint64_t *last = writer_n(r->worker);
+    if (*last >= r->first_n) {
+        the_log.repeated++;
+        return true;
+    }
+    if (r->exact && the_log.n != r->position) {
+        return false;
+    }
+    const char *p = r->text;
+    for (size_t i = 0; i < r->n_ops; i++) {
+        const char *end = strchr(p, '\n');
+        ck_assert_uint_lt(the_log.n, LINES_MAX);
+        the_log.lines[the_log.n++] = mem_dup(p, (size_t)(end - p));
+        p = end + 1;
+    }
+    *last = r->first_n + r->n_ops - 1;
+    return true;
+}
+
+/* Now and then a request that nobody waits for any more reaches the server. */
+static void wake_stuck_locked(struct fake *f)
+{
+    while (the_log.n_stuck > 0 && roll(f, 3) == 0) {
+        size_t i = (size_t)roll(f, the_log.n_stuck);
+        struct request r = the_log.stuck[i];
+        the_log.stuck[i] = the_log.stuck[--the_log.n_stuck];
+        size_t before = the_log.n;
+        (void)execute_locked(&r);
+        the_log.landed_late += the_log.n > before;
+        mem_free(r.text);
+    }
+}
+
+static int deliver_news(struct fake *f, const struct deliver *d, struct tl_err *err)
+{
+    for (;;) {
+        struct buf b = BUF_INIT(1 << 24);
+        pthread_mutex_lock(&the_log.mutex);
+        size_t n = the_log.n;
+        for (size_t i = f->position; i < n; i++) {
+            buf_add_text(&b, the_log.lines[i]);
+            buf_add_char(&b, '\n');
+        }
+        pthread_mutex_unlock(&the_log.mutex);
+        int rc = b.len ? d->lines(d->ctx, b.data, b.len, -1, err) : TL_OK;
+        bool end = b.len == 0;
+        buf_release(&b);
+        if (rc != TL_OK || end) {
+            return rc;
+        }
+        f->position = n;
+    }
+}
+
+static struct fake *fake_of(struct backend *b)
+{
+    return (struct fake *)(void *)b;
+}
+
+static int fake_read(struct backend *b, const struct deliver *d, struct tl_err *err)
+{
+    struct fake *f = fake_of(b);
+    pthread_mutex_lock(&f->guard);
+    int rc = deliver_news(f, d, err);
+    pthread_mutex_unlock(&f->guard);
+    return rc;
+}
+
+static void fake_restart(struct backend *b)
+{
+    fake_of(b)->position = 0;
+}
+
+static void fake_close(struct backend *b)
+{
+    mem_free(b);
+}
+
+enum answer { ANSWERED, LOST_BEFORE, LOST_AFTER };
+
+static int send_request(struct fake *f, struct append *a, struct buf *out, struct tl_err *err)
+{
+    struct request r = {.first_n = a->first_n, .n_ops = a->n_ops, .exact = a->exact, .position = f->position};
+    snprintf(r.worker, sizeof r.worker, "%s", a->worker);
+    r.text = mem_dup(out->data, out->len);
+    enum answer answer = f->random && roll(f, 10) == 0 ? (enum answer)(1 + roll(f, 2)) : ANSWERED;
+    bool done = false;
+    pthread_mutex_lock(&the_log.mutex);
+    if (f->random) {
+        wake_stuck_locked(f);
+    }
+    if (answer == LOST_BEFORE && the_log.n_stuck < REQUESTS_MAX) { /* it may land at any time */
+        the_log.stuck[the_log.n_stuck++] = r;
+        the_log.lost_before++;
+    } else {
+        done = execute_locked(&r);
+        mem_free(r.text);
+    }
+    the_log.conflicts += answer == ANSWERED && !done;
+    the_log.lost_after += answer == LOST_AFTER;
+    pthread_mutex_unlock(&the_log.mutex);
+    if (answer != ANSWERED) {
+        a->outcome = OUTCOME_UNKNOWN;
+        return err_set(err, TL_EUNKNOWN, "the connection was lost");
+    }
+    int rc = deliver_news(f, &a->deliver, err);
+    a->outcome = rc != TL_OK ? OUTCOME_UNKNOWN : done ? OUTCOME_DONE : OUTCOME_CONFLICT;
+    return rc != TL_OK ? TL_EUNKNOWN : done ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else was first");
+}
+
+static int fake_append(struct backend *b, struct append *a, struct tl_err *err)
+{
+    struct fake *f = fake_of(b);
+    struct buf out = BUF_INIT(1 << 24);
+    a->outcome = OUTCOME_ERROR;
+    pthread_mutex_lock(&f->guard);
+    int rc = a->compose(a->ctx, &out, err);
+    if (rc == TL_OK && out.len == 0) {
+        a->outcome = OUTCOME_NOTHING;
+    } else if (rc == TL_OK) {
+        rc = send_request(f, a, &out, err);
+    }
+    pthread_mutex_unlock(&f->guard);
+    buf_release(&out);
+    return rc;
+}
+
+static const struct backend_ops fake_ops = {
+    .size = sizeof(struct backend_ops), .name = "fake", .flags = BACKEND_OPTIMISTIC, .close = fake_close, .read = fake_read,
+    .restart = fake_restart, .append = fake_append};
+
+static tl_storage *open_fake(uint64_t random)
+{
+    struct fake *f = mem_zalloc(1, sizeof *f);
+    tl_storage *st;
+    struct tl_err err = TL_ERR_INIT;
+    ck_assert_ptr_nonnull(f);
+    f->base.ops = &fake_ops;
+    f->random = random;
+    pthread_mutex_init(&f->guard, NULL);
+    ck_assert_msg(storage_open_on(backend_checked(&f->base), NULL, &st, &err) == TL_OK, "%s", err.message);
+    return st;
+}
+
+static void empty_log(void)
+{
+    for (size_t i = 0; i < the_log.n; i++) {
+        mem_free(the_log.lines[i]);
+    }
+    for (size_t i = 0; i < the_log.n_stuck; i++) {
+        mem_free(the_log.stuck[i].text);
+    }
+    the_log.n = the_log.n_writers = the_log.n_stuck = 0;
+}
+
+/* ---- single cases ---- */
+
+static const enum tl_direction minimize[] = {TL_MINIMIZE};
+
+START_TEST(decisions_are_not_made_on_old_news)
+{
+    tl_storage *a = open_fake(0), *b = open_fake(0);
+    int64_t study, id, other;
+    struct tl_err err = TL_ERR_INIT;
+    bool updated;
+    ck_assert_int_eq(tl_storage_create_study(a, "s", minimize, 1, &study, NULL), TL_OK);
+    /* b knows of neither study nor trial */
+    ck_assert_msg(tl_storage_create_trial(b, study, NULL, &id, NULL, &err) == TL_OK, "%s", err.message);
+    ck_assert_msg(tl_storage_report(a, id, 0, 1.5, &err) == TL_OK, "%s", err.message);
+    ck_assert_int_eq(tl_storage_create_study(b, "s", minimize, 1, &other, &err), TL_EEXISTS);
+    double value = 1;
+    ck_assert_int_eq(tl_storage_set_state(a, id, TL_COMPLETE, &value, 1, &updated, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_report(b, id, 1, 1.5, &err), TL_EFINISHED);
+    ck_assert_int_eq(tl_storage_report(b, 99, 1, 1.5, &err), TL_ENOTFOUND);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    empty_log();
+}
+END_TEST
+
+START_TEST(of_two_claims_one_is_told_that_it_came_first)
+{
+    tl_storage *a = open_fake(0), *b = open_fake(0);
+    struct tl_trial_spec waiting = TL_TRIAL_SPEC_INIT;
+    int64_t study, id;
+    bool mine, theirs;
+    waiting.state = TL_WAITING;
+    ck_assert_int_eq(tl_storage_create_study(a, "s", minimize, 1, &study, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_create_trial(a, study, &waiting, &id, NULL, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_sync(b, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_set_state(a, id, TL_RUNNING, NULL, 0, &mine, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_set_state(b, id, TL_RUNNING, NULL, 0, &theirs, NULL), TL_OK);
+    ck_assert(mine && !theirs);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    empty_log();
+}
+END_TEST
+
+/* ---- all at once ---- */
+
+enum { HANDLES = 4, THREADS = 3, EACH = 120 };
+
+enum told { TOLD_NOTHING, TOLD_DONE, TOLD_FAILED, TOLD_UNKNOWN };
+struct ticket {
+    enum told told;
+    int64_t id, number;
+    bool exact;
+};
+static struct ticket tickets[HANDLES * THREADS * EACH];
+static tl_storage *handles[HANDLES];
+
+struct decision {
+    size_t ticket;
+    bool exact;
+};
+
+static int decide(struct commit *c, const struct state *s, struct tl_err *err)
+{
+    const struct decision *d = c->ctx;
+    struct op_attr *attrs = arena_alloc(&c->arena, 2 * sizeof *attrs);
+    char *texts = arena_alloc(&c->arena, 64);
+    c->ops = arena_alloc(&c->arena, sizeof *c->ops);
+    if (!attrs || !texts || !c->ops) {
+        return err_nomem(err);
+    }
+    int n = snprintf(texts, 32, "%zu", d->ticket), m = snprintf(texts + 32, 32, "%zu", state_study(s, 0)->n_trials);
+    attrs[0] = (struct op_attr){STR("ticket"), {texts, (size_t)n}};
+    attrs[1] = (struct op_attr){STR("expected"), {texts + 32, (size_t)m}};
+    *c->ops = (struct op){.code = OP_CREATE_TRIAL, .start = {1, true, false}, .is_template = true, .user_attrs = attrs,
+                          .n_user_attrs = 2};
+    c->n_ops = 1;
+    return TL_OK;
+}
+
+static void *worker(void *ctx)
+{
+    size_t thread = (size_t)(uintptr_t)ctx;
+    tl_storage *st = handles[thread / THREADS];
+    for (size_t i = 0; i < EACH; i++) {
+        struct decision d = {thread * EACH + i, i % 3 == 0};
+        struct commit c = {.decide = decide, .ctx = &d, .exact = d.exact ? EXACT_HEAD : i % 3 == 1 ? EXACT_FRESH : EXACT_NOT};
+        struct tl_err err = TL_ERR_INIT;
+        int rc = store_commit(st, &c, &err);
+        struct ticket *t = &tickets[d.ticket];
+        t->exact = d.exact;
+        t->told = rc == TL_OK ? TOLD_DONE : rc == TL_EUNKNOWN ? TOLD_UNKNOWN : TOLD_FAILED;
+        t->id = rc == TL_OK ? c.applied[0].id : -1;
+        commit_release(&c);
+    }
+    return NULL;
+}
+
+static int64_t attr_number(const tl_view *v, int64_t number, const char *key)
+{
+    const char *json;
+    size_t n;
+    ck_assert(tl_view_trial_attr(v, number, TL_ATTR_USER, key, &json, &n));
+    int64_t value = 0; /* no NUL behind it */
+    for (size_t i = 0; i < n; i++) {
+        value = value * 10 + (json[i] - '0');
+    }
+    return value;
+}
+
+START_TEST(everything_at_once)
+{
+    const char *given = getenv("TRIALOG_TEST_SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : 1000 + (uint64_t)_i;
+    printf("seed %" PRIu64 "\n", seed);
+    pthread_t threads[HANDLES * THREADS];
+    size_t seen[TL_COUNT(tickets)] = {0}, unknown = 0;
+    memset(tickets, 0, sizeof tickets);
+    the_log.conflicts = the_log.lost_before = the_log.lost_after = the_log.landed_late = the_log.repeated = 0;
+    tl_storage *quiet = open_fake(0);
+    ck_assert_int_eq(tl_storage_create_study(quiet, "s", minimize, 1, NULL, NULL), TL_OK);
+    for (size_t i = 0; i < HANDLES; i++) {
+        handles[i] = open_fake(seed * 100 + i + 1);
+    }
+    for (size_t i = 0; i < TL_COUNT(threads); i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, worker, (void *)(uintptr_t)i), 0);
+    }
+    for (size_t i = 0; i < TL_COUNT(threads); i++) {
+        pthread_join(threads[i], NULL);
+    }
+    tl_view *v;
+    ck_assert_int_eq(tl_view_open(quiet, 0, true, &v, NULL), TL_OK);
+    for (int64_t number = 0; number < (int64_t)tl_view_n_trials(v); number++) {
+        int64_t ticket = attr_number(v, number, "ticket");
+        seen[ticket]++;
+        ck_assert_msg(tickets[ticket].told != TOLD_DONE || tickets[ticket].id == number,
+                      "seed %" PRIu64 ": ticket %d is trial %d and was told to be %d", seed, (int)ticket, (int)number,
+                      (int)tickets[ticket].id);
+        ck_assert(!tickets[ticket].exact || attr_number(v, number, "expected") == number);
+    }
+    for (size_t i = 0; i < TL_COUNT(tickets); i++) {
+        ck_assert_msg(tickets[i].told == TOLD_DONE ? seen[i] == 1 : tickets[i].told == TOLD_UNKNOWN ? seen[i] <= 1 : seen[i] == 0,
+                      "seed %" PRIu64 ": ticket %zu was told %d and is there %zu times", seed, i, tickets[i].told, seen[i]);
+        unknown += tickets[i].told == TOLD_UNKNOWN;
+    }
+    ck_assert(the_log.conflicts > 0 && the_log.lost_before > 0 && the_log.lost_after > 0 && the_log.repeated > 0);
+    printf("%u conflicts, %u lost before and %u after the write, %u landed late, %u repeated, %zu unknown\n", the_log.conflicts,
+           the_log.lost_before, the_log.lost_after, the_log.landed_late, the_log.repeated, unknown);
+    tl_view_close(v);
+    tl_storage_close(quiet);
+    for (size_t i = 0; i < HANDLES; i++) {
+        tl_storage_close(handles[i]);
+    }
+    empty_log();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("optimistic");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, decisions_are_not_made_on_old_news);
+    tcase_add_test(t, of_two_claims_one_is_told_that_it_came_first);
+    tcase_add_loop_test(t, everything_at_once, 0, 5);
+    return check_run("optimistic", t);
+}
