@@ -23,10 +23,10 @@ python="python3 python3-venv ca-certificates"
 case $target in
     build) packages=$build ;;
     demo) packages="$build g++ zstd gnuplot-nox" ;; # g++ brings headers worth compressing
-    bench) packages="$build $databases zstd $python python3-optuna" ;;
+    bench) packages="$build $databases zstd $python python3-dev python3-optuna" ;;
     check | long)
         packages="$build $databases g++ pkg-config check libsubunit-dev zstd strace mandoc clang libclang-rt-14-dev llvm"
-        packages="$packages clang-tidy shellcheck gnuplot-nox $python python3-optuna" ;;
+        packages="$packages clang-tidy shellcheck gnuplot-nox $python python3-dev python3-optuna" ;;
     *)
         echo "usage: tools/setup.sh build|demo|bench|check|long" >&2
         exit 2 ;;

@@ -193,6 +193,14 @@ int tl_storage_each_running(tl_storage *storage, int (*each)(void *ctx, const st
 /* A picture of one study at one position of the journal. It never changes; taking it costs O(unfinished trials), and neither
  * it nor reading it blocks writers. Everything it hands out is borrowed until tl_view_close. `fresh`: read news first. */
 int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err);
+/* The same for less, however many trials are unfinished. A view without unfinished trials: for name, directions, attributes, counts,
+ * best, rows and finished trials. */
+int tl_view_open_study(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err);
+/* Of the unfinished trials only this one: what else may be asked is as with tl_view_open_study. Trials of deleted studies are found,
+ * too. `*number` is the trial's. */
+int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh, tl_view **out, int64_t *number, struct tl_err *err);
+/* The id of a trial by its number. */
+int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t number, int64_t *trial_id, struct tl_err *err);
 void tl_view_close(tl_view *view);
 
 uint64_t tl_view_seq(const tl_view *view);
@@ -254,7 +262,7 @@ int tl_view_trial(const tl_view *view, int64_t number, struct tl_frozen_trial *o
 void tl_frozen_release(struct tl_frozen_trial *trial);
 /* Numbers of the unfinished (RUNNING and WAITING) trials, ascending; borrowed. */
 const int64_t *tl_view_unfinished(const tl_view *view, size_t *n);
-/* A count that grows with everything an unfinished trial is given (parameter, attribute, report): whoever keeps what it read of
+/* A count that grows with everything that happens to an unfinished trial (parameter, attribute, report, state): whoever keeps what it read of
  * the trial in an older view of the same epoch reads it again only when this has changed. 0 for a finished one. */
 uint64_t tl_view_trial_version(const tl_view *view, int64_t number);
 /* The attributes of one trial without the rest of it, in the order in which they were first set. Non-zero ends the walk and is

@@ -75,8 +75,25 @@ static bool copy_live(tl_view *v, const struct study *st)
     return true;
 }
 
+/* One unfinished trial instead of all. */
+static bool copy_one(tl_view *v, const struct live_trial *t)
+{
+    v->live = arena_alloc(&v->arena, sizeof *v->live);
+    if (!v->live)
+        return false;
+    v->live[0] = *t;
+    list_ref_get(&v->live[0].params);
+    list_ref_get(&v->live[0].attrs);
+    list_ref_get(&v->live[0].reports);
+    v->n_live = 1;
+    return true;
+}
+
+/* What a view takes of the unfinished trials. */
+enum part { PART_ALL, PART_STUDY, PART_TRIAL };
+
 /* The state must not change meanwhile. */
-static bool fill(tl_view *v, struct state *s, const struct study *st)
+static bool fill(tl_view *v, struct state *s, const struct study *st, enum part part, const struct live_trial *only)
 {
     v->state = state_ref(s);
     v->study = st;
@@ -98,7 +115,24 @@ static bool fill(tl_view *v, struct state *s, const struct study *st)
         return false;
     for (size_t i = 0; i < st->n_directions; i++)
         v->directions[i] = (enum tl_direction)st->directions[i];
+    if (part != PART_ALL)
+        return !only || copy_one(v, only);
     return copy_live(v, st) && copy_space(v, &st->complete_space, 0) && copy_space(v, &st->pruned_space, 1);
+}
+
+static int take(const struct state *s, const struct study *st, enum part part, const struct live_trial *only, tl_view **out,
+                struct tl_err *err)
+{
+    tl_view *v = mem_zalloc(1, sizeof *v);
+    if (!v)
+        return err_nomem(err);
+    pthread_mutex_init(&v->lock, NULL);
+    if (!fill(v, (struct state *)(uintptr_t)s, st, part, only)) {
+        tl_view_close(v);
+        return err_nomem(err);
+    }
+    *out = v;
+    return TL_OK;
 }
 
 int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err)
@@ -107,16 +141,7 @@ int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_
     const struct study *st = state_study(s, study_id);
     if (!st)
         return err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
-    tl_view *v = mem_zalloc(1, sizeof *v);
-    if (!v)
-        return err_nomem(err);
-    pthread_mutex_init(&v->lock, NULL);
-    if (!fill(v, (struct state *)(uintptr_t)s, st)) {
-        tl_view_close(v);
-        return err_nomem(err);
-    }
-    *out = v;
-    return TL_OK;
+    return take(s, st, PART_ALL, NULL, out, err);
 }
 
 TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
@@ -127,6 +152,65 @@ TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_vi
         return rc;
     struct state *s = store_lock_state(storage);
     rc = store_view(storage, s, study_id, out, err);
+    store_unlock_state(storage);
+    return rc;
+}
+
+TL_API int tl_view_open_study(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
+{
+    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    if (rc != TL_OK)
+        return rc;
+    struct state *s = store_lock_state(storage);
+    const struct study *st = state_study(s, study_id);
+    if (st)
+        rc = take(s, st, PART_STUDY, NULL, out, err);
+    else
+        rc = err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
+    store_unlock_state(storage);
+    return rc;
+}
+
+TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh, tl_view **out, int64_t *number,
+                              struct tl_err *err)
+{
+    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    if (rc != TL_OK)
+        return rc;
+    struct state *s = store_lock_state(storage);
+    struct study *st;
+    uint32_t place;
+    if (state_trial_place(s, trial_id, &st, &place)) {
+        const struct row *row;
+        const struct live_trial *live;
+        study_trial(st, place, &row, &live);
+        rc = take(s, st, PART_TRIAL, live, out, err);
+    } else {
+        rc = err_set(err, TL_ENOTFOUND, "there is no trial with id %lld", (long long)trial_id);
+    }
+    store_unlock_state(storage);
+    if (rc == TL_OK)
+        *number = place;
+    return rc;
+}
+
+TL_API int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t number, int64_t *trial_id, struct tl_err *err)
+{
+    int rc = store_refresh(storage, err);
+    if (rc != TL_OK)
+        return rc;
+    struct state *s = store_lock_state(storage);
+    const struct study *st = state_study(s, study_id);
+    if (!st) {
+        rc = err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
+    } else if (number < 0 || (uint64_t)number >= st->n_trials) {
+        rc = err_set(err, TL_ENOTFOUND, "study '%s' has no trial %lld", st->name.p, (long long)number);
+    } else {
+        const struct row *row;
+        const struct live_trial *live;
+        study_trial(st, (uint32_t)number, &row, &live);
+        *trial_id = row ? row->id : live->id;
+    }
     store_unlock_state(storage);
     return rc;
 }
@@ -346,6 +430,8 @@ static bool find_trial(const tl_view *v, int64_t number, const struct row **row,
     /* it had finished when the view was taken, so its slot holds its row for good */
     const _Atomic uint32_t *slot = svec_at(&v->study->slots, (size_t)number);
     *row_index = atomic_load_explicit(slot, memory_order_acquire);
+    if (*row_index >= v->n_rows)
+        return false; /* unfinished, and left out of this view */
     *row = svec_at(&v->study->rows, *row_index);
     return true;
 }
@@ -477,7 +563,7 @@ TL_API uint64_t tl_view_trial_version(const tl_view *v, int64_t number)
     size_t index;
     if (!find_trial(v, number, &row, &index, &live) || !live)
         return 0;
-    return 1 + live->params.n + live->attrs.n + live->reports.n;
+    return 1 + live->changes;
 }
 
 TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void *ctx, const struct tl_attr *attr), void *ctx,

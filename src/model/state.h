@@ -103,6 +103,7 @@ struct live_trial {
     struct list_ref params, attrs, reports;
     const double *values; /* n_values, in the study's space: replaced, never changed */
     size_t n_values;
+    uint64_t changes; /* operations applied to it since it was made, or read from an image */
 };
 
 /* ---- finished trials ---- */

@@ -319,6 +319,7 @@ enum verdict apply_trial(struct state *s, const struct op *op, struct applied *o
     if (op->odd && op->code != OP_TRIAL_STATE)
         return V_ODD;
     st->version++;
+    t->changes++;
     switch (op->code) {
     case OP_TRIAL_PARAM: return apply_param(s, st, t, op, why);
     case OP_TRIAL_STATE: return apply_state(s, st, t, op);

@@ -1,0 +1,12 @@
+set(python_sources
+    errors.c
+    frozen.c
+    json.c
+    kit.c
+    module.c
+    storage.c
+    storage_read.c
+    storage_write.c
+    trials.c
+    value.c
+)

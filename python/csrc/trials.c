@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reading trials: methods of _native.Storage that give trial objects.
+ *
+ * Objects are kept per kit and study. A finished trial never changes, so its object is made once; an unfinished one is made anew when its
+ * version has changed. A call opens a view, makes what is missing, puts it into the cache and copies the list. While objects are made
+ * other threads may run (the garbage collector runs finalizers, say): so they are made outside the cache and put in afterwards, and only
+ * if nobody else has changed the cache since; else the call begins anew. When the storage's epoch changes, the cache is dropped.
+ */
+#include "native.h"
+
+#define VERSION_NONE UINT64_MAX /* no object yet */
+
+struct slot {
+    uint64_t version; /* of the object in the list; 0: finished */
+    uint8_t state;
+};
+
+struct trial_cache {
+    struct trial_cache *next;
+    struct kit_object *kit;
+    int64_t study_id;
+    uint64_t epoch;
+    uint64_t changes;  /* grows whenever the cache changes */
+    PyObject *list;    /* objects by number, None where there is none yet */
+    struct slot *slots;
+    size_t n, cap;
+    int64_t *open;     /* numbers whose object is missing or of an unfinished trial, in no order */
+    size_t n_open, cap_open;
+    struct parts parts;
+};
+
+/* ---- caches ---- */
+
+static void cache_empty(struct trial_cache *c)
+{
+    PyObject *list = c->list;
+    c->list = NULL;
+    c->n = c->n_open = 0;
+    c->changes++;
+    parts_release(&c->parts);
+    DROP(list);
+}
+
+static void cache_free(struct trial_cache *c)
+{
+    cache_empty(c);
+    DROP(c->kit);
+    PyMem_Free(c->slots);
+    PyMem_Free(c->open);
+    PyMem_Free(c);
+}
+
+void trials_forget(struct storage_object *self)
+{
+    struct trial_cache *c = self->caches, *next;
+    self->caches = NULL;
+    for (; c; c = next) {
+        next = c->next;
+        cache_free(c);
+    }
+}
+
+int trials_traverse(struct storage_object *self, visitproc visit, void *arg)
+{
+    for (struct trial_cache *c = self->caches; c; c = c->next) {
+        Py_VISIT(c->kit);
+        Py_VISIT(c->list);
+        int rc = parts_traverse(&c->parts, visit, arg);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* The cache for a kit and the view's study, of the view's epoch. */
+static struct trial_cache *cache_for(struct storage_object *self, struct kit_object *kit, const tl_view *view)
+{
+    struct trial_cache *c = self->caches;
+    while (c && (c->kit != kit || c->study_id != tl_view_study_id(view)))
+        c = c->next;
+    if (!c) {
+        c = PyMem_Calloc(1, sizeof *c);
+        if (!c) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        c->kit = (struct kit_object *)Py_NewRef((PyObject *)kit);
+        c->study_id = tl_view_study_id(view);
+        c->epoch = tl_view_epoch(view);
+        c->next = self->caches;
+        self->caches = c;
+    }
+    if (c->epoch != tl_view_epoch(view)) {
+        cache_empty(c);
+        c->epoch = tl_view_epoch(view);
+    }
+    if (!c->list) {
+        PyObject *list = PyList_New(0);
+        if (!list)
+            return NULL;
+        if (c->list)
+            DROP(list);
+        else
+            c->list = list;
+    }
+    return c;
+}
+
+static bool grow(void **items, size_t *cap, size_t n, size_t size)
+{
+    if (n <= *cap)
+        return true;
+    size_t wanted = n * 2 < 64 ? 64 : n * 2;
+    void *p = PyMem_Realloc(*items, wanted * size);
+    if (!p) {
+        PyErr_NoMemory();
+        return false;
+    }
+    *items = p;
+    *cap = wanted;
+    return true;
+}
+
+/* Room for trials 0 … n - 1, missing at first. */
+static int cache_extend(struct trial_cache *c, size_t n)
+{
+    if (n <= c->n)
+        return 0;
+    size_t more = n - c->n;
+    if (!grow((void **)&c->slots, &c->cap, n, sizeof *c->slots) || !grow((void **)&c->open, &c->cap_open, c->n_open + more, sizeof *c->open))
+        return -1;
+    for (; c->n < n; c->n++) {
+        if (PyList_Append(c->list, Py_None) < 0)
+            return -1;
+        c->slots[c->n] = (struct slot){VERSION_NONE, 0};
+        c->open[c->n_open++] = (int64_t)c->n;
+    }
+    c->changes++;
+    return 0;
+}
+
+/* ---- making objects ---- */
+
+struct fresh {
+    int64_t number;
+    uint64_t version;
+    uint8_t state;
+    PyObject *object;
+};
+struct batch {
+    struct fresh *items;
+    size_t n, cap;
+    struct tl_frozen_trial memory;
+};
+
+static void batch_release(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        DROP(b->items[i].object);
+    PyMem_Free(b->items);
+    tl_frozen_release(&b->memory);
+}
+
+static PyObject *make(const struct kit_object *kit, struct parts *parts, const tl_view *view, int64_t number,
+                      struct tl_frozen_trial *memory)
+{
+    struct call c = {.err = TL_ERR_INIT};
+    int rc = tl_view_trial(view, number, memory, &c.err);
+    return rc == TL_OK ? frozen_object(kit, parts, memory) : raise_err(kit->native, kit, &c, rc);
+}
+
+static int batch_add(struct batch *b, struct trial_cache *c, const tl_view *view, int64_t number, uint64_t version)
+{
+    if (!grow((void **)&b->items, &b->cap, b->n + 1, sizeof *b->items))
+        return -1;
+    PyObject *object = make(c->kit, &c->parts, view, number, &b->memory);
+    if (!object)
+        return -1;
+    b->items[b->n++] = (struct fresh){number, version, (uint8_t)b->memory.state, object};
+    return 0;
+}
+
+/* Puts the batch into the cache; no other code runs in between. The old objects go into the batch, which gives them away. */
+static int batch_put(struct batch *b, struct trial_cache *c)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct fresh *f = &b->items[i];
+        PyObject *old = Py_NewRef(PyList_GetItem(c->list, f->number));
+        PyList_SetItem(c->list, f->number, f->object); /* takes the reference; `old` keeps the one before alive */
+        f->object = old;
+        c->slots[f->number] = (struct slot){f->version, f->state};
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < c->n_open; i++) {
+        if (c->slots[c->open[i]].version != 0)
+            c->open[kept++] = c->open[i];
+    }
+    c->n_open = kept;
+    c->changes++;
+    return 0;
+}
+
+/* A long run of new objects is no reason to look for garbage among them. */
+static bool gc_pause(size_t n)
+{
+#if !defined(Py_LIMITED_API) && PY_VERSION_HEX < 0x030A0000
+    (void)n;
+    return false;
+#else
+    return n > 500 && PyGC_Disable();
+#endif
+}
+
+static void gc_resume(bool paused)
+{
+#if !defined(Py_LIMITED_API) && PY_VERSION_HEX < 0x030A0000
+    (void)paused;
+#else
+    if (paused)
+        PyGC_Enable();
+#endif
+}
+
+/* Makes what the view knows better than the cache. 1: done, 0: somebody changed the cache meanwhile, -1: exception. */
+static int cache_update(struct trial_cache *c, const tl_view *view)
+{
+    if (cache_extend(c, tl_view_n_trials(view)) < 0)
+        return -1;
+    struct batch b = {.memory = TL_FROZEN_TRIAL_INIT};
+    uint64_t seen = c->changes;
+    size_t n_open = c->n_open;
+    int rc = 1;
+    bool paused = gc_pause(n_open);
+    for (size_t i = 0; rc == 1 && i < n_open; i++) {
+        int64_t number = c->open[i];
+        if ((size_t)number >= tl_view_n_trials(view))
+            continue; /* a newer view put it there */
+        uint64_t version = tl_view_trial_version(view, number);
+        if (c->slots[number].version == version)
+            continue;
+        if (batch_add(&b, c, view, number, version) < 0)
+            rc = -1;
+        else if (c->changes != seen)
+            rc = 0;
+    }
+    gc_resume(paused);
+    if (rc == 1 && b.n > 0)
+        batch_put(&b, c);
+    batch_release(&b);
+    return rc;
+}
+
+/* ---- get_all_trials ---- */
+
+/* Which states are wanted, as bits. */
+static int state_mask(const struct kit_object *kit, PyObject *states, unsigned *mask)
+{
+    *mask = 0;
+    for (int i = 0; i < TL_N_STATES; i++) {
+        int has = PySequence_Contains(states, kit->states[i]);
+        if (has < 0)
+            return -1;
+        *mask |= (unsigned)has << i;
+    }
+    return 0;
+}
+
+/* New objects for all trials: for callers that may change them. */
+static PyObject *make_all(const struct kit_object *kit, const tl_view *view, unsigned mask)
+{
+    struct parts parts = {0};
+    struct tl_frozen_trial memory = TL_FROZEN_TRIAL_INIT;
+    size_t n = tl_view_n_trials(view);
+    PyObject *list = PyList_New(0);
+    bool paused = gc_pause(n);
+    for (size_t i = 0; list && i < n; i++) {
+        int state = tl_view_trial_state(view, (int64_t)i);
+        if (!(mask >> state & 1))
+            continue;
+        PyObject *trial = make(kit, &parts, view, (int64_t)i, &memory);
+        if (!trial || PyList_Append(list, trial) < 0)
+            Py_CLEAR(list);
+        DROP(trial);
+    }
+    gc_resume(paused);
+    tl_frozen_release(&memory);
+    parts_release(&parts);
+    return list;
+}
+
+static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned mask)
+{
+    if (mask == (1u << TL_N_STATES) - 1)
+        return PyList_GetSlice(c->list, 0, (Py_ssize_t)n);
+    size_t wanted = 0;
+    for (size_t i = 0; i < n; i++)
+        wanted += c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1);
+    PyObject *list = PyList_New((Py_ssize_t)wanted);
+    if (!list)
+        return NULL;
+    Py_ssize_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1))
+            PyList_SetItem(list, at++, Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)i)));
+    }
+    return list;
+}
+
+static PyObject *shared_list(struct storage_object *self, struct kit_object *kit, const tl_view *view, unsigned mask)
+{
+    PyObject *result = NULL;
+    int rc = 0;
+    LOCK_OBJECT((PyObject *)self)
+    for (int tries = 0; rc == 0 && tries < 10; tries++) {
+        struct trial_cache *c = cache_for(self, kit, view);
+        rc = c ? cache_update(c, view) : -1;
+        if (rc == 1)
+            result = select_cached(c, tl_view_n_trials(view), mask);
+    }
+    UNLOCK_OBJECT()
+    return rc == 0 ? make_all(kit, view, mask) : result;
+}
+
+static struct kit_object *kit_from(struct storage_object *self, PyObject *o)
+{
+    if (PyObject_TypeCheck(o, self->native->kit_type) && ((struct kit_object *)o)->frozen_trial)
+        return (struct kit_object *)o;
+    PyErr_SetString(PyExc_TypeError, "a Kit is wanted");
+    return NULL;
+}
+
+static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"kit", "study_id", "states", "copy", NULL};
+    struct storage_object *self = (struct storage_object *)object;
+    PyObject *kit_arg, *states = Py_None;
+    long long study_id;
+    int copy = 0;
+    unsigned mask = (1u << TL_N_STATES) - 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL|Op", names, &kit_arg, &study_id, &states, &copy))
+        return NULL;
+    struct kit_object *kit = kit_from(self, kit_arg);
+    if (!kit || (states != Py_None && state_mask(kit, states, &mask) < 0))
+        return NULL;
+    struct call c;
+    tl_view *view = NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_view_open(s, study_id, true, &view, &c.err)))
+        return NULL;
+    PyObject *result = copy ? make_all(kit, view, mask) : shared_list(self, kit, view, mask);
+    tl_view_close(view);
+    return result;
+}
+
+/* ---- one trial ---- */
+
+static PyObject *shared_one(struct storage_object *self, struct kit_object *kit, const tl_view *view, int64_t number)
+{
+    struct tl_frozen_trial memory = TL_FROZEN_TRIAL_INIT;
+    uint64_t version = tl_view_trial_version(view, number);
+    PyObject *result = NULL;
+    LOCK_OBJECT((PyObject *)self)
+    struct trial_cache *c = cache_for(self, kit, view);
+    if (c && cache_extend(c, (size_t)number + 1) == 0) {
+        if (c->slots[number].version == version) {
+            result = Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)number));
+        } else {
+            uint64_t seen = c->changes;
+            result = make(kit, &c->parts, view, number, &memory);
+            if (result && c->changes == seen) {
+                struct fresh one = {number, version, (uint8_t)memory.state, Py_NewRef(result)};
+                PyObject *old = Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)number));
+                PyList_SetItem(c->list, (Py_ssize_t)number, one.object);
+                c->slots[number] = (struct slot){version, one.state};
+                c->changes++;
+                DROP(old);
+            }
+        }
+    }
+    UNLOCK_OBJECT()
+    tl_frozen_release(&memory);
+    return result;
+}
+
+static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    int64_t id, number;
+    if (n != 2) {
+        PyErr_SetString(PyExc_TypeError, "trial takes 2 arguments");
+        return NULL;
+    }
+    struct kit_object *kit = kit_from(self, args[0]);
+    if (!kit || int64_from(args[1], "a trial's id", &id) < 0)
+        return NULL;
+    struct call c;
+    tl_view *view = NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_view_open_trial(s, id, true, &view, &number, &c.err)))
+        return NULL;
+    PyObject *result = shared_one(self, kit, view, number);
+    tl_view_close(view);
+    return result;
+}
+
+static PyObject *trial_id(PyObject *object, PyObject *args)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    long long study_id, number;
+    int64_t id;
+    struct call c;
+    if (!PyArg_ParseTuple(args, "LL", &study_id, &number))
+        return NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_storage_trial_id(s, study_id, number, &id, &c.err)))
+        return NULL;
+    return PyLong_FromLongLong(id);
+}
+
+static PyObject *trial_number(PyObject *object, PyObject *trial)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    int64_t id, number;
+    struct call c;
+    tl_view *view = NULL;
+    if (int64_from(trial, "a trial's id", &id) < 0)
+        return NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s)
+        return NULL;
+    int rc = tl_view_open_trial(s, id, true, &view, &number, &c.err);
+    tl_view_close(view);
+    return storage_done(self, &c, rc) ? PyLong_FromLongLong(number) : NULL;
+}
+
+static PyObject *n_trials(PyObject *object, PyObject *args)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    long long study_id;
+    struct call c;
+    tl_view *view = NULL;
+    if (!PyArg_ParseTuple(args, "L", &study_id))
+        return NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err)))
+        return NULL;
+    PyObject *counts = PyTuple_New(TL_N_STATES);
+    for (int i = 0; counts && i < TL_N_STATES; i++) {
+        PyObject *v = PyLong_FromSize_t(tl_view_count(view, (enum tl_state)i));
+        if (!v || PyTuple_SetItem(counts, i, v) < 0)
+            Py_CLEAR(counts);
+    }
+    tl_view_close(view);
+    return counts;
+}
+
+#define KEYWORDS(f) (PyCFunction)(void (*)(void))(f), METH_VARARGS | METH_KEYWORDS
+PyMethodDef storage_trial_methods[] = {
+    {"trials", KEYWORDS(trials),
+     "trials(kit, study_id, states=None, copy=False)\n--\n\nTrial objects by number; without copy they are shared and must not be changed."},
+    {"trial", (PyCFunction)(void (*)(void))trial, METH_FASTCALL, "trial(kit, trial_id)\n--\n\nA trial object, shared."},
+    {"trial_id", trial_id, METH_VARARGS, "trial_id(study_id, number)\n--\n\n"},
+    {"trial_number", trial_number, METH_O, "trial_number(trial_id)\n--\n\n"},
+    {"counts", n_trials, METH_VARARGS, "counts(study_id)\n--\n\nHow many trials there are of each state, by its number."},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Trialog inside Optuna: the storage.
+
+`JournalStorage` subclasses Optuna's own base classes, so importing this module imports Optuna (from 3.1 on); `import trialog` does not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Sequence
+from typing import Any, Callable
+
+from optuna import distributions as _distributions
+from optuna import exceptions as _exceptions
+from optuna.storages import BaseStorage
+from optuna.storages._heartbeat import BaseHeartbeat
+from optuna.study._frozen import FrozenStudy
+from optuna.study._study_direction import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from trialog import _native
+
+__all__ = ["JournalStorage", "UnknownOutcomeError"]
+
+
+class UnknownOutcomeError(_exceptions.StorageInternalError):
+    """It is not known whether an operation took effect; `op_id` is its number (see `JournalStorage.landed`)."""
+
+    op_id: int
+
+
+_kit = _native.Kit(
+    FrozenTrial,
+    [TrialState(i) for i in range(5)],
+    (_distributions.FloatDistribution, _distributions.IntDistribution, _distributions.CategoricalDistribution),
+    (
+        _exceptions.DuplicatedStudyError,
+        _exceptions.UpdateFinishedTrialError,
+        _exceptions.StorageInternalError,
+        UnknownOutcomeError,
+    ),
+)
+
+
+class JournalStorage(BaseStorage, BaseHeartbeat):
+    """A journal as a storage for Optuna: a file, `memory://`, or the URL of a backend."""
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        *,
+        durability: str = "full",
+        lock: str = "both",
+        timeout: float | None = None,
+        lease: float | None = None,
+        snapshot: bool = True,
+        heartbeat_stale_trial_callback: Callable[[Any, FrozenTrial], None] | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "durability": durability,
+            "lock": lock,
+            "timeout": timeout,
+            "lease": lease,
+            "snapshot": snapshot,
+            "read_only": read_only,
+        }
+        self._url = os.fspath(url)
+        self._stale_callback = heartbeat_stale_trial_callback
+        self._native = _native.Storage(self._url, **self._options)
+        self._native.kit = _kit
+
+    # ---- studies ----
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        return self._native.create_study(study_name, directions)
+
+    def delete_study(self, study_id: int) -> None:
+        self._native.delete_study(study_id)
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._native.set_study_attr(study_id, False, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._native.set_study_attr(study_id, True, key, value)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._native.find_study(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._native.study_name(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return [StudyDirection(d) for d in self._native.study_directions(study_id)]
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._native.study_attrs(study_id, False)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._native.study_attrs(study_id, True)
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        return [
+            FrozenStudy(
+                study_name=name,
+                direction=None,
+                directions=[StudyDirection(d) for d in directions],
+                user_attrs=user_attrs,
+                system_attrs=system_attrs,
+                study_id=study_id,
+            )
+            for study_id, name, directions, user_attrs, system_attrs in self._native.studies()
+        ]
+
+    # ---- trials ----
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        return self._native.create_trial(study_id, template_trial)[0]
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: _distributions.BaseDistribution
+    ) -> None:
+        self._native.set_param(trial_id, param_name, param_value_internal, distribution)
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        return self._native.set_state(trial_id, state, values)
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        self._native.report(trial_id, step, intermediate_value)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._native.set_trial_attr(trial_id, False, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._native.set_trial_attr(trial_id, True, key, value)
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        return self._native.trial_id(study_id, trial_number)
+
+    def get_trial_number_from_id(self, trial_id: int) -> int:
+        return self._native.trial_number(trial_id)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._native.trial(_kit, trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return self._native.trials(_kit, study_id, states, deepcopy)
+
+    def get_n_trials(self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None) -> int:
+        counts = self._native.counts(study_id)
+        if state is None:
+            return sum(counts)
+        if isinstance(state, TrialState):
+            state = (state,)
+        return sum(counts[s] for s in set(state))
+
+    # ---- heartbeat ----
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        pass
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        return []
+
+    def get_heartbeat_interval(self) -> int | None:
+        return None
+
+    def get_heartbeat_stale_trial_callback(self) -> Callable[[Any, FrozenTrial], None] | None:
+        return self._stale_callback
+
+    def get_failed_trial_callback(self) -> Callable[[Any, FrozenTrial], None] | None:
+        return self._stale_callback
+
+    # ---- the handle ----
+
+    def remove_session(self) -> None:
+        """Optuna calls it between uses; a journal has nothing to give back."""
+
+    def close(self) -> None:
+        """Flushes and closes the journal. Without it that happens when the storage is no longer referred to, or at exit."""
+        self._native.close()
+
+    def landed(self, worker_id: str, op_id: int) -> bool:
+        """After UnknownOutcomeError: did the operation reach the journal?"""
+        return self._native.landed(worker_id, op_id)
