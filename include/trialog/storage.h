@@ -112,6 +112,12 @@ int tl_storage_landed(tl_storage *storage, const char *worker_id, uint64_t n, bo
 /* Text such as "file locking=ofd+file fence=none durability=full", NUL-terminated, cut to n. */
 void tl_storage_describe(tl_storage *storage, char *out, size_t n);
 
+/* The whole log as it stands, in runs of whole lines that end with newlines: for handing a journal in memory to another process. A result
+ * other than 0 ends it and is returned. */
+int tl_storage_export_lines(tl_storage *storage, int (*lines)(void *ctx, const char *bytes, size_t n), void *ctx, struct tl_err *err);
+/* Puts such lines into an empty journal. Errors: TL_EEXISTS (it is not empty), TL_EUNSUPPORTED. */
+int tl_storage_import_lines(tl_storage *storage, const char *bytes, size_t n, struct tl_err *err);
+
 /* ---- operations by id (what an adapter for another framework needs) ---- */
 
 /* A trial to be created: everything may be left out. Strings and arrays are copied during the call. Parameters are checked

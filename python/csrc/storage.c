@@ -9,6 +9,8 @@
  */
 #include "native.h"
 
+#include <stdlib.h>
+
 /* ---- use ---- */
 
 tl_storage *storage_use(struct storage_object *self, struct call *c)
@@ -251,6 +253,57 @@ static PyObject *storage_landed(PyObject *object, PyObject *args)
     return PyBool_FromLong(landed);
 }
 
+/* ---- the log as bytes, for pickling what lives in memory ---- */
+
+struct bytes_out {
+    char *p;
+    size_t n, cap;
+};
+
+static int add_lines(void *ctx, const char *bytes, size_t n) /* runs without the GIL */
+{
+    struct bytes_out *o = ctx;
+    if (o->cap - o->n < n) {
+        size_t cap = o->cap * 2 > o->n + n ? o->cap * 2 : o->n + n;
+        char *p = realloc(o->p, cap);
+        if (!p)
+            return TL_ENOMEM;
+        o->p = p;
+        o->cap = cap;
+    }
+    memcpy(o->p + o->n, bytes, n);
+    o->n += n;
+    return 0;
+}
+
+static PyObject *storage_export(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct storage_object *self = (struct storage_object *)object;
+    struct bytes_out out = {NULL, 0, 0};
+    struct call c;
+    PyObject *result = NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (s && storage_done(self, &c, tl_storage_export_lines(s, add_lines, &out, &c.err)))
+        result = PyBytes_FromStringAndSize(out.p, (Py_ssize_t)out.n);
+    free(out.p);
+    return result;
+}
+
+static PyObject *storage_import(PyObject *object, PyObject *bytes)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    struct call c;
+    char *p;
+    Py_ssize_t n;
+    if (PyBytes_AsStringAndSize(bytes, &p, &n) < 0)
+        return NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_storage_import_lines(s, p, (size_t)n, &c.err)))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *get_worker_id(PyObject *object, void *unused)
 {
     (void)unused;
@@ -304,6 +357,8 @@ static PyMethodDef own_methods[] = {
     {"wait", storage_wait, METH_O, "wait(timeout)\n--\n\nWaits for news, at most so many seconds (None: no limit)."},
     {"snapshot", storage_snapshot, METH_NOARGS, "snapshot()\n--\n\nWrites a snapshot now."},
     {"describe", storage_describe, METH_NOARGS, "describe()\n--\n\nHow the journal is locked and flushed, as text."},
+    {"export_lines", storage_export, METH_NOARGS, "export_lines()\n--\n\nThe whole log as bytes."},
+    {"import_lines", storage_import, METH_O, "import_lines(log)\n--\n\nPuts a log into an empty journal."},
     {"landed", storage_landed, METH_VARARGS,
      "landed(worker_id, op_id)\n--\n\nAfter UnknownOutcomeError: did this operation reach the journal?"},
     {NULL, NULL, 0, NULL},

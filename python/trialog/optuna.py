@@ -67,8 +67,37 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         }
         self._url = os.fspath(url)
         self._stale_callback = heartbeat_stale_trial_callback
+        self._open()
+
+    def _open(self) -> None:
         self._native = _native.Storage(self._url, **self._options)
         self._native.kit = _kit
+
+    # ---- pickling: URL and options; what lives in memory brings its log along ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_native"]
+        if self._url.startswith("memory://"):
+            state["_log"] = self._native.export_lines()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        log = state.pop("_log", b"")
+        self.__dict__.update(state)
+        self._open()
+        if log:
+            try:
+                self._native.import_lines(log)
+            except _exceptions.DuplicatedStudyError:
+                pass  # memory://NAME of this process: it is there already
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> JournalStorage:
+        if self._url.startswith("memory://"):
+            other = JournalStorage.__new__(JournalStorage)
+            other.__setstate__(self.__getstate__())
+            return other
+        return self  # one journal, however many refer to it
 
     # ---- studies ----
 

@@ -15,6 +15,7 @@ set(engine_sources
   store.c
   study.c
   tell.c
+  transfer.c
   trial.c
   version.c
   view.c)
