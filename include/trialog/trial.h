@@ -39,10 +39,19 @@ int tl_trial_suggest_string(tl_trial *trial, const char *name, const char *const
 int tl_trial_suggest(tl_trial *trial, const char *name, const struct tl_dist *dist, double *internal, struct tl_err *err);
 /* What was suggested so far, internal form; false: nothing yet. */
 bool tl_trial_param(const tl_trial *trial, const char *name, double *internal);
+/* All of it, in the order in which it was suggested; what the journal had of the trial before it was asked for comes first. */
+size_t tl_trial_n_params(const tl_trial *trial);
+/* Parameter `index`, below tl_trial_n_params; borrowed until the trial is freed. */
+void tl_trial_get_param(const tl_trial *trial, size_t index, struct tl_param *out);
+/* What the sampler proposes jointly for this trial, whether it was asked for yet or not. Non-zero from `each` ends the walk and is
+ * returned. Errors: those of the sampler. */
+int tl_trial_each_proposal(tl_trial *trial, int (*each)(void *ctx, const struct tl_assignment *a), void *ctx, struct tl_err *err);
 
 /* step >= 0. NaN is legal. The first report of a step counts, as in Optuna; later ones are logged and dropped. Single objective
  * only: TL_EINVAL. */
 int tl_trial_report(tl_trial *trial, int64_t step, double value, struct tl_err *err);
+/* Does the trial have a report for this step? */
+bool tl_trial_reported(const tl_trial *trial, int64_t step);
 /* Asks the study's pruner about what was reported so far, by whomever; without a pruner the answer is no. Reads what is new in the
  * journal; one append when the pruner has something to store (a trial that reaches a rung of successive halving). Errors: TL_EINVAL
  * (several objectives), TL_EFINISHED (ended elsewhere), those of the pruner. */

@@ -116,6 +116,17 @@ TL_API bool tl_trial_param(const tl_trial *t, const char *name, double *internal
     return p != NULL;
 }
 
+TL_API size_t tl_trial_n_params(const tl_trial *t)
+{
+    return t->n_params;
+}
+
+TL_API void tl_trial_get_param(const tl_trial *t, size_t index, struct tl_param *out)
+{
+    const struct param *p = &t->params[index];
+    *out = (struct tl_param){{p->name.p, p->name.n}, p->internal, true, &p->dist, {p->text.p, p->text.n}};
+}
+
 int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_err *err)
 {
     if (t->n_params >= INTERN_NONE - 1 ||
@@ -340,6 +351,22 @@ static int ask_relative(tl_trial *t, const struct tl_sample_context *c, struct t
     return rc;
 }
 
+TL_API int tl_trial_each_proposal(tl_trial *t, int (*each)(void *ctx, const struct tl_assignment *a), void *ctx,
+                                  struct tl_err *err)
+{
+    struct tl_sample_context c;
+    int rc = TL_OK;
+    if (!t->asked_relative) {
+        rc = trial_context(t, &c, err);
+        rc = rc == TL_OK ? ask_relative(t, &c, err) : rc;
+    }
+    for (size_t i = 0; rc == TL_OK && i < t->relative.n; i++) {
+        const struct param *p = &t->relative.list[i];
+        rc = each(ctx, &(struct tl_assignment){p->name.p, &p->dist, p->internal});
+    }
+    return rc;
+}
+
 /* ---- suggesting ---- */
 
 static int fixed_value(tl_trial *t, const struct fixed *f, const struct param *p, double *internal, struct tl_err *err)
@@ -558,6 +585,12 @@ int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err 
 TL_API int tl_trial_flush(tl_trial *t, struct tl_err *err)
 {
     return t->n_written == t->n_params ? TL_OK : trial_write_with(t, NULL, 0, err);
+}
+
+TL_API bool tl_trial_reported(const tl_trial *t, int64_t step)
+{
+    uint64_t index;
+    return step >= 0 && map64_get(&t->reports.steps, (uint64_t)step, &index);
 }
 
 TL_API int tl_trial_report(tl_trial *t, int64_t step, double value, struct tl_err *err)

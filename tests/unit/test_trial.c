@@ -100,6 +100,42 @@ START_TEST(every_kind)
 }
 END_TEST
 
+static int count_proposals(void *ctx, const struct tl_assignment *a)
+{
+    size_t *n = ctx;
+    ck_assert_str_eq(a->name, "x");
+    ck_assert(a->internal >= 0 && a->internal <= 1);
+    ++*n;
+    return *n > 1 ? 7 : 0;
+}
+
+START_TEST(what_a_trial_has_can_be_listed)
+{
+    static const char *const texts[] = {"a", "b"};
+    struct tl_param p;
+    tl_trial *t;
+    double x;
+    size_t i, proposals = 0;
+    start(_i);
+    t = kit_ask(study);
+    ck_assert_uint_eq(tl_trial_n_params(t), 0);
+    OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, err));
+    OK(tl_trial_suggest_string(t, "c", texts, 2, &i, err));
+    ck_assert_uint_eq(tl_trial_n_params(t), 2);
+    tl_trial_get_param(t, 0, &p);
+    ck_assert(p.name.len == 1 && p.name.s[0] == 'x' && p.has_value && p.internal == x && p.dist->kind == TL_DIST_FLOAT);
+    tl_trial_get_param(t, 1, &p);
+    ck_assert(p.name.s[0] == 'c' && p.internal == (double)i && p.dist->n_choices == 2);
+    ck_assert(!tl_trial_reported(t, 3) && !tl_trial_reported(t, -1));
+    OK(tl_trial_report(t, 3, 0.5, err));
+    ck_assert(tl_trial_reported(t, 3) && !tl_trial_reported(t, 2));
+    OK(tl_trial_each_proposal(t, count_proposals, &proposals, err)); /* a study's first trial: nothing to go by */
+    ck_assert_uint_eq(proposals, 0);
+    OK(tl_study_tell(study, t, TL_COMPLETE, &x, 1, NULL, err));
+    stop();
+}
+END_TEST
+
 START_TEST(bad_suggestions)
 {
     struct tl_dist infinite = TL_FLOAT_RANGE(0, INFINITY);
@@ -429,6 +465,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         every_kind,
+        what_a_trial_has_can_be_listed,
         bad_suggestions,
         the_same_name_again,
         fixed_values,
