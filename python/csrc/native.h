@@ -65,7 +65,7 @@ enum native_error {
 };
 
 struct native {
-    PyTypeObject *storage_type, *kit_type;
+    PyTypeObject *storage_type, *kit_type, *study_type, *trial_type;
     PyObject *frozen[N_FROZEN_FIELDS]; /* interned names */
     PyObject *names[N_NATIVE_NAMES];
     PyObject *errors[N_NATIVE_ERRORS];
@@ -131,6 +131,8 @@ struct dist_spec {
 };
 int dist_from(struct native *m, PyObject *object, struct dist_spec *out);
 void dist_spec_release(struct dist_spec *d);
+/* Any value that JSON can hold; the list `texts` keeps what it borrows. */
+int value_from(struct native *m, PyObject *o, struct tl_value *out, PyObject *texts);
 /* The other way: a new object of the kit's class. */
 PyObject *dist_object(const struct kit_object *kit, const struct tl_dist *d);
 /* A choice or a parameter's external value. */
@@ -164,6 +166,12 @@ PyObject *frozen_object(const struct kit_object *kit, struct parts *parts, const
 /* ---- storages (storage.c) ---- */
 
 struct trial_cache; /* trials.c */
+/* What lives on the library's handle and must go before it is closed. `release` is called with the GIL, when no call is under way, and
+ * takes the child out of the list. */
+struct storage_child {
+    void (*release)(struct storage_child *child);
+    struct storage_child *next, **link;
+};
 struct storage_object {
     PyObject_HEAD
     struct native *native;
@@ -173,6 +181,7 @@ struct storage_object {
     bool closing;
     struct trial_cache *caches; /* trial objects by kit and study */
     PyObject *url;
+    struct storage_child *children;
     struct storage_object *next, **link; /* in native->open */
 };
 /* Around every use of self->storage: NULL with an exception when it is closed, or no longer usable. */
@@ -190,6 +199,7 @@ extern PyMethodDef storage_trial_methods[];
 
 int kit_init(struct native *m, PyObject *module);
 int storage_init(struct native *m, PyObject *module);
+int study_init(struct native *m, PyObject *module);
 PyObject *storage_close_all(PyObject *module, PyObject *unused);
 struct native *native_of(PyObject *module);
 

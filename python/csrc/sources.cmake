@@ -7,6 +7,8 @@ set(python_sources
     storage.c
     storage_read.c
     storage_write.c
+    study.c
+    trial.c
     trials.c
     value.c
 )

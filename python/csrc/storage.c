@@ -46,6 +46,8 @@ static void close_if_unused(struct storage_object *self)
     UNLOCK_OBJECT()
     if (!storage)
         return;
+    while (self->children)
+        self->children->release(self->children);
     Py_BEGIN_ALLOW_THREADS
     tl_storage_close(storage);
     Py_END_ALLOW_THREADS

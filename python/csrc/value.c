@@ -176,7 +176,7 @@ PyObject *value_object(struct native *m, const struct tl_value *v)
 }
 
 /* `texts` keeps what the value borrows. */
-static int value_from(struct native *m, PyObject *o, struct tl_value *out, PyObject *texts)
+int value_from(struct native *m, PyObject *o, struct tl_value *out, PyObject *texts)
 {
     if (o == Py_None) {
         out->kind = TL_VALUE_NULL;

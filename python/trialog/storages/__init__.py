@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""Storages of native studies, by Optuna's names. None of this needs Optuna.
+
+A study takes the path of a journal or a URL just as well; these classes are for options, and for scripts that name them. To give Optuna
+itself a journal, use ``trialog.JournalStorage``.
+"""
+from __future__ import annotations
+
+import os
+import uuid
+from typing import Any
+
+from trialog import _native, exceptions
+from trialog.storages import journal
+
+__all__ = [
+    "InMemoryStorage",
+    "JournalStorage",
+    "RDBStorage",
+    "RetryFailedTrialCallback",
+    "RetryHeartbeatStaleTrialCallback",
+    "get_storage",
+    "journal",
+]
+
+_LEASE = 60.0  # seconds after which a worker that gives no sign of life has lost its trials; the library's own default
+_the_kit: _native.Kit | None = None
+
+
+def _kit() -> _native.Kit:
+    """The classes that the extension builds objects from."""
+    global _the_kit
+    if _the_kit is None:
+        from trialog import distributions, trial
+
+        _the_kit = _native.Kit(
+            trial.FrozenTrial,
+            list(trial.TrialState),
+            (distributions.FloatDistribution, distributions.IntDistribution, distributions.CategoricalDistribution),
+            (
+                exceptions.DuplicatedStudyError,
+                exceptions.UpdateFinishedTrialError,
+                exceptions.StorageInternalError,
+                exceptions.UnknownOutcomeError,
+            ),
+        )
+    return _the_kit
+
+
+def _open(url: str, **options: Any) -> _native.Storage:
+    storage = _native.Storage(url, **options)
+    storage.kit = _kit()
+    return storage
+
+
+def _storage_of(storage: Any) -> _native.Storage:
+    """The open journal that an argument ``storage`` means."""
+    if storage is None:
+        return _open("memory://native-" + uuid.uuid4().hex)  # a name, so that it can be opened a second time, for Optuna
+    if isinstance(storage, (str, os.PathLike)):
+        url = os.fspath(storage)
+        return _open(url) if url.startswith("memory:") else _open(url, lease=_LEASE)
+    native = storage if isinstance(storage, _native.Storage) else getattr(storage, "_native", None)
+    if isinstance(native, _native.Storage):
+        return native
+    raise TypeError(
+        f"{storage!r} is no storage of a native study: a path, a URL or one of trialog.storages is. Studies of other storages come "
+        "over by trialog.from_optuna."
+    )
+
+
+class _Storage:
+    _native: _native.Storage
+
+    def close(self) -> None:
+        """Flushes and closes the journal. Without it that happens when nothing refers to it any more, or at the end."""
+        self._native.close()
+
+    def remove_session(self) -> None:
+        """Nothing to do: for scripts that call it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._native.url!r})"
+
+
+class InMemoryStorage(_Storage):
+    """A journal in the memory of this process."""
+
+    def __init__(self) -> None:
+        self._native = _storage_of(None)
+
+
+class JournalStorage(_Storage):
+    """A journal: a path or URL, or what ``trialog.storages.journal`` has.
+
+    ``durability``: "full" (a call returns when its change is on the disk), "relaxed" (within a second) or "off". ``lock``: "both", or
+    "kernel", which is faster, when no Optuna process writes to the file. ``timeout``: longest wait for the lock in seconds.
+    ``lease``: seconds after which the trials of a worker that gives no sign of life are failed, None: never; ``retry_lost``: how
+    often each of these goes back into the queue.
+    """
+
+    def __init__(
+        self,
+        log_storage: Any,
+        *,
+        durability: str = "full",
+        lock: str = "both",
+        timeout: float | None = None,
+        lease: float | None = _LEASE,
+        retry_lost: int = 0,
+        snapshot: bool = True,
+        read_only: bool = False,
+    ) -> None:
+        url = getattr(log_storage, "_file_path", log_storage)
+        self._native = _open(
+            os.fspath(url),
+            durability=durability,
+            lock=lock,
+            timeout=timeout,
+            lease=lease,
+            retry_lost=retry_lost,
+            snapshot=snapshot,
+            read_only=read_only,
+        )
+
+
+class RetryHeartbeatStaleTrialCallback:
+    """Says that the trials of a worker that is lost go back into the queue, each up to ``max_retry`` times (None: without limit)."""
+
+    def __init__(self, max_retry: int | None = None, inherit_intermediate_values: bool = False) -> None:
+        if inherit_intermediate_values:
+            raise NotImplementedError("A trial that is retried begins without intermediate values.")
+        self._max_retry = max_retry
+
+    def __call__(self, study: Any, trial: Any) -> None:
+        """Puts a copy of the trial into the queue, unless it was retried that often."""
+        from trialog.trial import TrialState, create_trial
+
+        history = [*trial.system_attrs.get("retry_history", []), trial.number]
+        if self._max_retry is not None and len(history) > self._max_retry:
+            return
+        attrs = {"failed_trial": trial.number, **trial.system_attrs, "retry_history": history}
+        study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=trial.user_attrs,
+                system_attrs=attrs,
+            )
+        )
+
+    @staticmethod
+    def retried_trial_number(trial: Any) -> int | None:
+        """The number of the first trial that this one repeats; None when it repeats none."""
+        number: int | None = trial.system_attrs.get("failed_trial")
+        return number
+
+    @staticmethod
+    def retry_history(trial: Any) -> list[int]:
+        """The numbers of all trials that this one repeats."""
+        numbers: list[int] = trial.system_attrs.get("retry_history", [])
+        return numbers
+
+
+RetryFailedTrialCallback = RetryHeartbeatStaleTrialCallback
+
+
+class RDBStorage(_Storage):
+    """A database, by its URL, as scripts for Optuna name it. The tables are Trialog's own. A heartbeat becomes a lease:
+    ``grace_period`` seconds, or twice ``heartbeat_interval``."""
+
+    def __init__(
+        self,
+        url: str,
+        engine_kwargs: dict[str, Any] | None = None,
+        skip_compatibility_check: bool = False,
+        *,
+        heartbeat_interval: int | None = None,
+        grace_period: int | None = None,
+        failed_trial_callback: Any = None,
+        heartbeat_stale_trial_callback: Any = None,
+        skip_table_creation: bool = False,
+    ) -> None:
+        callback = heartbeat_stale_trial_callback or failed_trial_callback
+        retries = 0
+        if callback is not None:
+            if not isinstance(callback, RetryHeartbeatStaleTrialCallback):
+                raise TypeError("A lost trial is retried or not, by RetryHeartbeatStaleTrialCallback: other callbacks are not called.")
+            retries = 2**31 - 1 if callback._max_retry is None else callback._max_retry
+        lease = _LEASE
+        if heartbeat_interval is not None:
+            lease = float(grace_period if grace_period is not None else 2 * heartbeat_interval)
+        self._native = _open(url, lease=lease, retry_lost=retries)
+
+
+def get_storage(storage: Any) -> Any:
+    """A storage object for an argument ``storage``."""
+    if storage is None:
+        return InMemoryStorage()
+    return JournalStorage(storage) if isinstance(storage, (str, os.PathLike)) else storage
