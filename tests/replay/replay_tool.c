@@ -133,6 +133,27 @@ static void read_live(const struct live_trial *t, struct arena *a, struct trial 
         out->reports[i] = *(const struct report_entry *)p[i];
 }
 
+/* What is found by step agrees with the list of all. */
+static void check_reports(const struct study *st, const struct row *r, const struct trial *t)
+{
+    struct report_entry last;
+    double value;
+    int64_t lowest = 0, highest = INT64_MIN;
+    for (size_t i = 0; i < t->n_reports; i++) {
+        if (!row_report_at(st, r, t->reports[i].step, &value) || memcmp(&value, &t->reports[i].value, sizeof value) != 0)
+            die("row_report_at misses a report");
+        highest = t->reports[i].step > highest ? t->reports[i].step : highest;
+        lowest = t->reports[i].step < lowest ? t->reports[i].step : lowest;
+    }
+    if ((lowest > INT64_MIN && row_report_at(st, r, lowest - 1, &value)) ||
+        (highest < INT64_MAX && row_report_at(st, r, highest + 1, &value)))
+        die("row_report_at finds a report that is none");
+    if (row_last_report(st, r, &last) != (t->n_reports > 0) || (t->n_reports > 0 && last.step != highest))
+        die("row_last_report: another step than the highest");
+    if (t->n_reports > 0 && (!row_report_at(st, r, highest, &value) || memcmp(&value, &last.value, sizeof value) != 0))
+        die("row_last_report: another value than that step's");
+}
+
 static void read_row(const struct study *st, const struct row *r, struct arena *a, struct trial *out)
 {
     size_t index = atomic_load((_Atomic uint32_t *)svec_at(&st->slots, r->number));
@@ -161,6 +182,7 @@ static void read_row(const struct study *st, const struct row *r, struct arena *
     out->reports = room(a, out->n_reports, sizeof *out->reports);
     for (size_t i = 0; i < out->n_reports; i++)
         out->reports[i] = row_report(st, r, i);
+    check_reports(st, r, out);
 }
 
 static void put_attrs(const struct state *s, struct buf *out, const struct attr_entry *attrs, size_t n,
