@@ -45,6 +45,21 @@ void call_end(struct call *c)
     current = c->outer;
 }
 
+struct call *call_current(void)
+{
+    return current;
+}
+
+void call_python(struct call *c)
+{
+    PyEval_RestoreThread(c->thread);
+}
+
+void call_native(struct call *c)
+{
+    c->thread = PyEval_SaveThread();
+}
+
 bool call_cancelled(void *ctx)
 {
     (void)ctx;

@@ -46,7 +46,8 @@ static int native_exec(PyObject *module)
     if (names_init(m) < 0 || !(m->empty = PyTuple_New(0)) || !(m->dumps = import_from("json", "dumps")) ||
         !(m->loads = import_from("json", "loads")) || !(m->datetime = import_from("datetime", "datetime")))
         return -1;
-    if (errors_init(m, module) < 0 || kit_init(m, module) < 0 || storage_init(m, module) < 0 || study_init(m, module) < 0)
+    if (errors_init(m, module) < 0 || kit_init(m, module) < 0 || storage_init(m, module) < 0 || study_init(m, module) < 0 ||
+        sampler_init(m, module) < 0 || pruner_init(m, module) < 0)
         return -1;
     if (PyModule_AddStringConstant(module, "__version__", tl_version()) < 0 ||
         PyModule_AddStringConstant(module, "features", tl_features()) < 0 ||
@@ -62,7 +63,8 @@ static int native_exec(PyObject *module)
 }
 
 #define EACH_OBJECT(m, X)                                                                                              \
-    X((m)->storage_type) X((m)->kit_type) X((m)->study_type) X((m)->trial_type) X((m)->dumps) X((m)->loads) X((m)->datetime) X((m)->empty)
+    X((m)->storage_type) X((m)->kit_type) X((m)->study_type) X((m)->trial_type) X((m)->sampler_type)                   \
+    X((m)->pruner_type) X((m)->dumps) X((m)->loads) X((m)->datetime) X((m)->empty)
 
 static int native_traverse(PyObject *module, visitproc visit, void *arg)
 {
@@ -97,6 +99,7 @@ static void native_free(void *module)
 
 static PyMethodDef functions[] = {
     {"_close_all", storage_close_all, METH_NOARGS, "_close_all()\n--\n\nFor the end of the interpreter."},
+    {"new_handle", new_handle, METH_NOARGS, "new_handle()\n--\n\nA number under which samplers and pruners remember one study."},
     {NULL, NULL, 0, NULL},
 };
 

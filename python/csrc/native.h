@@ -65,7 +65,7 @@ enum native_error {
 };
 
 struct native {
-    PyTypeObject *storage_type, *kit_type, *study_type, *trial_type;
+    PyTypeObject *storage_type, *kit_type, *study_type, *trial_type, *sampler_type, *pruner_type;
     PyObject *frozen[N_FROZEN_FIELDS]; /* interned names */
     PyObject *names[N_NATIVE_NAMES];
     PyObject *errors[N_NATIVE_ERRORS];
@@ -100,6 +100,10 @@ struct call {
 /* false: an exception is set (called from a signal handler that ran during another call of this thread). */
 bool call_begin(struct call *c);
 void call_end(struct call *c);
+/* For functions that the library calls during a call of this thread: the call, and the GIL for as long as Python code runs. */
+struct call *call_current(void);
+void call_python(struct call *c);
+void call_native(struct call *c);
 /* For tl_storage_options: true when a signal handler raised. */
 bool call_cancelled(void *ctx);
 
@@ -200,6 +204,12 @@ extern PyMethodDef storage_trial_methods[];
 int kit_init(struct native *m, PyObject *module);
 int storage_init(struct native *m, PyObject *module);
 int study_init(struct native *m, PyObject *module);
+int sampler_init(struct native *m, PyObject *module);
+int pruner_init(struct native *m, PyObject *module);
+/* What an object of _native.Sampler or _native.Pruner holds; NULL: it is none. */
+tl_sampler *sampler_of(struct native *m, PyObject *object);
+tl_pruner *pruner_of(struct native *m, PyObject *object);
+PyObject *new_handle(PyObject *module, PyObject *unused);
 PyObject *storage_close_all(PyObject *module, PyObject *unused);
 struct native *native_of(PyObject *module);
 

@@ -4,6 +4,8 @@ set(python_sources
     json.c
     kit.c
     module.c
+    pruner.c
+    sampler.c
     storage.c
     storage_read.c
     storage_write.c

@@ -124,6 +124,8 @@ static int take_parts(struct study_object *s, PyObject *sampler, PyObject *prune
         if (make_part(s, sampler, &s->own_sampler, NULL) < 0)
             return -1;
         o->sampler = s->own_sampler;
+    } else if (sampler != Py_None && (o->sampler = sampler_of(s->native, sampler)) != NULL) {
+        s->sampler = Py_NewRef(sampler);
     } else if (sampler != Py_None) {
         PyErr_Format(PyExc_TypeError, "%R is no sampler of a native study", sampler);
         return -1;
@@ -132,6 +134,8 @@ static int take_parts(struct study_object *s, PyObject *sampler, PyObject *prune
         if (make_part(s, pruner, NULL, &s->own_pruner) < 0)
             return -1;
         o->pruner = s->own_pruner;
+    } else if (pruner != Py_None && (o->pruner = pruner_of(s->native, pruner)) != NULL) {
+        s->pruner = Py_NewRef(pruner);
     } else if (pruner != Py_None) {
         PyErr_Format(PyExc_TypeError, "%R is no pruner of a native study", pruner);
         return -1;
