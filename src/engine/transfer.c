@@ -32,13 +32,21 @@ static int rewound(void *ctx, const char *why, struct tl_err *err)
     return err_set(err, TL_EUNAVAILABLE, "the journal was replaced while it was read: %s", why);
 }
 
+static int no_lines(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err)
+{
+    (void)ctx;
+    (void)from;
+    return err_set(err, TL_EUNSUPPORTED, "the journal does not keep its first %llu lines any more: copy its studies instead",
+                   (unsigned long long)seq);
+}
+
 TL_API int tl_storage_export_lines(tl_storage *st, int (*lines)(void *ctx, const char *bytes, size_t n), void *ctx, struct tl_err *err)
 {
     int rc = store_refresh(st, err);
     if (rc != TL_OK)
         return rc;
     struct outward o = {lines, ctx, 0};
-    struct deliver d = {&o, hand_out, rewound};
+    struct deliver d = {&o, hand_out, rewound, no_lines};
     storage_exclusive(st);
     st->backend->ops->restart(st->backend);
     rc = st->backend->ops->read(st->backend, &d, err);
