@@ -214,6 +214,8 @@ uint64_t tl_view_seq(const tl_view *view);
  * keeps something from one view to the next begins anew. Otherwise rows and finished trials of an older view are a prefix of
  * those of a newer one. Unique in the process. */
 uint64_t tl_view_epoch(const tl_view *view);
+/* A count that grows with everything that happens to the study's trials: two views of one epoch with the same count show the same. */
+uint64_t tl_view_version(const tl_view *view);
 int64_t tl_view_study_id(const tl_view *view);
 const char *tl_view_study_name(const tl_view *view);
 const enum tl_direction *tl_view_directions(const tl_view *view, size_t *n);

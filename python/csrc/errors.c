@@ -33,7 +33,9 @@ bool call_begin(struct call *c)
                                             "a flag in the handler, or raise an exception");
         return false;
     }
-    *c = (struct call){.outer = current, .main_thread = on_main_thread(), .err = TL_ERR_INIT};
+    c->outer = current;
+    c->in_handler = c->interrupted = false;
+    c->err = (struct tl_err){.line = -1, .offset = -1, .seq = -1};
     current = c;
     c->thread = PyEval_SaveThread();
     return true;
@@ -64,7 +66,7 @@ bool call_cancelled(void *ctx)
 {
     (void)ctx;
     struct call *c = current;
-    if (!c || !c->main_thread || c->in_handler)
+    if (!c || c->in_handler || !on_main_thread())
         return false;
     if (c->interrupted)
         return true;

@@ -2,8 +2,8 @@
  *
  * Kits: the classes from which objects are built, so that the same code makes Optuna's objects and ours.
  *
- * _native.Kit(frozen_trial, states, distributions, errors): the class FrozenTrial, the five TrialState members by number, the classes of
- * float, int and categorical distributions, and the four exceptions of NATIVE_ERRORS. When a trial object made by the constructor has
+ * _native.Kit(frozen_trial, states, directions, distributions, errors): the class FrozenTrial, the five TrialState and three StudyDirection
+ * members by number, the classes of float, int and categorical distributions, and the four exceptions of NATIVE_ERRORS. When a trial object made by the constructor has
  * just the attributes that we know (FROZEN_FIELDS), objects are made without calling it; else it is called for each.
  */
 #include "native.h"
@@ -54,21 +54,22 @@ static int take_items(PyObject *sequence, PyObject **out, size_t n, const char *
 
 static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"frozen_trial", "states", "distributions", "errors", NULL};
+    static char *names[] = {"frozen_trial", "states", "directions", "distributions", "errors", NULL};
     struct kit_object *self = (struct kit_object *)object;
-    PyObject *frozen, *states, *dists, *errors;
+    PyObject *frozen, *states, *directions, *dists, *errors;
     if (self->frozen_trial) {
         PyErr_SetString(PyExc_TypeError, "a Kit is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO", names, &frozen, &states, &dists, &errors))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO", names, &frozen, &states, &directions, &dists, &errors))
         return -1;
     if (!PyType_Check(frozen)) {
         PyErr_SetString(PyExc_TypeError, "frozen_trial must be a class");
         return -1;
     }
     self->frozen_trial = Py_NewRef(frozen);
-    if (take_items(states, self->states, TL_N_STATES, "states") < 0 || take_items(dists, self->dists, 3, "distributions") < 0 ||
+    if (take_items(states, self->states, TL_N_STATES, "states") < 0 ||
+        take_items(directions, self->directions, 3, "directions") < 0 || take_items(dists, self->dists, 3, "distributions") < 0 ||
         take_items(errors, self->errors, N_NATIVE_ERRORS, "errors") < 0)
         return -1;
     return check_plain(self);
@@ -91,8 +92,10 @@ static int kit_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->frozen_trial);
     for (size_t i = 0; i < TL_N_STATES; i++)
         Py_VISIT(self->states[i]);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
+        Py_VISIT(self->directions[i]);
         Py_VISIT(self->dists[i]);
+    }
     for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
         Py_VISIT(self->errors[i]);
     return 0;
@@ -104,8 +107,10 @@ static int kit_clear(PyObject *object)
     Py_CLEAR(self->frozen_trial);
     for (size_t i = 0; i < TL_N_STATES; i++)
         Py_CLEAR(self->states[i]);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
+        Py_CLEAR(self->directions[i]);
         Py_CLEAR(self->dists[i]);
+    }
     for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
         Py_CLEAR(self->errors[i]);
     return 0;

@@ -82,6 +82,7 @@ struct kit_object {
     struct native *native;
     PyObject *frozen_trial;      /* class */
     PyObject *states[TL_N_STATES];
+    PyObject *directions[3];     /* by enum tl_direction */
     PyObject *dists[3];          /* classes by enum tl_dist_kind */
     PyObject *errors[N_NATIVE_ERRORS];
     bool plain;                  /* objects of the class have just the attributes of FROZEN_FIELDS: they are set directly */
@@ -94,7 +95,7 @@ struct kit_object {
 struct call {
     PyThreadState *thread;
     struct call *outer;
-    bool main_thread, in_handler, interrupted; /* interrupted: a signal handler raised; the exception is pending */
+    bool in_handler, interrupted; /* interrupted: a signal handler raised; the exception is pending */
     struct tl_err err;
 };
 /* false: an exception is set (called from a signal handler that ran during another call of this thread). */
@@ -195,6 +196,9 @@ bool storage_done(struct storage_object *self, struct call *c, int code);
 
 /* storage_write.c, storage_read.c: the methods of the type, by file. */
 extern PyMethodDef storage_write_methods[], storage_read_methods[];
+
+/* The kit that a method was given; NULL with an exception. */
+struct kit_object *kit_from(struct storage_object *self, PyObject *o);
 
 /* trials.c */
 void trials_forget(struct storage_object *self); /* drops all caches */

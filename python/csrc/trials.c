@@ -21,6 +21,7 @@ struct trial_cache {
     struct kit_object *kit;
     int64_t study_id;
     uint64_t epoch;
+    uint64_t version;  /* of the study when the cache was last brought up to date; VERSION_NONE: it lacks something */
     uint64_t changes;  /* grows whenever the cache changes */
     PyObject *list;    /* objects by number, None where there is none yet */
     struct slot *slots;
@@ -30,6 +31,8 @@ struct trial_cache {
     struct parts parts;
 };
 
+static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned mask);
+
 /* ---- caches ---- */
 
 static void cache_empty(struct trial_cache *c)
@@ -37,6 +40,7 @@ static void cache_empty(struct trial_cache *c)
     PyObject *list = c->list;
     c->list = NULL;
     c->n = c->n_open = 0;
+    c->version = VERSION_NONE;
     c->changes++;
     parts_release(&c->parts);
     DROP(list);
@@ -88,6 +92,7 @@ static struct trial_cache *cache_for(struct storage_object *self, struct kit_obj
         c->kit = (struct kit_object *)Py_NewRef((PyObject *)kit);
         c->study_id = tl_view_study_id(view);
         c->epoch = tl_view_epoch(view);
+        c->version = VERSION_NONE;
         c->next = self->caches;
         self->caches = c;
     }
@@ -120,6 +125,21 @@ static bool grow(void **items, size_t *cap, size_t n, size_t size)
     *items = p;
     *cap = wanted;
     return true;
+}
+
+/* The whole list without opening a view of all trials, when nothing has happened since it was brought up to date; NULL without an
+ * exception: something has. */
+static PyObject *unchanged(struct storage_object *self, const struct kit_object *kit, const tl_view *view, unsigned mask)
+{
+    PyObject *result = NULL;
+    LOCK_OBJECT((PyObject *)self)
+    struct trial_cache *c = self->caches;
+    while (c && (c->kit != kit || c->study_id != tl_view_study_id(view)))
+        c = c->next;
+    if (c && c->list && c->epoch == tl_view_epoch(view) && c->version == tl_view_version(view) && c->n == tl_view_n_trials(view))
+        result = select_cached(c, c->n, mask);
+    UNLOCK_OBJECT()
+    return result;
 }
 
 /* Room for trials 0 … n - 1, missing at first. */
@@ -247,6 +267,8 @@ static int cache_update(struct trial_cache *c, const tl_view *view)
     gc_resume(paused);
     if (rc == 1 && b.n > 0)
         batch_put(&b, c);
+    if (rc == 1)
+        c->version = tl_view_version(view);
     batch_release(&b);
     return rc;
 }
@@ -322,7 +344,7 @@ static PyObject *shared_list(struct storage_object *self, struct kit_object *kit
     return rc == 0 ? make_all(kit, view, mask) : result;
 }
 
-static struct kit_object *kit_from(struct storage_object *self, PyObject *o)
+struct kit_object *kit_from(struct storage_object *self, PyObject *o)
 {
     if (PyObject_TypeCheck(o, self->native->kit_type) && ((struct kit_object *)o)->frozen_trial)
         return (struct kit_object *)o;
@@ -346,7 +368,14 @@ static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
     struct call c;
     tl_view *view = NULL;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open(s, study_id, true, &view, &c.err)))
+    if (!s || !storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err)))
+        return NULL;
+    PyObject *known = copy ? NULL : unchanged(self, kit, view, mask);
+    tl_view_close(view);
+    if (known || PyErr_Occurred())
+        return known;
+    s = storage_use(self, &c);
+    if (!s || !storage_done(self, &c, tl_view_open(s, study_id, false, &view, &c.err)))
         return NULL;
     PyObject *result = copy ? make_all(kit, view, mask) : shared_list(self, kit, view, mask);
     tl_view_close(view);
@@ -400,6 +429,62 @@ static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
     if (!s || !storage_done(self, &c, tl_view_open_trial(s, id, true, &view, &number, &c.err)))
         return NULL;
     PyObject *result = shared_one(self, kit, view, number);
+    tl_view_close(view);
+    return result;
+}
+
+/* The first of the COMPLETE trials with the best value, whatever constraints say: what Optuna asks for. */
+static int64_t best_number(const tl_view *view, bool maximise)
+{
+    int64_t best = -1;
+    double best_value = 0;
+    struct tl_row row;
+    for (size_t i = 0, n = tl_view_n_rows(view); i < n; i++) {
+        tl_view_row(view, i, &row);
+        if (row.state != TL_COMPLETE || row.n_values == 0)
+            continue;
+        double v = maximise ? -row.values[0] : row.values[0];
+        if (best < 0 || v < best_value || (v == best_value && row.number < best)) {
+            best = row.number;
+            best_value = v;
+        }
+    }
+    return best;
+}
+
+static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    int64_t id, number = -1;
+    size_t n_directions = 0;
+    if (n != 2) {
+        PyErr_SetString(PyExc_TypeError, "best_trial takes 2 arguments");
+        return NULL;
+    }
+    struct kit_object *kit = kit_from(self, args[0]);
+    if (!kit || int64_from(args[1], "a study's id", &id) < 0)
+        return NULL;
+    struct call c;
+    tl_view *view = NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s)
+        return NULL;
+    int rc = tl_view_open_study(s, id, true, &view, &c.err);
+    if (rc == TL_OK) {
+        const enum tl_direction *d = tl_view_directions(view, &n_directions);
+        number = best_number(view, d[0] == TL_MAXIMIZE);
+    }
+    if (!storage_done(self, &c, rc)) {
+        tl_view_close(view);
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (number < 0)
+        PyErr_SetString(PyExc_ValueError, "No trials are completed yet.");
+    else if (n_directions > 1)
+        PyErr_SetString(PyExc_RuntimeError, "Best trial can be obtained only for single-objective optimization.");
+    else
+        result = shared_one(self, kit, view, number);
     tl_view_close(view);
     return result;
 }
@@ -460,6 +545,7 @@ PyMethodDef storage_trial_methods[] = {
     {"trials", KEYWORDS(trials),
      "trials(kit, study_id, states=None, copy=False)\n--\n\nTrial objects by number; without copy they are shared and must not be changed."},
     {"trial", (PyCFunction)(void (*)(void))trial, METH_FASTCALL, "trial(kit, trial_id)\n--\n\nA trial object, shared."},
+    {"best_trial", (PyCFunction)(void (*)(void))best_trial, METH_FASTCALL, "best_trial(kit, study_id)\n--\n\nWhatever constraints say."},
     {"trial_id", trial_id, METH_VARARGS, "trial_id(study_id, number)\n--\n\n"},
     {"trial_number", trial_number, METH_O, "trial_number(trial_id)\n--\n\n"},
     {"counts", n_trials, METH_VARARGS, "counts(study_id)\n--\n\nHow many trials there are of each state, by its number."},

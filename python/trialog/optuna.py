@@ -32,10 +32,11 @@ class UnknownOutcomeError(_exceptions.StorageInternalError):
 _kit = _native.Kit(
     FrozenTrial,
     [TrialState(i) for i in range(5)],
+    [StudyDirection(i) for i in range(3)],
     (_distributions.FloatDistribution, _distributions.IntDistribution, _distributions.CategoricalDistribution),
     (
         _exceptions.DuplicatedStudyError,
-        _exceptions.UpdateFinishedTrialError,
+        getattr(_exceptions, "UpdateFinishedTrialError", RuntimeError),  # RuntimeError before Optuna 3.3
         _exceptions.StorageInternalError,
         UnknownOutcomeError,
     ),
@@ -120,7 +121,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         return self._native.study_name(study_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return [StudyDirection(d) for d in self._native.study_directions(study_id)]
+        return self._native.study_directions(_kit, study_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         return self._native.study_attrs(study_id, False)
@@ -133,12 +134,12 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
             FrozenStudy(
                 study_name=name,
                 direction=None,
-                directions=[StudyDirection(d) for d in directions],
+                directions=directions,
                 user_attrs=user_attrs,
                 system_attrs=system_attrs,
                 study_id=study_id,
             )
-            for study_id, name, directions, user_attrs, system_attrs in self._native.studies()
+            for study_id, name, directions, user_attrs, system_attrs in self._native.studies(_kit)
         ]
 
     # ---- trials ----
@@ -176,6 +177,9 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         return self._native.trials(_kit, study_id, states, deepcopy)
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        return self._native.best_trial(_kit, study_id)
 
     def get_n_trials(self, study_id: int, state: tuple[TrialState, ...] | TrialState | None = None) -> int:
         counts = self._native.counts(study_id)

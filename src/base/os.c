@@ -103,6 +103,7 @@ static void fill_stat(const struct stat *s, struct os_stat *out)
         .size = (uint64_t)s->st_size,
         .nlink = (uint64_t)s->st_nlink,
         .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec,
+        .changed_ns = (int64_t)s->st_ctim.tv_sec * 1000000000 + s->st_ctim.tv_nsec,
         .mode = (uint32_t)(s->st_mode & 07777),
         .is_link = S_ISLNK(s->st_mode),
         .is_dir = S_ISDIR(s->st_mode),

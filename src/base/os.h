@@ -14,7 +14,7 @@
 
 struct os_stat {
     uint64_t dev, ino, size, nlink;
-    int64_t mtime_ns; /* by the file system's clock */
+    int64_t mtime_ns, changed_ns; /* contents; contents, names or mode: by the file system's clock */
     uint32_t mode;
     bool is_link, is_dir, is_file;
 };

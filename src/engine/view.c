@@ -21,7 +21,7 @@ struct built { /* an array made on demand */
 struct tl_view {
     struct state *state; /* one reference: keeps rows, names and distributions alive */
     const struct study *study;
-    uint64_t seq;
+    uint64_t seq, version;
     size_t n_trials, n_rows, n_columns;
     size_t counts[TL_N_STATES];
     int64_t best; /* trial number */
@@ -98,6 +98,7 @@ static bool fill(tl_view *v, struct state *s, const struct study *st, enum part 
     v->state = state_ref(s);
     v->study = st;
     v->seq = s->seq;
+    v->version = st->version;
     v->n_trials = st->n_trials;
     v->n_rows = st->rows.len;
     v->n_columns = st->columns.len;
@@ -242,6 +243,11 @@ TL_API uint64_t tl_view_seq(const tl_view *v)
 TL_API uint64_t tl_view_epoch(const tl_view *v)
 {
     return v->state->epoch;
+}
+
+TL_API uint64_t tl_view_version(const tl_view *v)
+{
+    return v->version;
 }
 
 TL_API int64_t tl_view_study_id(const tl_view *v)

@@ -29,6 +29,8 @@ struct file {
     pthread_mutex_t guard;
     int read_fd;
     uint64_t read_dev, read_ino;  /* of read_fd */
+    int64_t looked_ns;            /* monotonic: when its path was seen to lead to it; 0: has to be looked at */
+    int64_t looked_changed_ns;    /* its last change then */
     uint64_t dev, ino;            /* of the journal that the position is in; `known` when there is one yet */
     bool known;
     uint64_t offset;              /* behind the last line delivered or written: always the start of a line */

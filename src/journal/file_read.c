@@ -82,20 +82,44 @@ int file_settle_position(struct file *f, const struct os_stat *now, const struct
 
 static void close_to_read(struct file *f)
 {
+    f->looked_ns = 0;
     if (f->read_fd >= 0) {
         (void)os->close(f->read_fd);
         f->read_fd = -1;
     }
 }
 
+/* Looking up a path costs several times what a look at an open file does, so it is left out for a moment while nothing happens: a file that
+ * is replaced, moved or removed shows it in its own change time or link count. Those times have a grain, so a change just before the
+ * look does not count as old; and who moves a folder or turns a symbolic link is noticed LOOK_LASTS_NS later. */
+#define LOOK_LASTS_NS (50 * MS)
+#define GRAIN_NS (20 * MS)
+
+static bool seen_a_moment_ago(struct file *f, struct os_stat *now)
+{
+    return f->looked_ns != 0 && os->monotonic_ns() - f->looked_ns < LOOK_LASTS_NS && os->fstat(f->read_fd, now) == 0 &&
+           now->nlink == 1 && now->changed_ns == f->looked_changed_ns;
+}
+
+static void note_look(struct file *f, const struct os_stat *now)
+{
+    f->looked_changed_ns = now->changed_ns;
+    f->looked_ns = os->realtime_us() * 1000 - now->changed_ns > GRAIN_NS ? os->monotonic_ns() : 0;
+}
+
 int file_open_to_read(struct file *f, struct os_stat *now, struct tl_err *err)
 {
     int rc;
     if (!f->network && f->read_fd >= 0) {
-        rc = os->stat(f->path, true, now);
-        if (rc == 0 && now->dev == f->read_dev && now->ino == f->read_ino) {
+        if (seen_a_moment_ago(f, now)) {
             return TL_OK;
         }
+        rc = os->stat(f->path, true, now);
+        if (rc == 0 && now->dev == f->read_dev && now->ino == f->read_ino) {
+            note_look(f, now);
+            return TL_OK;
+        }
+        f->looked_ns = 0;
         if (rc < 0 && rc != -ENOENT) {
             return err_sys(err, -rc, "cannot look at journal '%s'", f->path);
         }

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The storage for Optuna: Optuna's own test class for storages on memory and file journals, with Optuna's JournalStorage out of reach."""
+"""The storage for Optuna: Optuna's own test class for storages, with Optuna's JournalStorage out of reach.
+
+Memory and file journals; each case also with two handles, one of which was opened before anything was written, in two processes for
+files: one writes and the other reads, in both directions.
+"""
 import sys
 
 import pytest
 from optuna.testing import pytest_storages
 
 import trialog
+import twohandles
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +19,13 @@ def no_journal_of_optuna(monkeypatch):
     for name in [n for n in sys.modules if n.startswith("optuna.storages.journal")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr("optuna.storages.JournalStorage", None)
+
+
+@pytest.fixture(scope="module")
+def other():
+    process = twohandles.Other()
+    yield process
+    process.stop()
 
 
 class TestMemory(pytest_storages.StorageTestCase):
@@ -26,3 +38,22 @@ class TestFile(pytest_storages.StorageTestCase):
     @pytest.fixture
     def storage(self, tmp_path):
         return trialog.JournalStorage(tmp_path / "study.journal")
+
+
+class TestTwoMemoryHandles(pytest_storages.StorageTestCase):
+    @pytest.fixture(params=["far reads", "far writes"])
+    def storage(self, request):
+        url = "memory://" + request.node.name
+        far = trialog.JournalStorage(url)
+        names = twohandles.READS if request.param == "far reads" else twohandles.WRITES
+        return twohandles.two_handles(lambda name, *args, **kwargs: getattr(far, name)(*args, **kwargs), url, names)
+
+
+class TestTwoProcesses(pytest_storages.StorageTestCase):
+    @pytest.fixture(params=["far reads", "far writes"])
+    def storage(self, request, tmp_path, other):
+        url = str(tmp_path / "study.journal")
+        key = other.open(url)
+        names = twohandles.READS if request.param == "far reads" else twohandles.WRITES
+        yield twohandles.two_handles(lambda name, *args, **kwargs: other.call(name, key, *args, **kwargs), url, names)
+        other.call("close", key)
