@@ -2,8 +2,9 @@
  *
  * Kits: the classes from which objects are built, so that the same code makes Optuna's objects and ours.
  *
- * _native.Kit(frozen_trial, states, directions, distributions, errors): the class FrozenTrial, the five TrialState and three StudyDirection
- * members by number, the classes of float, int and categorical distributions, and the four exceptions of NATIVE_ERRORS. When a trial object made by the constructor has
+ * _native.Kit(frozen_trial, states, distributions, errors, directions): the class FrozenTrial, the five TrialState members by number, the
+ * classes of float, int and categorical distributions, the four exceptions of NATIVE_ERRORS, and the three StudyDirection members by number
+ * (without them directions are numbers). When a trial object made by the constructor has
  * just the attributes that we know (FROZEN_FIELDS), objects are made without calling it; else it is called for each.
  */
 #include "native.h"
@@ -54,14 +55,14 @@ static int take_items(PyObject *sequence, PyObject **out, size_t n, const char *
 
 static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"frozen_trial", "states", "directions", "distributions", "errors", NULL};
+    static char *names[] = {"frozen_trial", "states", "distributions", "errors", "directions", NULL};
     struct kit_object *self = (struct kit_object *)object;
-    PyObject *frozen, *states, *directions, *dists, *errors;
+    PyObject *frozen, *states, *dists, *errors, *directions = NULL;
     if (self->frozen_trial) {
         PyErr_SetString(PyExc_TypeError, "a Kit is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO", names, &frozen, &states, &directions, &dists, &errors))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O", names, &frozen, &states, &dists, &errors, &directions))
         return -1;
     if (!PyType_Check(frozen)) {
         PyErr_SetString(PyExc_TypeError, "frozen_trial must be a class");
@@ -69,7 +70,7 @@ static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
     }
     self->frozen_trial = Py_NewRef(frozen);
     if (take_items(states, self->states, TL_N_STATES, "states") < 0 ||
-        take_items(directions, self->directions, 3, "directions") < 0 || take_items(dists, self->dists, 3, "distributions") < 0 ||
+        (directions && take_items(directions, self->directions, 3, "directions") < 0) || take_items(dists, self->dists, 3, "distributions") < 0 ||
         take_items(errors, self->errors, N_NATIVE_ERRORS, "errors") < 0)
         return -1;
     return check_plain(self);

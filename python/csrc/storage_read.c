@@ -48,7 +48,9 @@ static PyObject *directions_of(const struct kit_object *kit, const tl_view *view
     const enum tl_direction *d = tl_view_directions(view, &n);
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list && i < n; i++) {
-        if (PyList_SetItem(list, (Py_ssize_t)i, Py_NewRef(kit->directions[d[i]])) < 0)
+        PyObject *member = kit ? kit->directions[d[i]] : NULL;
+        PyObject *v = member ? Py_NewRef(member) : PyLong_FromLong((long)d[i]);
+        if (!v || PyList_SetItem(list, (Py_ssize_t)i, v) < 0)
             Py_CLEAR(list);
     }
     return list;
@@ -81,16 +83,11 @@ static PyObject *study_name(PyObject *object, PyObject *study_id)
     return result;
 }
 
-static PyObject *study_directions(PyObject *object, PyObject *const *args, Py_ssize_t n)
+static PyObject *study_directions(PyObject *object, PyObject *study_id)
 {
     struct storage_object *self = (struct storage_object *)object;
-    if (n != 2) {
-        PyErr_SetString(PyExc_TypeError, "study_directions takes 2 arguments");
-        return NULL;
-    }
-    struct kit_object *kit = kit_from(self, args[0]);
-    tl_view *view = kit ? open_study(self, args[1]) : NULL;
-    PyObject *result = view ? directions_of(kit, view) : NULL;
+    tl_view *view = open_study(self, study_id);
+    PyObject *result = view ? directions_of(self->kit, view) : NULL;
     tl_view_close(view);
     return result;
 }
@@ -131,10 +128,10 @@ static int add_id(void *ctx, int64_t study_id, const char *name) /* runs without
     return 0;
 }
 
-static PyObject *study_facts(const struct kit_object *kit, const tl_view *view)
+static PyObject *study_facts(const struct storage_object *self, const tl_view *view)
 {
-    struct native *m = kit->native;
-    PyObject *name = name_of(view), *directions = name ? directions_of(kit, view) : NULL;
+    struct native *m = self->native;
+    PyObject *name = name_of(view), *directions = name ? directions_of(self->kit, view) : NULL;
     PyObject *user = directions ? attrs_of(m, view, TL_ATTR_USER) : NULL;
     PyObject *system = user ? attrs_of(m, view, TL_ATTR_SYSTEM) : NULL;
     if (system)
@@ -145,12 +142,10 @@ static PyObject *study_facts(const struct kit_object *kit, const tl_view *view)
     return NULL;
 }
 
-static PyObject *studies(PyObject *object, PyObject *kit_arg)
+static PyObject *studies(PyObject *object, PyObject *unused)
 {
+    (void)unused;
     struct storage_object *self = (struct storage_object *)object;
-    struct kit_object *kit = kit_from(self, kit_arg);
-    if (!kit)
-        return NULL;
     struct ids ids = {NULL, 0, 0};
     struct call c;
     tl_storage *s = storage_use(self, &c);
@@ -165,7 +160,7 @@ static PyObject *studies(PyObject *object, PyObject *kit_arg)
         if (!s || !storage_done(self, &c, deleted ? TL_OK : rc)) {
             Py_CLEAR(list);
         } else if (!deleted) { /* deleted since: it is not there */
-            PyObject *facts = study_facts(kit, view);
+            PyObject *facts = study_facts(self, view);
             if (!facts || PyList_Append(list, facts) < 0)
                 Py_CLEAR(list);
             DROP(facts);
@@ -230,9 +225,9 @@ static PyObject *running(PyObject *object, PyObject *unused)
 PyMethodDef storage_read_methods[] = {
     {"find_study", find_study, METH_O, "find_study(name)\n--\n\nThe id of the study of that name."},
     {"study_name", study_name, METH_O, "study_name(study_id)\n--\n\n"},
-    {"study_directions", (PyCFunction)(void (*)(void))study_directions, METH_FASTCALL, "study_directions(kit, study_id)\n--\n\n"},
+    {"study_directions", study_directions, METH_O, "study_directions(study_id)\n--\n\nMembers of the kit's StudyDirection, or numbers."},
     {"study_attrs", study_attrs, METH_VARARGS, "study_attrs(study_id, system)\n--\n\n"},
-    {"studies", studies, METH_O, "studies(kit)\n--\n\n(id, name, directions, user attributes, system attributes) of each."},
+    {"studies", studies, METH_NOARGS, "studies()\n--\n\n(id, name, directions, user attributes, system attributes) of each."},
     {"running", running, METH_NOARGS,
      "running()\n--\n\n(study id, trial id, number, worker, lease in ms, silent for ms, handle closed) of each RUNNING trial."},
     {NULL, NULL, 0, NULL},

@@ -32,7 +32,6 @@ class UnknownOutcomeError(_exceptions.StorageInternalError):
 _kit = _native.Kit(
     FrozenTrial,
     [TrialState(i) for i in range(5)],
-    [StudyDirection(i) for i in range(3)],
     (_distributions.FloatDistribution, _distributions.IntDistribution, _distributions.CategoricalDistribution),
     (
         _exceptions.DuplicatedStudyError,
@@ -40,6 +39,7 @@ _kit = _native.Kit(
         _exceptions.StorageInternalError,
         UnknownOutcomeError,
     ),
+    [StudyDirection(i) for i in range(3)],
 )
 
 
@@ -121,7 +121,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         return self._native.study_name(study_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return self._native.study_directions(_kit, study_id)
+        return self._native.study_directions(study_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         return self._native.study_attrs(study_id, False)
@@ -139,7 +139,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
                 system_attrs=system_attrs,
                 study_id=study_id,
             )
-            for study_id, name, directions, user_attrs, system_attrs in self._native.studies(_kit)
+            for study_id, name, directions, user_attrs, system_attrs in self._native.studies()
         ]
 
     # ---- trials ----
