@@ -83,6 +83,7 @@ void blocks_release(struct blocks *s)
 void blocks_refresh(struct blocks *s, struct block *b)
 {
     b->most = LEAST_TERM;
+    b->unit = true;
     for (size_t lane = 0; lane < b->n; lane++) {
         b->most = b->c[lane] > b->most ? b->c[lane] : b->most;
     }
@@ -99,6 +100,7 @@ void blocks_refresh(struct blocks *s, struct block *b)
         b->high[j] = high;
         b->least[j] = least;
         b->most_r[j] = most;
+        b->unit = b->unit && least == 1 && most == 1 && s->axes[j].dim.kind == PARZEN_FLOAT;
     }
 }
 

@@ -40,6 +40,7 @@ struct block {
     double *mu, *r;         /* n_dims columns of BLOCK each */
     double *low, *high;     /* n_dims: the box */
     double *least, *most_r; /* n_dims: bounds of r */
+    bool unit;              /* all parameters are floats, and r is 1 for all kernels: the usual case has a path of its own */
     void *memory;
 };
 
