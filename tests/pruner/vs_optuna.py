@@ -200,7 +200,7 @@ def run_study(seed, kind):
         style = r.choice(("dense", "dense", "from 1", "sparse", "every 5th", "shuffled", "long"))
         longest = r.choices((4, 8, 12, 30), (4, 4, 3, 1))[0]
     story = Story()
-    story.kind = kind
+    story.kind, story.options = kind, options
     study = optuna.create_study(study_name=name, direction=direction, storage=like_journal(), pruner=optuna_pruner(kind, options))
     storage, study_id = study._storage, study._study_id
     story.say("study", name, direction[:3], kind, *our_options(options))
@@ -328,4 +328,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
