@@ -75,7 +75,7 @@ def main():
     if a.side:
         return side(a.side[0], *map(int, a.side[1:]))
     python = os.environ.get("TRIALOG_PYTHON_OPTUNA")
-    if not python or not a.package:
+    if not python or not a.package or not os.path.isdir(a.package):
         print("**not run**: no Python with Optuna, or the Python package was not built")
         return 0
     env = {**os.environ, "PYTHONPATH": a.package}

@@ -9,6 +9,6 @@ tools/setup.sh bench
 # shellcheck source=/dev/null
 . build/env.sh
 echo "bench: building the release"
-cmake --preset release --log-level=WARNING >/dev/null
+cmake --preset release -DTRIALOG_PYTHON=ON --log-level=WARNING >/dev/null
 cmake --build --preset release -- --quiet
 exec python3 bench/bench.py --build build/release --folder build/bench "$@"

@@ -119,7 +119,7 @@ class _Loop:
 
         final, values, why = _judge(self.study, value, state)
         try:
-            self.study._native.tell(trial, final, values)
+            self.study._end(trial, trial._trial_id, final, values)
         except Exception as e:
             if not _is(e, UpdateFinishedTrialError):
                 raise

@@ -311,7 +311,7 @@ class Study:
             if why is not None:
                 warnings.warn(f"Trial {number} is FAIL: {why}", UserWarning, stacklevel=2)
             try:
-                self._native.tell(trial, final, told)
+                self._end(trial, trial_id, final, told)
             except Exception as e:
                 if not _is(e, UpdateFinishedTrialError):
                     raise
@@ -319,6 +319,18 @@ class Study:
                     raise ValueError(f"Trial {number} was ended by somebody else.") from None
         frozen: FrozenTrial = self._native_storage.trial(self._kit, trial_id)
         return copy.deepcopy(frozen)
+
+    def _end(self, trial: Trial | int, trial_id: int, state: TrialState, values: list[float] | None) -> None:
+        """Ends a trial; a sampler with a function for constraints has its say before."""
+        if getattr(self._sampler, "_constraints_func", None) is None or state is TrialState.FAIL:
+            self._native.tell(trial, state, values)
+            return
+        store = self._native_storage
+        try:
+            frozen = copy.deepcopy(trial._frozen() if isinstance(trial, Trial) else store.trial(self._kit, trial_id))
+            self._sampler._constrain(frozen, lambda key, value: store.set_trial_attr(trial_id, True, key, value))
+        finally:
+            self._native.tell(trial, state, values)
 
     def enqueue_trial(
         self, params: dict[str, Any], user_attrs: dict[str, Any] | None = None, skip_if_exists: bool = False

@@ -498,6 +498,23 @@ def test_forks():
 # ---- a native study ----
 
 
+def test_constraints_in_a_native_study():
+    study = trialog.create_study(sampler=TPESampler(constraints_func=lambda t: (t.params["x"] - 1,), seed=1, n_startup_trials=4))
+    study.optimize(lambda t: -t.suggest_float("x", -5, 5), n_trials=10)
+    trial = study.ask()
+    study.tell(trial, -trial.suggest_float("x", -5, 5))
+    assert [t.system_attrs["constraints"] for t in study.trials] == [[t.params["x"] - 1] for t in study.trials]
+    assert study.best_trial.params["x"] <= 1
+
+    def broken(trial):
+        raise ArithmeticError
+
+    study = trialog.create_study(sampler=TPESampler(constraints_func=broken))
+    with pytest.raises(ArithmeticError):
+        study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
+    assert study.trials[0].state.name == "COMPLETE" and study.trials[0].system_attrs["constraints"] is None
+
+
 def test_native_studies_take_them():
     for sampler in (TPESampler(seed=1), RandomSampler(), GridSampler(AXES), TPESampler(gamma=gamma_of_tests, n_startup_trials=4)):
         study = trialog.create_study(sampler=sampler)

@@ -187,18 +187,20 @@ class TPESampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Stores the trial's constraints when there is a function for them."""
-        if self._constraints_func is None or int(state) not in (1, 2):
-            return
+        if self._constraints_func is not None and int(state) in (1, 2):
+            self._constrain(trial, lambda key, value: study._storage.set_trial_system_attr(trial._trial_id, key, value))
+
+    def _constrain(self, trial: Any, store: Callable[[str, Any], None]) -> None:
         constraints = None
         try:
-            found = self._constraints_func(trial)
+            found = self._constraints_func(trial)  # type: ignore[misc]
             if any(math.isnan(c) for c in found):
                 raise ValueError("A constraint is NaN.")
             if not isinstance(found, (tuple, list)):
                 warnings.warn(f"constraints_func should return a sequence of floats, not {type(found).__name__}.", stacklevel=2)
             constraints = tuple(float(c) for c in found)
         finally:
-            study._storage.set_trial_system_attr(trial._trial_id, "constraints", constraints)
+            store("constraints", constraints)
 
     @staticmethod
     def hyperopt_parameters() -> dict[str, Any]:
