@@ -8,6 +8,7 @@ Blocks of a Markdown file, in their order, one scratch folder per file:
               command are its expected output (standard output and error). A line "..." stands for any lines, "..." inside
               a line for any text; a command with no output below it may print anything, but must succeed. "# status N" as the
               last line expects the exit status N.
+  ```python   a whole program, run by $TRIALOG_PYTHON_OPTUNA with the package in BUILD/python; not run where one of them is missing
 Other blocks (sh, text, no language) are not run. Prints one line per block; exit status 1 when one failed.
 """
 import argparse
@@ -40,6 +41,13 @@ def run_c(body, args, folder):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0 and whole:
         done = subprocess.run([program], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return None if done.returncode == 0 else f"status {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def run_python(body, args, folder):
+    environment = {**os.environ, "PYTHONPATH": os.path.join(args.build, "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([os.environ["TRIALOG_PYTHON_OPTUNA"], "-c", body], cwd=folder, env=environment, capture_output=True, text=True,
+                          timeout=120, check=False)
     return None if done.returncode == 0 else f"status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
@@ -109,16 +117,21 @@ def main():
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     failed = count = 0
+    has_python = os.environ.get("TRIALOG_PYTHON_OPTUNA") and os.path.isdir(os.path.join(args.build, "python", "trialog"))
     for name in args.files:
         with open(os.path.join(ROOT, name), encoding="utf-8") as f:
             text = f.read()
         with tempfile.TemporaryDirectory() as folder:
             shell = Shell(args, folder)
             for line, language, body in blocks(text):
-                if language not in ("c", "console"):
+                if language not in ("c", "console", "python"):
                     continue
                 count += 1
-                trouble = run_c(body, args, folder) if language == "c" else run_console(body, shell)
+                if language == "python" and not has_python:
+                    print(f"{name}:{line}: python: not run: no Python with Optuna, or no package", flush=True)
+                    continue
+                trouble = (run_c(body, args, folder) if language == "c" else run_python(body, args, folder) if language == "python"
+                           else run_console(body, shell))
                 print(f"{name}:{line}: {language}: {'ok' if trouble is None else trouble}", flush=True)
                 failed += trouble is not None
             shell.close()
