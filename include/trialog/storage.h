@@ -181,6 +181,27 @@ int tl_storage_set_trial_attr(tl_storage *storage, int64_t trial_id, enum tl_att
 int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
                           struct tl_err *err);
 
+/* What a listing says of a study. Borrowed for the call. */
+struct tl_attr;
+struct tl_study_summary {
+    size_t size;
+    int64_t study_id;
+    const char *name;
+    const enum tl_direction *directions;
+    size_t n_directions;
+    size_t n_trials;
+    size_t counts[5];  /* by state */
+    int64_t best;      /* number of the best trial, as tl_view_best has it; -1: none */
+    double best_value; /* its value */
+    struct tl_time start; /* the earliest start of a trial */
+    const struct tl_attr *attrs; /* of the study */
+    size_t n_attrs;
+};
+/* Studies that are not deleted, by id, with what there is to say of them. Databases keep that beside the trials, so that a listing reads
+ * those studies only that were written to since the last one. Non-zero ends the walk and is returned. */
+int tl_storage_each_summary(tl_storage *storage, int (*each)(void *ctx, const struct tl_study_summary *summary), void *ctx,
+                            struct tl_err *err);
+
 /* RUNNING trials of all studies, with the workers that run them. A worker is overdue when it has been silent for longer than its
  * lease: the next looks fail its trials. */
 struct tl_running_trial {

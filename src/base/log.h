@@ -22,6 +22,7 @@
     X(LOG_SNAPSHOT_WRITTEN, 0)                                                                               \
     X(LOG_SNAPSHOT_FAILED, 1)                                                                                \
     X(LOG_FILE_SYSTEM, 1)     /* what the probe at open found: locks, fencing, durability */                 \
+    X(LOG_DATABASE, 2)        /* a database cannot be reached or is busy: trying again until the time limit */ \
     X(LOG_LEASE, 2)           /* this worker's lease cannot be renewed, or leases of others cannot be looked at */ \
     X(LOG_LOST, 2)            /* trials were failed because the lease of their worker ran out */              \
     X(LOG_SAMPLER, 1)         /* a sampler had to fall back or ignored something */                          \

@@ -87,7 +87,7 @@ static int read_space(struct ask *a, struct tl_err *err)
 static int propose(struct ask *a, const tl_view *view, struct tl_err *err)
 {
     const tl_sampler *sampler = a->study->sampler;
-    struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle, NULL};
+    struct tl_sample_context c = {view, tl_study_id(a->study), (int64_t)tl_view_n_trials(view), a->study->handle, NULL};
     struct relative relative;
     int rc = sample_relative(sampler, &c, a->memory, &relative, NULL, err);
     a->proposed_for = c.trial_number;
@@ -122,7 +122,7 @@ static int prepare(struct ask *a, struct tl_err *err)
     } else if (proposes) {
         rc = propose(a, view, err);
     } else {
-        struct tl_sample_context c = {view, a->study->id, (int64_t)tl_view_n_trials(view), a->study->handle, NULL};
+        struct tl_sample_context c = {view, tl_study_id(a->study), (int64_t)tl_view_n_trials(view), a->study->handle, NULL};
         rc = sampler->ops.prepare(sampler->self, &c, err);
     }
     tl_view_close(view);
@@ -218,7 +218,7 @@ static int claim(struct ask *a, const struct state *s, int64_t number, struct tl
     if (rc != TL_OK) {
         return rc;
     }
-    struct tl_sample_context c = {view, a->study->id, number, a->study->handle, NULL};
+    struct tl_sample_context c = {view, tl_study_id(a->study), number, a->study->handle, NULL};
     a->err = err;
     rc = sampler->ops.claim(sampler->self, &c, take_fixed, take_attr, a, err);
     tl_view_close(view);
@@ -241,7 +241,7 @@ static int decide_param(struct ask *a, struct wanted *w, int64_t number, struct 
     } else if (w->proposed) {
         internal = w->proposal;
     } else if (sampler->ops.flags & TL_SAMPLER_STATELESS) {
-        struct tl_sample_context c = {NULL, a->study->id, number, a->study->handle, NULL};
+        struct tl_sample_context c = {NULL, tl_study_id(a->study), number, a->study->handle, NULL};
         rc = sampler->ops.independent(sampler->self, &c, w->param.name.p, &w->param.dist, &internal, err);
     } else {
         w->decided = false;

@@ -14,6 +14,7 @@
 #include "engine/study.h"
 
 #include "base/err.h"
+#include "engine/parts.h"
 
 /* ---- claims ---- */
 
@@ -62,7 +63,7 @@ static int decide_claim(struct claim *k, const struct state *s, struct tl_err *e
     if (rc != TL_OK) {
         return rc;
     }
-    struct tl_sample_context c = {view, k->study_id, k->number, k->handle, NULL};
+    struct tl_sample_context c = {view, tl_view_study_id(view), k->number, k->handle, NULL};
     rc = k->sampler->ops.claim(k->sampler->self, &c, take_fixed, take_attr, k, err);
     tl_view_close(view);
     return k->rc != TL_OK ? k->rc : rc;
@@ -142,7 +143,7 @@ static int prepare(struct claim *k, struct tl_err *err)
     }
     int rc = tl_view_open(k->storage, k->study_id, true, &view, err);
     if (rc == TL_OK) {
-        struct tl_sample_context c = {view, k->study_id, (int64_t)tl_view_n_trials(view), k->handle, NULL};
+        struct tl_sample_context c = {view, tl_view_study_id(view), (int64_t)tl_view_n_trials(view), k->handle, NULL};
         rc = k->sampler->ops.prepare(k->sampler->self, &c, err);
         tl_view_close(view);
     }
@@ -179,10 +180,13 @@ TL_API int tl_sampler_create_trial(const tl_sampler *sampler, tl_storage *storag
                                    int64_t *trial_id, int64_t *number, struct tl_err *err)
 {
     struct claim k = {.storage = storage, .sampler = sampler, .handle = handle, .study_id = study_id, .trial_id = -1};
-    int64_t id = -1, n = -1;
-    int rc = prepare(&k, err);
+    int64_t id = -1, n = -1, base = 0;
+    int rc = storage_part(&k.storage, &k.study_id, &base, "study", err);
+    if (rc == TL_OK) {
+        rc = prepare(&k, err);
+    }
     for (bool again = true; rc == TL_OK && again;) {
-        struct commit c = {.decide = decide_create, .ctx = &k};
+        struct commit c = {.decide = decide_create, .ctx = &k, .exact = sampler->ops.claim ? EXACT_HEAD : EXACT_NOT};
         k.commit = &c;
         rc = create_once(&k, &c, &id, &n, err);
         again = rc == 1;
@@ -192,7 +196,7 @@ TL_API int tl_sampler_create_trial(const tl_sampler *sampler, tl_storage *storag
     mem_free(k.fixed.items);
     mem_free(k.attrs.items);
     if (rc == TL_OK && trial_id) {
-        *trial_id = id;
+        *trial_id = base + id;
     }
     if (rc == TL_OK && number) {
         *number = n;
@@ -221,14 +225,17 @@ TL_API int tl_sampler_claim_trial(const tl_sampler *sampler, tl_storage *storage
                                   struct tl_err *err)
 {
     struct claim k = {.storage = storage, .sampler = sampler, .handle = handle, .trial_id = trial_id};
-    int rc = study_of(storage, trial_id, &k.study_id, err);
+    int rc = storage_part(&k.storage, &k.trial_id, NULL, "trial", err);
+    if (rc == TL_OK) {
+        rc = study_of(k.storage, k.trial_id, &k.study_id, err);
+    }
     if (rc == TL_OK) {
         rc = prepare(&k, err);
     }
     if (rc == TL_OK) {
-        struct commit c = {.decide = decide_existing, .ctx = &k};
+        struct commit c = {.decide = decide_existing, .ctx = &k, .exact = sampler->ops.claim ? EXACT_HEAD : EXACT_NOT};
         k.commit = &c;
-        rc = store_commit(storage, &c, err);
+        rc = store_commit(k.storage, &c, err);
         rc = rc == TL_OK ? give_fixed(&k, fix, ctx) : rc;
         commit_release(&c);
     }

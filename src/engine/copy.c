@@ -10,9 +10,10 @@
 #include "engine/study.h"
 
 #include "base/err.h"
+#include "engine/parts.h"
 
 #define BATCH_TRIALS 1000
-#define BATCH_BYTES (16u << 20)
+#define BATCH_BYTES (4u << 20)
 
 struct copy {
     tl_storage *to;
@@ -21,7 +22,7 @@ struct copy {
     size_t done;      /* trials written */
 
     const tl_view *view;
-    struct op *head; /* create study and its attributes; names of them as they are in the view */
+    struct op *head; /* create study and its attributes, in front of the first batch; names of them as they are in the view */
     size_t n_head;
 
     /* the batch */
@@ -150,7 +151,7 @@ static int decide_batch(struct commit *c, const struct state *s, struct tl_err *
             return err_set(err, TL_EUNAVAILABLE, "somebody added trials to study '%s' while it was being copied", copy->name);
         }
     }
-    size_t n_head = first ? copy->n_head : 0;
+    size_t n_head = copy->n_head;
     struct op *ops = commit_ops(c, n_head + copy->n_ops);
     if (!ops) {
         return err_nomem(err);
@@ -174,6 +175,7 @@ static int write_batch(struct copy *copy, struct tl_err *err)
     if (rc == TL_OK) {
         copy->study_id = copy->study_id < 0 ? c.applied[0].id : copy->study_id;
         copy->done += copy->n_ops;
+        copy->n_head = 0;
     }
     commit_release(&c);
     return rc;
@@ -204,32 +206,50 @@ static int make_head(struct copy *copy, struct arena *a, struct tl_err *err)
     return TL_OK;
 }
 
+/* A storage with a catalog makes the study first; the rest goes to its part. */
+static int begin_in_part(struct copy *copy, int64_t *created, struct tl_err *err)
+{
+    int64_t id;
+    int rc = root_create_study(copy->to, &copy->head[0], created, err);
+    if (rc == TL_OK) {
+        id = *created;
+        rc = storage_part(&copy->to, &id, NULL, "study", err);
+        copy->study_id = id;
+        copy->head++;
+        copy->n_head--;
+    }
+    return rc;
+}
+
 TL_API int tl_study_copy(tl_storage *from, const char *name, tl_storage *to, const char *to_name, struct tl_err *err)
 {
     struct copy copy = {.to = to, .name = to_name ? to_name : name, .study_id = -1};
     struct tl_frozen_trial trial = TL_FROZEN_TRIAL_INIT;
     struct arena head = {0};
     tl_view *view = NULL;
-    int64_t id;
+    int64_t id, created = -1;
     int rc = check_name("name of the study", copy.name, err);
     if (rc == TL_OK) {
         rc = tl_storage_find_study(from, name, &id, err);
     }
     if (rc == TL_OK) {
-        rc = tl_view_open(from, id, false, &view, err);
+        rc = tl_view_open(from, id, is_root(from), &view, err);
     }
     copy.view = view;
     if (rc == TL_OK) {
         rc = make_head(&copy, &head, err);
     }
-    while (rc == TL_OK && (copy.study_id < 0 || copy.done < tl_view_n_trials(view))) {
+    if (rc == TL_OK && is_root(to)) {
+        rc = begin_in_part(&copy, &created, err);
+    }
+    while (rc == TL_OK && (copy.study_id < 0 || copy.n_head > 0 || copy.done < tl_view_n_trials(view))) {
         rc = fill_batch(&copy, &trial, err);
         if (rc == TL_OK) {
             rc = write_batch(&copy, err);
         }
     }
-    if (rc != TL_OK && copy.study_id >= 0) {
-        tl_storage_delete_study(to, copy.study_id, NULL);
+    if (rc != TL_OK && (is_root(to) ? created : copy.study_id) >= 0) {
+        tl_storage_delete_study(to, is_root(to) ? created : copy.study_id, NULL);
     }
     tl_frozen_release(&trial);
     arena_release(&copy.memory);

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/os.h"
+#include "engine/parts.h"
 #include "engine/study.h"
 
 #define MS INT64_C(1000000)
@@ -362,7 +363,7 @@ static int copy_lost(struct look *k, const struct study *st, const struct live_t
 {
     struct tl_frozen_trial trial = TL_FROZEN_TRIAL_INIT;
     int rc = TL_OK;
-    if (!k->view || tl_view_study_id(k->view) != st->id) {
+    if (!k->view || tl_view_study_id(k->view) != k->st->base_id + st->id) {
         tl_view_close(k->view);
         k->view = NULL;
         rc = store_view(k->st, k->state, st->id, &k->view, &k->err);
@@ -659,6 +660,7 @@ struct shown {
     size_t n, cap;
     struct arena memory;
     const struct state *state;
+    int64_t base_id;
     struct tl_err *err;
 };
 
@@ -669,7 +671,7 @@ static int list_running(void *ctx, const struct study *st, const struct live_tri
     if (!mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items))
         return err_nomem(l->err);
     struct tl_running_trial *to = &l->items[l->n];
-    *to = (struct tl_running_trial){.study_id = st->id, .trial_id = t->id, .number = t->number, .start = time_unpack(t->start),
+    *to = (struct tl_running_trial){.study_id = l->base_id + st->id, .trial_id = l->base_id + t->id, .number = t->number, .start = time_unpack(t->start),
                                     .silent_ms = -1};
     to->study_name = arena_dup(&l->memory, st->name.p, st->name.n);
     to->worker = arena_dup(&l->memory, worker.p, worker.n);
@@ -692,9 +694,11 @@ static int look_at_owner(tl_storage *st, int64_t now, struct tl_running_trial *t
 TL_API int tl_storage_each_running(tl_storage *st, int (*each)(void *ctx, const struct tl_running_trial *trial), void *ctx,
                                    struct tl_err *err)
 {
-    struct shown l = {.err = err};
+    struct shown l = {.base_id = st->base_id, .err = err};
     const struct lease_ops *ops = ops_of(st);
     int64_t now = 0;
+    if (is_root(st))
+        return root_each_running(st, each, ctx, err);
     int rc = store_refresh(st, err);
     if (rc == TL_OK) {
         l.state = store_lock_state(st);

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "engine/parts.h"
 
 /* ---- checks of arguments ---- */
 
@@ -329,6 +330,10 @@ int trial_write_decide(struct commit *c, const struct state *s, struct tl_err *e
 /* Writes one operation of a trial. */
 static int write_trial_op(tl_storage *storage, int64_t trial_id, const struct op *op, struct tl_err *err)
 {
+    int found = storage_part(&storage, &trial_id, NULL, "trial", err);
+    if (found != TL_OK) {
+        return found;
+    }
     struct trial_write w = {.trial_id = trial_id, .ops = op, .n_ops = 1};
     struct commit c = {.decide = trial_write_decide, .ctx = &w};
     int rc = store_commit(storage, &c, err);
@@ -488,12 +493,16 @@ TL_API int tl_storage_create_trial(tl_storage *storage, int64_t study_id, const 
     struct arena memory = {0};
     struct create_call call = {.study_id = study_id};
     struct commit c = {.decide = decide_create, .ctx = &call};
+    int64_t base = 0;
     int rc = trial_create_make(&call.create, spec, &memory, err);
+    if (rc == TL_OK) {
+        rc = storage_part(&storage, &call.study_id, &base, "study", err);
+    }
     if (rc == TL_OK) {
         rc = store_commit(storage, &c, err);
     }
     if (rc == TL_OK && trial_id) {
-        *trial_id = c.applied[0].id;
+        *trial_id = base + c.applied[0].id;
     }
     if (rc == TL_OK && number) {
         *number = trial_number(storage, c.applied[0].id);
@@ -584,7 +593,7 @@ TL_API int tl_storage_create_study(tl_storage *storage, const char *name, const 
     struct study_call call = {.op = {.code = OP_CREATE_STUDY, .name = str_of(name), .directions = bytes,
                                      .n_directions = n_directions},
                               .study_id = -1};
-    rc = write_study_op(storage, &call, study_id, err);
+    rc = is_root(storage) ? root_create_study(storage, &call.op, study_id, err) : write_study_op(storage, &call, study_id, err);
     mem_free(bytes);
     return rc;
 }
@@ -592,6 +601,9 @@ TL_API int tl_storage_create_study(tl_storage *storage, const char *name, const 
 TL_API int tl_storage_delete_study(tl_storage *storage, int64_t study_id, struct tl_err *err)
 {
     struct study_call call = {.op = {.code = OP_DELETE_STUDY}, .study_id = study_id};
+    if (is_root(storage)) {
+        return root_delete_study(storage, study_id, err);
+    }
     return study_id < 0 ? err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id)
                         : write_study_op(storage, &call, NULL, err);
 }
@@ -599,6 +611,9 @@ TL_API int tl_storage_delete_study(tl_storage *storage, int64_t study_id, struct
 TL_API int tl_storage_find_study(tl_storage *storage, const char *name, int64_t *study_id, struct tl_err *err)
 {
     int rc = check_name("name of the study", name, err);
+    if (rc == TL_OK && is_root(storage)) {
+        return root_find_study(storage, name, study_id, err);
+    }
     if (rc == TL_OK) {
         rc = store_refresh(storage, err);
     }
@@ -630,6 +645,9 @@ TL_API int tl_storage_set_study_attr(tl_storage *storage, int64_t study_id, enum
         rc = err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
     }
     if (rc == TL_OK) {
+        rc = storage_part(&storage, &call.study_id, NULL, "study", err);
+    }
+    if (rc == TL_OK) {
         rc = write_study_op(storage, &call, NULL, err);
     }
     arena_release(&memory);
@@ -646,6 +664,9 @@ TL_API int tl_storage_set_param(tl_storage *storage, int64_t trial_id, const cha
     int rc = param_make(&p, name, dist, &memory, NULL, err);
     if (rc == TL_OK) {
         rc = param_set(&p, internal, err);
+    }
+    if (rc == TL_OK) {
+        rc = storage_part(&storage, &trial_id, NULL, "trial", err);
     }
     if (rc == TL_OK) {
         struct trial_write w = {.trial_id = trial_id, .params = &p, .n_params = 1};
@@ -687,6 +708,10 @@ TL_API int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_s
 {
     if (!tl_state_name((int)state)) {
         return err_set(err, TL_EINVAL, "there is no trial state %d", (int)state);
+    }
+    int found = storage_part(&storage, &trial_id, NULL, "trial", err);
+    if (found != TL_OK) {
+        return found;
     }
     struct state_call call = {.op = {.code = OP_TRIAL_STATE, .target = trial_id, .state = (int)state,
                                      .has_values = values != NULL, .values = values, .n_values = values ? n_values : 0},

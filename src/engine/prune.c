@@ -132,7 +132,7 @@ static int ask_pruner(tl_trial *t, const tl_view *view, bool *prune, struct tl_e
     struct wishes w = {.err = err};
     bool answer = false;
     struct tl_prune_context c = {.view = view,
-                                 .study_id = t->study->id,
+                                 .study_id = tl_study_id(t->study),
                                  .trial_number = t->number,
                                  .handle = t->study->handle,
                                  .reports = r->items,

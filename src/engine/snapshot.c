@@ -7,7 +7,7 @@
  * that the cost per operation stays constant; by a thread of its own, which the close waits for. What changes is copied under the
  * state's lock, everything else is streamed without it (model/image.h). A failure is reported as an event and forgotten.
  */
-#include "engine/storage.h"
+#include "engine/parts.h"
 
 #include <signal.h>
 
@@ -133,7 +133,9 @@ void storage_snapshot_if_due(tl_storage *st)
     if (st->options.no_snapshot || st->options.read_only || !st->backend->ops->snapshot_save)
         return;
     pthread_mutex_lock(&st->state_lock);
-    bool due = st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8 && !st->damaged;
+    bool due = !st->damaged && (st->backend->ops->snapshot_due
+                                    ? st->backend->ops->snapshot_due(st->backend)
+                                    : st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8);
     pthread_mutex_unlock(&st->state_lock);
     if (TL_LIKELY(!due))
         return;
@@ -157,6 +159,8 @@ void storage_snapshot_if_due(tl_storage *st)
 
 TL_API int tl_storage_snapshot(tl_storage *st, struct tl_err *err)
 {
+    if (is_root(st))
+        return root_snapshot(st, err);
     int rc = store_refresh(st, err);
     return rc == TL_OK ? storage_snapshot_now(st, err) : rc;
 }

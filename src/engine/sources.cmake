@@ -7,6 +7,8 @@ set(engine_sources
   journal_lines.c
   lease.c
   ops.c
+  parts.c
+  summary.c
   optimize.c
   prune.c
   queue.c

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "engine/parts.h"
+#include "journal/catalog.h"
 #include "model/image.h"
 
 /* ---- forks ---- */
@@ -79,9 +81,13 @@ static int after_fork(tl_storage *st, struct tl_err *err)
 {
     char worker[WORKER_MAX];
     unsigned now = atomic_load(&fork_count);
-    int rc = TL_OK;
+    int rc = st->root ? storage_enter(st->root, err) : TL_OK;
+    if (rc != TL_OK)
+        return rc;
     pthread_mutex_lock(&repair_lock);
-    if (atomic_load(&st->fork_count) == now || (rc = storage_uuid(worker, err)) != TL_OK) {
+    if (st->root)
+        memcpy(worker, st->root->worker, sizeof worker);
+    if (atomic_load(&st->fork_count) == now || (!st->root && (rc = storage_uuid(worker, err)) != TL_OK)) {
         pthread_mutex_unlock(&repair_lock);
         return rc;
     }
@@ -90,7 +96,9 @@ static int after_fork(tl_storage *st, struct tl_err *err)
     leases_forked(st);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;
-    if (st->backend->ops->forked)
+    if (st->catalog)
+        parts_forked(st);
+    else if (st->backend->ops->forked)
         st->backend->ops->forked(st->backend);
     if (!whole) {
         st->arena = (struct arena){0};
@@ -359,7 +367,8 @@ static int begin(tl_storage *st, tl_storage **out, struct tl_err *err)
     return TL_OK;
 }
 
-int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
+int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage *root, int64_t base_id,
+                    tl_storage **out, struct tl_err *err)
 {
     tl_storage *st;
     int rc = make_storage(options, &st, err);
@@ -368,6 +377,10 @@ int storage_open_on(struct backend *backend, const struct tl_storage_options *op
         return rc;
     }
     st->backend = backend;
+    st->root = root;
+    st->base_id = base_id;
+    if (root)
+        memcpy(st->worker, root->worker, sizeof st->worker);
     return begin(st, out, err);
 }
 
@@ -376,15 +389,22 @@ TL_API int tl_storage_open(const char *url, const struct tl_storage_options *opt
     tl_storage *st;
     if (!url || !*url || !out)
         return err_set(err, TL_EINVAL, "no storage was named: give a path of a journal file, memory://, or the URL of a database");
+    struct catalog *catalog = NULL;
     int rc = make_storage(options, &st, err);
     if (rc != TL_OK)
         return rc;
-    rc = backend_open(url, &st->options, &st->backend, err);
+    rc = catalog_open(url, &st->options, &catalog, err);
+    if (rc == TL_OK && catalog)
+        rc = parts_begin(st, catalog, err);
+    else if (rc == TL_OK)
+        rc = backend_open(url, &st->options, &st->backend, err);
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
     }
-    return begin(st, out, err);
+    if (catalog)
+        *out = st;
+    return catalog ? TL_OK : begin(st, out, err);
 }
 
 TL_API void tl_storage_close(tl_storage *st)
@@ -396,6 +416,8 @@ TL_API void tl_storage_close(tl_storage *st)
         return;
     storage_snapshot_join(st);
     leases_close(st);
+    if (st->catalog)
+        parts_close(st);
     if (st->backend)
         st->backend->ops->close(st->backend);
     state_unref(st->state);
@@ -412,7 +434,7 @@ TL_API void tl_storage_close(tl_storage *st)
 int store_refresh(tl_storage *st, struct tl_err *err)
 {
     int rc = storage_enter(st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK || is_root(st)) /* its own state is empty */
         return rc;
     pthread_mutex_lock(&st->read_lock);
     rc = storage_read_news(st, err);
@@ -440,11 +462,13 @@ void store_unlock_state(tl_storage *st)
 
 TL_API int tl_storage_sync(tl_storage *st, struct tl_err *err)
 {
-    return store_refresh(st, err);
+    return is_root(st) ? root_sync(st, err) : store_refresh(st, err);
 }
 
 TL_API int tl_storage_wait(tl_storage *st, int64_t timeout_ms, struct tl_err *err)
 {
+    if (is_root(st))
+        return root_wait(st, timeout_ms, err);
     int rc = storage_enter(st, err);
     if (rc != TL_OK)
         return rc;
@@ -503,14 +527,19 @@ TL_API void tl_storage_get_stats(tl_storage *st, struct tl_storage_stats *out)
     s.seq = st->state ? st->state->seq : 0;
     s.damaged = st->damaged;
     pthread_mutex_unlock(&st->state_lock);
+    if (is_root(st))
+        root_add_stats(st, &s);
     *out = s;
 }
 
 TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
 {
     struct buf b = BUF_INIT(4096);
-    buf_add_text(&b, st->backend->ops->name);
-    if (st->backend->ops->describe) {
+    if (is_root(st))
+        root_describe(st, &b);
+    else
+        buf_add_text(&b, st->backend->ops->name);
+    if (!is_root(st) && st->backend->ops->describe) {
         buf_add_char(&b, ' ');
         st->backend->ops->describe(st->backend, &b);
     }
@@ -527,6 +556,8 @@ TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
 
 TL_API int tl_storage_landed(tl_storage *st, const char *worker_id, uint64_t n, bool *landed, struct tl_err *err)
 {
+    if (is_root(st))
+        return root_landed(st, worker_id, n, landed, err);
     int rc = store_refresh(st, err);
     if (rc != TL_OK)
         return rc;

@@ -12,12 +12,18 @@
 #include "engine/store.h"
 #include "journal/backend.h"
 
+struct catalog;
+struct parts;
+
 #define WORKER_MAX 64
 
 struct tl_storage {
     struct tl_storage_options options;
     struct backend *backend;
-    tl_storage *root; /* of a part (parts.c), else NULL */
+    struct catalog *catalog; /* of a root (parts.h): then there is no backend, and its studies lie in parts */
+    struct parts *parts;
+    tl_storage *root;        /* of a part */
+    int64_t base_id;         /* of a part: to be added to ids for callers */
     char worker[WORKER_MAX]; /* one per handle and process */
     uint64_t n;              /* operations numbered so far; commit leader only */
     atomic_uint fork_count;  /* the process's when this handle was set up */
@@ -51,8 +57,9 @@ struct tl_storage {
         snapshot_seq;
 };
 
-/* Opens a storage on a backend, which is closed with it, or at once on failure. */
-int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
+/* Opens a storage on a backend, which is closed with it, or at once on failure. `root`: NULL unless it becomes a part. */
+int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage *root, int64_t base_id,
+                    tl_storage **out, struct tl_err *err);
 /* Entry of every public call: sets the handle up anew in a forked child, rebuilds a stale state. */
 int storage_enter(tl_storage *st, struct tl_err *err);
 /* Callbacks of the backend: replay. */

@@ -56,9 +56,9 @@ void commit_release(struct commit *c)
 }
 
 /* The number that stands for a commit: that of its last operation, because a group lands as a prefix. */
-static int64_t commit_seq(const struct commit *c)
+static int64_t commit_seq(const tl_storage *st, const struct commit *c)
 {
-    return (int64_t)(c->first_n + c->n_ops - 1);
+    return st->base_id + (int64_t)(c->first_n + c->n_ops - 1);
 }
 
 /* Applies the operations of a commit to the state. */
@@ -69,7 +69,7 @@ static void apply_commit(tl_storage *st, struct commit *c)
         if (state_apply(st->state, &c->ops[i], &c->applied[i], &why) != TL_OK) {
             st->stale = true;
             c->code = err_set(&c->err, TL_EUNKNOWN, "out of memory after the operation was written");
-            c->err.seq = commit_seq(c);
+            c->err.seq = commit_seq(st, c);
             return;
         }
         int code = verdict_code(c->applied[i].verdict);
@@ -342,7 +342,7 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
             atomic_fetch_add_explicit(&st->operations, c->n_ops, memory_order_relaxed);
             continue;
         }
-        int64_t seq = commit_seq(c);
+        int64_t seq = commit_seq(st, c);
         commit_fail(c, TL_EUNKNOWN, err);
         c->err.seq = seq;
     }
@@ -368,7 +368,7 @@ static void group_written(struct group *g, const struct append *a)
             continue;
         if (g->optimistic && !has_verdicts(c)) { /* only when a snapshot that somebody else made holds it already */
             struct tl_err why = TL_ERR_INIT;
-            int64_t seq = commit_seq(c);
+            int64_t seq = commit_seq(st, c);
             err_set(&why, TL_EUNKNOWN, "the operation was written, but what became of it was not seen: look before you repeat it");
             commit_fail(c, TL_EUNKNOWN, &why);
             c->err.seq = seq;
@@ -416,7 +416,7 @@ static void fail_queued(struct group *g, int code, const struct tl_err *err)
 {
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
         if (c->phase == PHASE_QUEUED) {
-            int64_t seq = commit_seq(c);
+            int64_t seq = commit_seq(g->st, c);
             commit_fail(c, code, err);
             if (code == TL_EUNKNOWN)
                 c->err.seq = seq;
@@ -542,7 +542,7 @@ static int flush(tl_storage *st, struct commit *c)
     if (rc == TL_OK)
         return c->code;
     c->err = why;
-    c->err.seq = commit_seq(c);
+    c->err.seq = commit_seq(st, c);
     c->err.code = c->code = TL_EUNKNOWN;
     return TL_EUNKNOWN;
 }

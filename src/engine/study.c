@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "base/err.h"
+#include "engine/parts.h"
 
 /* ---- making handles ---- */
 
@@ -124,6 +125,9 @@ TL_API int tl_study_load(tl_storage *storage, const char *name, const struct tl_
         rc = wanted_directions(&o, &directions, &n, err);
     }
     if (rc == TL_OK) {
+        rc = storage_part_named(&storage, name, err);
+    }
+    if (rc == TL_OK) {
         rc = store_refresh(storage, err);
     }
     return rc == TL_OK ? open_handle(storage, name, &o, directions, n, out, err) : rc;
@@ -165,7 +169,8 @@ TL_API int tl_study_create(tl_storage *storage, const char *name, const struct t
         }
         return rc;
     }
-    return open_handle(storage, name, &o, directions, n, out, err);
+    rc = storage_part_named(&storage, name, err);
+    return rc == TL_OK ? open_handle(storage, name, &o, directions, n, out, err) : rc;
 }
 
 TL_API void tl_study_free(tl_study *study)
@@ -189,7 +194,7 @@ TL_API void tl_study_free(tl_study *study)
 
 TL_API int64_t tl_study_id(const tl_study *study)
 {
-    return study->id;
+    return study->storage->base_id + study->id;
 }
 
 TL_API const char *tl_study_name(const tl_study *study)
@@ -199,7 +204,7 @@ TL_API const char *tl_study_name(const tl_study *study)
 
 TL_API tl_storage *tl_study_storage(const tl_study *study)
 {
-    return study->storage;
+    return study->storage->root ? study->storage->root : study->storage;
 }
 
 TL_API size_t tl_study_n_directions(const tl_study *study)
@@ -266,7 +271,12 @@ static int decide_delete(struct commit *c, const struct state *s, struct tl_err 
 
 TL_API int tl_study_delete(tl_storage *storage, const char *name, struct tl_err *err)
 {
+    int64_t id;
     int rc = check_name("name of the study", name, err);
+    if (rc == TL_OK && is_root(storage)) {
+        rc = root_find_study(storage, name, &id, err);
+        return rc == TL_OK ? root_delete_study(storage, id, err) : rc;
+    }
     if (rc == TL_OK) {
         struct commit c = {.decide = decide_delete, .ctx = (void *)(uintptr_t)name};
         rc = store_commit(storage, &c, err);

@@ -138,7 +138,7 @@ static int call_after(struct tell *t, struct tl_err *err)
         rc = tl_view_open(t->study->storage, t->study->id, true, &view, err);
     }
     if (rc == TL_OK) {
-        struct tl_sample_context c = {view, t->study->id, t->number, t->study->handle, NULL};
+        struct tl_sample_context c = {view, tl_study_id(t->study), t->number, t->study->handle, NULL};
         t->err = err;
         rc = sampler->ops.after(sampler->self, &c, t->state, t->values, t->n_values, take_attr, t, err);
         rc = t->rc != TL_OK ? t->rc : rc;

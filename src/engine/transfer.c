@@ -8,7 +8,7 @@
  * Failure modes: those of reading and writing; TL_EEXISTS when something is there already.
  */
 #include "base/err.h"
-#include "engine/storage.h"
+#include "engine/parts.h"
 
 struct outward {
     int (*lines)(void *ctx, const char *bytes, size_t n);
@@ -43,6 +43,8 @@ static int no_lines(void *ctx, uint64_t seq, struct image_source *from, struct t
 TL_API int tl_storage_export_lines(tl_storage *st, int (*lines)(void *ctx, const char *bytes, size_t n), void *ctx, struct tl_err *err)
 {
     int rc = store_refresh(st, err);
+    if (rc == TL_OK && is_root(st))
+        rc = err_set(err, TL_EUNSUPPORTED, "this storage has a log for each study: copy its studies instead");
     if (rc != TL_OK)
         return rc;
     struct outward o = {lines, ctx, 0};
@@ -79,6 +81,8 @@ static int hand_in(void *ctx, struct buf *out, struct tl_err *err)
 TL_API int tl_storage_import_lines(tl_storage *st, const char *bytes, size_t n, struct tl_err *err)
 {
     int rc = store_refresh(st, err);
+    if (rc == TL_OK && is_root(st))
+        rc = err_set(err, TL_EUNSUPPORTED, "lines cannot be imported into this kind of storage: copy the studies");
     if (rc != TL_OK)
         return rc;
     if (n == 0)

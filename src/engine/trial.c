@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "engine/storage.h"
 
 /* ---- fixed parameters ---- */
 
@@ -98,7 +99,7 @@ TL_API int64_t tl_trial_number(const tl_trial *t)
 
 TL_API int64_t tl_trial_id(const tl_trial *t)
 {
-    return t->id;
+    return t->study->storage->base_id + t->id;
 }
 
 static struct param *known_param(const tl_trial *t, struct str name)
@@ -239,7 +240,7 @@ int trial_context(tl_trial *t, struct tl_sample_context *out, struct tl_err *err
             return rc;
         }
     }
-    *out = (struct tl_sample_context){t->view, study->id, t->number, study->handle, NULL};
+    *out = (struct tl_sample_context){t->view, tl_study_id(study), t->number, study->handle, NULL};
     return TL_OK;
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "engine/storage.h"
+#include "engine/parts.h"
 
 struct built { /* an array made on demand */
     void *items;
@@ -21,6 +21,7 @@ struct built { /* an array made on demand */
 struct tl_view {
     struct state *state; /* one reference: keeps rows, names and distributions alive */
     const struct study *study;
+    int64_t base_id; /* added to ids for callers */
     uint64_t seq, version;
     size_t n_trials, n_rows, n_columns;
     size_t counts[TL_N_STATES];
@@ -121,13 +122,14 @@ static bool fill(tl_view *v, struct state *s, const struct study *st, enum part 
     return copy_live(v, st) && copy_space(v, &st->complete_space, 0) && copy_space(v, &st->pruned_space, 1);
 }
 
-static int take(const struct state *s, const struct study *st, enum part part, const struct live_trial *only, tl_view **out,
+static int take(const tl_storage *storage, const struct state *s, const struct study *st, enum part part, const struct live_trial *only, tl_view **out,
                 struct tl_err *err)
 {
     tl_view *v = mem_zalloc(1, sizeof *v);
     if (!v)
         return err_nomem(err);
     pthread_mutex_init(&v->lock, NULL);
+    v->base_id = storage->base_id;
     if (!fill(v, (struct state *)(uintptr_t)s, st, part, only)) {
         tl_view_close(v);
         return err_nomem(err);
@@ -138,17 +140,18 @@ static int take(const struct state *s, const struct study *st, enum part part, c
 
 int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err)
 {
-    (void)storage;
     const struct study *st = state_study(s, study_id);
     if (!st)
         return err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
-    return take(s, st, PART_ALL, NULL, out, err);
+    return take(storage, s, st, PART_ALL, NULL, out, err);
 }
 
 TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
 {
     /* Also without news a forked child's handle is set up, and a state that the log does not bear out is not shown. */
-    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    int rc = storage_part(&storage, &study_id, NULL, "study", err);
+    if (rc == TL_OK)
+        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
     if (rc != TL_OK)
         return rc;
     struct state *s = store_lock_state(storage);
@@ -159,13 +162,15 @@ TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_vi
 
 TL_API int tl_view_open_study(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
 {
-    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    int rc = storage_part(&storage, &study_id, NULL, "study", err);
+    if (rc == TL_OK)
+        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
     if (rc != TL_OK)
         return rc;
     struct state *s = store_lock_state(storage);
     const struct study *st = state_study(s, study_id);
     if (st)
-        rc = take(s, st, PART_STUDY, NULL, out, err);
+        rc = take(storage, s, st, PART_STUDY, NULL, out, err);
     else
         rc = err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
     store_unlock_state(storage);
@@ -175,7 +180,9 @@ TL_API int tl_view_open_study(tl_storage *storage, int64_t study_id, bool fresh,
 TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh, tl_view **out, int64_t *number,
                               struct tl_err *err)
 {
-    int rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    int rc = storage_part(&storage, &trial_id, NULL, "trial", err);
+    if (rc == TL_OK)
+        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
     if (rc != TL_OK)
         return rc;
     struct state *s = store_lock_state(storage);
@@ -185,7 +192,7 @@ TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh,
         const struct row *row;
         const struct live_trial *live;
         study_trial(st, place, &row, &live);
-        rc = take(s, st, PART_TRIAL, live, out, err);
+        rc = take(storage, s, st, PART_TRIAL, live, out, err);
     } else {
         rc = err_set(err, TL_ENOTFOUND, "there is no trial with id %lld", (long long)trial_id);
     }
@@ -197,7 +204,9 @@ TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh,
 
 TL_API int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t number, int64_t *trial_id, struct tl_err *err)
 {
-    int rc = store_refresh(storage, err);
+    int rc = storage_part(&storage, &study_id, NULL, "study", err);
+    if (rc == TL_OK)
+        rc = store_refresh(storage, err);
     if (rc != TL_OK)
         return rc;
     struct state *s = store_lock_state(storage);
@@ -210,7 +219,7 @@ TL_API int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t nu
         const struct row *row;
         const struct live_trial *live;
         study_trial(st, (uint32_t)number, &row, &live);
-        *trial_id = row ? row->id : live->id;
+        *trial_id = storage->base_id + (row ? row->id : live->id);
     }
     store_unlock_state(storage);
     return rc;
@@ -252,7 +261,7 @@ TL_API uint64_t tl_view_version(const tl_view *v)
 
 TL_API int64_t tl_view_study_id(const tl_view *v)
 {
-    return v->study->id;
+    return v->base_id + v->study->id;
 }
 
 TL_API const char *tl_view_study_name(const tl_view *v)
@@ -477,7 +486,7 @@ static bool freeze_row(const tl_view *v, const struct row *r, size_t index, stru
         struct report_entry e = row_report(st, r, i);
         reports[i] = (struct tl_report){e.step, e.value};
     }
-    t->id = r->id;
+    t->id = v->base_id + r->id;
     t->number = r->number;
     t->state = (enum tl_state)r->state;
     t->start = time_unpack(r->start);
@@ -516,7 +525,7 @@ static bool freeze_live(const tl_view *v, const struct live_trial *l, struct are
         const struct report_entry *e = entries[i];
         reports[i] = (struct tl_report){e->step, e->value};
     }
-    t->id = l->id;
+    t->id = v->base_id + l->id;
     t->number = l->number;
     t->state = (enum tl_state)l->state;
     t->start = time_unpack(l->start);
@@ -749,6 +758,8 @@ TL_API uint64_t tl_view_block(const tl_view *v, int64_t column, size_t block, co
 TL_API int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
                                  struct tl_err *err)
 {
+    if (is_root(storage))
+        return root_each_study(storage, each, ctx, err);
     int rc = store_refresh(storage, err);
     if (rc != TL_OK)
         return rc;

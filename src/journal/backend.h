@@ -158,6 +158,8 @@ struct backend_ops {
     int (*snapshot_save)(struct backend *b, const struct backend_mark *at,
                          int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx,
                          struct tl_err *err);
+    /* (optional) would a snapshot pay now? For backends that know better than the engine, which goes by bytes. Cheap; any thread */
+    bool (*snapshot_due)(struct backend *b);
     /* (optional) after fork: drops inherited descriptors and locks without releasing them for the parent */
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */

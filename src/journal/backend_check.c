@@ -219,6 +219,12 @@ static int checked_snapshot_save(struct backend *b, const struct backend_mark *a
     return c->inner->ops->snapshot_save(c->inner, at, produce, ctx, err);
 }
 
+static bool checked_snapshot_due(struct backend *b)
+{
+    struct backend *inner = ((struct checked *)(void *)b)->inner;
+    return inner->ops->snapshot_due(inner);
+}
+
 static void checked_forked(struct backend *b)
 {
     struct checked *c = checked_of(b);
@@ -303,6 +309,7 @@ struct backend *backend_checked(struct backend *inner)
         .mark = ops->mark ? checked_mark : NULL,
         .snapshot_load = ops->snapshot_load ? checked_snapshot_load : NULL,
         .snapshot_save = ops->snapshot_save ? checked_snapshot_save : NULL,
+        .snapshot_due = ops->snapshot_due ? checked_snapshot_due : NULL,
         .forked = ops->forked ? checked_forked : NULL,
         .describe = ops->describe ? checked_describe : NULL,
         .leases = ops->leases ? &checked_leases : NULL,

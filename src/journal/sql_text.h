@@ -32,12 +32,13 @@
 /* X(id, text) */
 #define SQL_TEXT_LIST(X)                                                                                                        \
     X(SQL_META, "SELECT schema_version, min_reader, min_writer FROM trialog_meta")                                              \
-    /* -- a stream: what is new. worker, last row known, worker, n, from, stream */                                             \
+    /* -- a stream: what is new. last row known, worker, n of what need not travel, worker, from, stream */                     \
     X(SQL_READ,                                                                                                                 \
-      "SELECT s.head, s.base, s.tag, CASE WHEN s.name IS NULL THEN 1 ELSE 0 END, w.last_n, o.first_seq, o.count, o.worker, "    \
-      "o.n, CASE WHEN o.first_seq = ? OR (o.worker = ? AND o.n = ?) THEN NULL ELSE o.payload END "                              \
+      "SELECT s.head, s.base, s.snapshot_parts, s.tag, CASE WHEN s.name IS NULL THEN 1 ELSE 0 END, w.last_n, o.first_seq, "     \
+      "o.count, o.worker, o.n, CASE WHEN o.first_seq = ? OR (o.worker = ? AND o.n = ?) THEN NULL ELSE o.payload END "                              \
       "FROM trialog_stream s LEFT JOIN trialog_writer w ON w.stream = s.id AND w.worker = ? "                                   \
       "LEFT JOIN trialog_op o ON o.stream = s.id AND o.first_seq >= ? WHERE s.id = ? ORDER BY o.first_seq LIMIT 500")           \
+    X(SQL_HEAD, "SELECT head FROM trialog_stream WHERE id = ?")                                                                 \
     /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ */                               \
     X(SQL_LOCK, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                     \
     /* count, worker, n, payload, stream, position, exact (0 or 1), position, worker, n */                                      \
@@ -112,7 +113,9 @@
     /* -- snapshots */                                                                                                          \
     X(SQL_PART_PUT, "INSERT INTO trialog_snapshot (stream, seq, part, bytes) VALUES (?, ?, ?, ?)")                              \
     X(SQL_PART_GET, "SELECT bytes FROM trialog_snapshot WHERE stream = ? AND seq = ? AND part = ?")                             \
-    X(SQL_PARTS_DROP, "DELETE FROM trialog_snapshot WHERE stream = ? AND seq = ?")                                              \
+    X(SQL_PARTS_DROP, /* stream, seq, stream: unless they are announced */                                                      \
+      "DELETE FROM trialog_snapshot WHERE stream = ? AND seq = ? "                                                              \
+      "AND seq <> (SELECT s.snapshot_seq FROM trialog_stream s WHERE s.id = ?)")                                                \
     X(SQL_SNAPSHOT, "SELECT snapshot_seq, snapshot_parts, base FROM trialog_stream WHERE id = ?")                               \
     X(SQL_PUBLISH, /* seq, parts, base, base, stream, seq, stream, seq, parts: only if all parts are there still */             \
       "UPDATE trialog_stream SET snapshot_seq = ?, snapshot_parts = ?, base = CASE WHEN base < ? THEN ? ELSE base END "         \

@@ -870,10 +870,10 @@ int main(int argc, char **argv)
         studies_over_sides,
     };
     if (argc != 3) {
-        fprintf(stderr, "usage: conformance memory|file one|handles|processes\n");
+        fprintf(stderr, "usage: conformance memory|file|sqlite|URL one|handles|processes\n");
         return 2;
     }
-    url = argv[1];
+    storage_kind = argv[1];
     while (setting < N_SETTINGS && strcmp(argv[2], setting_names[setting]) != 0) {
         setting++;
     }

@@ -13,7 +13,7 @@
 enum setting { ONE, HANDLES, PROCESSES, N_SETTINGS };
 static const char *const setting_names[N_SETTINGS] = {"one", "handles", "processes"};
 static enum setting setting;
-static const char *url;
+static const char *storage_kind, *url;
 static tl_storage *a;
 
 #define ARG_MAX 256
@@ -43,9 +43,43 @@ static void serve(void)
     _exit(0);
 }
 
+/* "memory", "file" and "sqlite" are made anew for each case. Anything else is the URL of a storage that is there: what lies in it goes. */
+static void make_url(void)
+{
+    static char text[SCRATCH_MAX * 2];
+    if (strcmp(storage_kind, "memory") == 0) {
+        url = "memory://conformance";
+    } else if (strcmp(storage_kind, "file") == 0) {
+        url = kit_url(1);
+    } else if (strcmp(storage_kind, "sqlite") == 0) {
+        snprintf(text, sizeof text, "sqlite:///%s.db", kit_url(1));
+        url = text;
+    } else {
+        url = storage_kind;
+    }
+}
+
+static int collect_id(void *ctx, int64_t id, const char *name)
+{
+    tl_storage *s = ctx;
+    (void)name;
+    return tl_storage_delete_study(s, id, NULL);
+}
+
+/* Without leaving a connection behind that a fork would inherit. */
+static void empty_storage(void)
+{
+    tl_storage *s = kit_open(url);
+    OK(tl_storage_each_study(s, collect_id, s, err));
+    tl_storage_close(s);
+}
+
 static void setup(void)
 {
-    url = strcmp(url, "memory") == 0 ? "memory://conformance" : kit_url(1);
+    make_url();
+    if (url == storage_kind) {
+        empty_storage();
+    }
     if (setting == PROCESSES) {
         ck_assert(pipe(to_b) == 0 && pipe(from_b) == 0);
         b_pid = fork();

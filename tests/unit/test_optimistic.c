@@ -214,7 +214,7 @@ static tl_storage *open_fake(uint64_t random)
     f->base.ops = &fake_ops;
     f->random = random;
     pthread_mutex_init(&f->guard, NULL);
-    ck_assert_msg(storage_open_on(backend_checked(&f->base), NULL, &st, &err) == TL_OK, "%s", err.message);
+    ck_assert_msg(storage_open_on(backend_checked(&f->base), NULL, NULL, 0, &st, &err) == TL_OK, "%s", err.message);
     return st;
 }
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Snapshots of a SQL stream, in parts, and trimming the stream to them.
+ *
+ * Happy path of saving: parts are inserted one by one under the position that they belong to, nobody is held up; then one transaction
+ * makes them the stream's snapshot, moves the base to a little before it and deletes operations and parts that nobody needs. Of several
+ * who save at once the one with the newest position wins. Loading: the parts in order; when one is gone, a newer snapshot took its
+ * place, and loading begins anew.
+ * Failure modes: who dies in between leaves parts behind that the next snapshot removes. Invariants: base <= position of the snapshot;
+ * a snapshot is announced only when all its parts are there; operations are deleted in the transaction that announces it.
+ */
+#include "journal/sql_inside.h"
+
+#include "base/err.h"
+#include "base/os.h"
+
+#define LOADS_MOST 20
+
+/* ---- loading ---- */
+
+struct source {
+    struct image_source base;
+    struct sql_stream *s;
+    int64_t seq, part, parts, deadline_ns;
+    struct sql_rows rows; /* the part being read */
+    struct str at;
+    bool gone;
+};
+
+static int next_part(struct source *from, struct tl_err *err)
+{
+    struct sql_catalog *c = from->s->c;
+    size_t at = 0;
+    struct sql_statement st =
+        SQL_STATEMENT(c, SQL_PART_GET, sql_int(from->s->stream), sql_int(from->seq), sql_int(from->part));
+    int rc = from->part < from->parts ? sql_do(c, SQL_READS, &st, 1, &from->rows, from->deadline_ns, err) : TL_ECORRUPT;
+    if (rc == TL_ECORRUPT) {
+        return err_set(err, rc, "the snapshot ends too early");
+    }
+    const struct sql_row *row = rc == TL_OK ? sql_rows_next(&from->rows, 0, &at) : NULL;
+    if (rc == TL_OK && !row) {
+        from->gone = true;
+        return err_set(err, TL_EUNAVAILABLE, "a newer snapshot took the place of this one");
+    }
+    if (rc == TL_OK) {
+        from->at = row->columns[0].bytes;
+        from->part++;
+    }
+    return rc;
+}
+
+static int source_read(struct image_source *base, void *out, size_t n, struct tl_err *err)
+{
+    struct source *from = (struct source *)(void *)base;
+    char *to = out;
+    while (n > 0) {
+        if (from->at.n == 0) {
+            int rc = next_part(from, err);
+            if (rc != TL_OK) {
+                return rc;
+            }
+        }
+        size_t part = n < from->at.n ? n : from->at.n;
+        memcpy(to, from->at.p, part);
+        from->at.p += part;
+        from->at.n -= part;
+        to += part;
+        n -= part;
+        base->left -= part < base->left ? part : base->left;
+    }
+    return TL_OK;
+}
+
+/* 1: loaded; 0: it was replaced meanwhile; < 0. */
+static int load_once(struct sql_stream *s, const struct deliver *d, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    size_t at = 0;
+    struct tl_err why = TL_ERR_INIT;
+    struct sql_statement st = SQL_STATEMENT(s->c, SQL_SNAPSHOT, sql_int(s->stream));
+    int rc = sql_do(s->c, SQL_READS, &st, 1, &rows, deadline_ns, err);
+    const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
+    int64_t seq = row ? row->columns[0].i : 0, parts = row ? row->columns[1].i : 0;
+    sql_rows_release(&rows);
+    if (rc == TL_OK && (seq <= 0 || parts <= 0)) {
+        rc = err_set(err, TL_ECORRUPT, "the database is damaged: study %lld was trimmed but has no snapshot", (long long)s->stream);
+    }
+    if (rc != TL_OK) {
+        return rc;
+    }
+    struct source from = {.base = {source_read, (uint64_t)parts * SQL_PART_BYTES}, .s = s, .seq = seq, .parts = parts,
+                          .deadline_ns = deadline_ns};
+    rc = d->image(d->ctx, (uint64_t)seq, &from.base, &why);
+    sql_rows_release(&from.rows);
+    if (rc == TL_OK) {
+        s->position = (uint64_t)seq;
+        s->has_last = false;
+        s->image_bytes = (uint64_t)parts * SQL_PART_BYTES;
+        s->bytes_since = 0;
+        return 1;
+    }
+    if (from.gone) {
+        return 0;
+    }
+    if (err) {
+        *err = why;
+    }
+    return rc == TL_ECORRUPT ? err_wrap(err, rc, "snapshot of study %lld in the database", (long long)s->stream) : rc;
+}
+
+int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t deadline_ns, struct tl_err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < LOADS_MOST && rc == 0; i++) {
+        rc = load_once(s, d, deadline_ns, err);
+    }
+    if (rc == 0) {
+        return err_set(err, TL_EUNAVAILABLE, "snapshots of study %lld are replaced faster than they can be read", (long long)s->stream);
+    }
+    return rc > 0 ? TL_OK : rc;
+}
+
+/* ---- saving ---- */
+
+struct sink {
+    struct image_sink base;
+    struct sql_stream *s;
+    int64_t seq, parts;
+    struct buf part;
+};
+
+static int put_part(struct sink *to, struct tl_err *err)
+{
+    struct sql_catalog *c = to->s->c;
+    struct sql_value v[] = {sql_int(to->s->stream), sql_int(to->seq), sql_int(to->parts),
+                            sql_bytes((struct str){to->part.data, to->part.len})};
+    struct sql_statement st = SQL_STATEMENT(c, SQL_PART_PUT, v[0], v[1], v[2], v[3]);
+    int rc = sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
+    to->parts++;
+    buf_clear(&to->part);
+    return rc;
+}
+
+static int sink_write(struct image_sink *base, const void *bytes, size_t n, struct tl_err *err)
+{
+    struct sink *to = (struct sink *)(void *)base;
+    const char *from = bytes;
+    int rc = TL_OK;
+    while (n > 0 && rc == TL_OK) {
+        size_t part = SQL_PART_BYTES - to->part.len;
+        part = part < n ? part : n;
+        buf_add(&to->part, from, part);
+        from += part;
+        n -= part;
+        if (to->part.failed) {
+            rc = err_nomem(err);
+        } else if (to->part.len == SQL_PART_BYTES) {
+            rc = put_part(to, err);
+        }
+    }
+    return rc;
+}
+
+static int publish(struct sink *to, bool *published, struct tl_err *err)
+{
+    struct sql_catalog *c = to->s->c;
+    struct sql_value id = sql_int(to->s->stream), seq = sql_int(to->seq), parts = sql_int(to->parts),
+                     base = sql_int(to->seq > SQL_KEEP ? to->seq - SQL_KEEP : 0);
+    struct sql_statement st[] = {
+        SQL_STATEMENT(c, SQL_LOCK, id),
+        SQL_STATEMENT(c, SQL_PUBLISH, seq, parts, base, base, id, seq, id, seq, parts),
+        SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
+        SQL_STATEMENT(c, SQL_TRIM, id, id),
+    };
+    int rc = sql_do(c, SQL_WRITES, st, TL_COUNT(st), NULL, sql_deadline(c->options.timeout_ms), err);
+    *published = rc == TL_OK && st[1].changed > 0;
+    return rc;
+}
+
+/* Somebody else has a newer one, or saves one at the same position: not worth going on. */
+static bool overtaken(struct sink *to)
+{
+    struct sql_catalog *c = to->s->c;
+    struct sql_rows rows = {0};
+    size_t at = 0;
+    struct sql_statement st = SQL_STATEMENT(c, SQL_SNAPSHOT, sql_int(to->s->stream));
+    int rc = sql_do(c, SQL_READS, &st, 1, &rows, sql_deadline(c->options.timeout_ms), NULL);
+    const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
+    bool newer = row && row->columns[0].i + SQL_SNAPSHOT_OPS / 2 > to->seq && row->columns[0].i > 0;
+    sql_rows_release(&rows);
+    return newer;
+}
+
+int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
+                      int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err)
+{
+    struct sink to = {.base = {sink_write}, .s = sql_stream_of(b), .seq = (int64_t)at->offset, .part = BUF_INIT(SQL_PART_BYTES)};
+    bool published = false;
+    if (to.seq == 0 || overtaken(&to)) {
+        return TL_OK;
+    }
+    int rc = produce(ctx, &to.base, err);
+    if (rc == TL_OK && to.part.len > 0) {
+        rc = put_part(&to, err);
+    }
+    if (rc == TL_OK) {
+        rc = publish(&to, &published, err);
+    }
+    if (rc == TL_EEXISTS) { /* somebody saves one at the same position */
+        buf_release(&to.part);
+        return TL_OK;
+    }
+    if (!published && to.parts > 0) {
+        struct sql_statement st =
+            SQL_STATEMENT(to.s->c, SQL_PARTS_DROP, sql_int(to.s->stream), sql_int(to.seq), sql_int(to.s->stream));
+        (void)sql_do(to.s->c, SQL_WRITES, &st, 1, NULL, sql_deadline(to.s->c->options.timeout_ms), NULL);
+    }
+    buf_release(&to.part);
+    return rc;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One study's operations in a SQL database, as a backend.
+ *
+ * Happy path of a read: one statement gives head, base and all rows from the last known one on. The last known one is looked at again:
+ * when it is not there as it was, the database lost something (a restored backup, a failover), and everything is read anew and reported.
+ * Who is behind the base loads the snapshot.
+ * Happy path of an append: one transaction in one round trip locks the stream's row, writes if the writer's number has not been seen, the
+ * base has not passed us and, where that matters, nothing else was written, raises head and number, and reads what is new. A local
+ * database (SQL_LOCKED) decides between reading and writing instead, inside one transaction.
+ *
+ * Failure modes: what sql.c could not settle within the time limit. Invariants: lines are delivered only after the transaction that
+ * read them has ended well (SQL_LOCKED: they were committed by others before it began); rows are delivered in order without gaps, or not.
+ */
+#include "journal/sql_inside.h"
+
+#include "base/err.h"
+#include "base/os.h"
+
+#define OUT_MAX ((size_t)1 << 30)
+#define ROWS_MOST 500 /* LIMIT of SQL_READ */
+#define WAIT_FIRST_MS 10
+#define WAIT_MOST_MS 250
+
+/* What a write of ours is, while its row may come back without its payload. */
+struct own {
+    const char *worker;
+    uint64_t first_n, n_ops;
+    const struct buf *lines; /* NULL: none */
+};
+
+/* What SQL_READ told. */
+struct news {
+    uint64_t head;
+    uint64_t last_n; /* the writer's */
+    bool more;       /* there are more rows than one answer holds */
+};
+
+static struct sql_statement read_statement(struct sql_stream *s, const char *worker, const struct own *own)
+{
+    struct sql_value none = sql_int(-1), w = sql_bytes(str_of(worker ? worker : ""));
+    return SQL_STATEMENT(s->c, SQL_READ, s->has_last ? sql_int((int64_t)s->last_first) : none, w,
+                         own && own->lines ? sql_int((int64_t)own->first_n) : none, w,
+                         sql_int((int64_t)(s->has_last ? s->last_first : s->position)), sql_int(s->stream));
+}
+
+static void forget_position(struct sql_stream *s)
+{
+    s->position = 0;
+    s->has_last = s->complete = s->has_writer = false;
+    s->tag[0] = 0;
+}
+
+static int rewound(struct sql_stream *s, const struct deliver *d, const char *why, struct tl_err *err)
+{
+    int rc = d->rewind(d->ctx, why, err);
+    if (rc == TL_OK) {
+        forget_position(s);
+    }
+    return rc;
+}
+
+/* Does a snapshot pay? By operations and, so that a large study is not written out over and over, by bytes. */
+static void note_progress(struct sql_stream *s, uint64_t base, uint64_t parts, uint64_t bytes)
+{
+    if (base != s->trimmed) {
+        s->trimmed = base;
+        s->bytes_since = 0;
+    }
+    if (parts > 0) {
+        s->image_bytes = parts * SQL_PART_BYTES - SQL_PART_BYTES / 2;
+    }
+    s->bytes_since += bytes;
+    uint64_t from = base > 0 ? base + SQL_KEEP : 0;
+    atomic_store(&s->due, s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8);
+}
+
+static void remember_last(struct sql_stream *s, uint64_t first, struct str worker, uint64_t n)
+{
+    s->has_last = worker.n < sizeof s->last_worker;
+    s->last_first = first;
+    s->last_n = n;
+    if (s->has_last) {
+        memcpy(s->last_worker, worker.p, worker.n);
+        s->last_worker[worker.n] = 0;
+    }
+}
+
+static uint64_t count_lines(struct str text)
+{
+    uint64_t n = 0;
+    for (const char *p = text.p, *end = text.p + text.n; p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) {
+        n++;
+    }
+    return text.n > 0 && text.p[text.n - 1] == '\n' ? n : 0;
+}
+
+enum { C_HEAD, C_BASE, C_PARTS, C_TAG, C_DELETED, C_LAST_N, C_FIRST, C_COUNT, C_WORKER, C_N, C_PAYLOAD, C_COLUMNS };
+
+static int deliver_row(struct sql_stream *s, const struct deliver *d, const struct sql_value *v, const struct own *own,
+                       uint64_t *bytes, struct tl_err *err)
+{
+    uint64_t first = (uint64_t)v[C_FIRST].i, count = (uint64_t)v[C_COUNT].i;
+    struct str payload = v[C_PAYLOAD].bytes;
+    if (first < s->position) {
+        return TL_OK; /* the last known one, or what an image held */
+    }
+    if (v[C_PAYLOAD].null && own && own->lines) {
+        payload = (struct str){own->lines->data, own->lines->len};
+    }
+    if (first > s->position || count == 0 || count_lines(payload) != count) {
+        return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on", (long long)s->stream,
+                       (unsigned long long)s->position);
+    }
+    int rc = d->lines(d->ctx, payload.p, payload.n, -1, err);
+    if (rc == TL_OK) {
+        s->position = first + count;
+        remember_last(s, first, v[C_WORKER].bytes, (uint64_t)v[C_N].i);
+        *bytes += payload.n;
+    }
+    return rc;
+}
+
+/* Is the database still the one that was read before? 1; 0 after a rewind: read again; < 0. */
+static int check_place(struct sql_stream *s, const struct deliver *d, const struct sql_value *v, struct tl_err *err)
+{
+    uint64_t head = (uint64_t)v[C_HEAD].i, base = (uint64_t)v[C_BASE].i;
+    struct str tag = v[C_TAG].bytes;
+    int rc = TL_OK;
+    if (s->tag[0] && !str_eq(tag, str_of(s->tag))) {
+        rc = rewound(s, d, "the database was replaced: another study has its number", err);
+        return rc == TL_OK ? 0 : rc;
+    }
+    if (tag.n >= sizeof s->tag) {
+        return err_set(err, TL_ECORRUPT, "the database is damaged: a study's tag is too long");
+    }
+    if (head < s->position) {
+        rc = rewound(s, d, "the database went back in time (a restored backup, or a failover that lost what was written last)", err);
+        return rc == TL_OK ? 0 : rc;
+    }
+    if (s->has_last && s->last_first >= base) {
+        bool same = !v[C_FIRST].null && (uint64_t)v[C_FIRST].i == s->last_first && (uint64_t)v[C_N].i == s->last_n &&
+                    str_eq(v[C_WORKER].bytes, str_of(s->last_worker));
+        if (!same) {
+            rc = rewound(s, d, "the database went back in time and on another way since (a restored backup)", err);
+            return rc == TL_OK ? 0 : rc;
+        }
+    }
+    memcpy(s->tag, tag.p, tag.n);
+    s->tag[tag.n] = 0;
+    return 1;
+}
+
+/* Takes in the answer of a SQL_READ. 1: done; 0: the position was changed otherwise, read again; < 0. */
+static int take_news(struct sql_stream *s, const struct deliver *d, const struct sql_rows *rows, size_t statement,
+                     const struct own *own, struct news *news, int64_t deadline_ns, struct tl_err *err)
+{
+    size_t at = 0, n = 0;
+    uint64_t bytes = 0;
+    const struct sql_row *row = sql_rows_next(rows, statement, &at);
+    if (!row || row->n_columns < C_COLUMNS) {
+        return err_set(err, TL_ENOTFOUND, "study %lld is not in the database any more", (long long)s->stream);
+    }
+    const struct sql_value *v = row->columns;
+    uint64_t base = (uint64_t)v[C_BASE].i;
+    *news = (struct news){(uint64_t)v[C_HEAD].i, v[C_LAST_N].null ? 0 : (uint64_t)v[C_LAST_N].i, false};
+    s->has_writer = s->has_writer || !v[C_LAST_N].null;
+    int rc = check_place(s, d, v, err);
+    if (rc <= 0) {
+        return rc;
+    }
+    if (s->position < base) {
+        if (v[C_DELETED].i) {
+            return err_set(err, TL_ENOTFOUND, "study %lld was deleted", (long long)s->stream);
+        }
+        rc = sql_snapshot_deliver(s, d, deadline_ns, err);
+        if (rc < 0 || s->position < base) {
+            return rc;
+        }
+    }
+    for (rc = TL_OK; row && rc == TL_OK && !row->columns[C_FIRST].null; row = sql_rows_next(rows, statement, &at), n++) {
+        rc = deliver_row(s, d, row->columns, own, &bytes, err);
+    }
+    news->more = n == ROWS_MOST;
+    note_progress(s, base, (uint64_t)v[C_PARTS].i, bytes);
+    return rc == TL_OK ? 1 : rc;
+}
+
+/* Reads until there is nothing new. `worker`: whose number to look up, NULL: nobody's. */
+static int read_all(struct sql_stream *s, const struct deliver *d, const char *worker, const struct own *own, struct news *news,
+                    int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    int rc;
+    do {
+        struct sql_statement st = read_statement(s, worker, own);
+        rc = sql_do(s->c, SQL_READS, &st, 1, &rows, deadline_ns, err);
+        if (rc == TL_OK) {
+            rc = take_news(s, d, &rows, 0, own, news, deadline_ns, err);
+        } else {
+            break;
+        }
+    } while (rc == 0 || (rc == 1 && news->more));
+    sql_rows_release(&rows);
+    return rc > 0 ? TL_OK : rc;
+}
+
+/* ---- reading ---- */
+
+static int stream_read(struct backend *b, const struct deliver *d, struct tl_err *err)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    struct news news = {0};
+    int rc = TL_OK;
+    pthread_mutex_lock(&s->c->guard);
+    if (sql_changed(s->c, &s->seen) || !s->complete) {
+        s->complete = false;
+        rc = read_all(s, d, NULL, NULL, &news, sql_deadline(s->c->options.timeout_ms), err);
+        s->complete = rc == TL_OK;
+    }
+    pthread_mutex_unlock(&s->c->guard);
+    return rc;
+}
+
+static void stream_restart(struct backend *b)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    pthread_mutex_lock(&s->c->guard);
+    forget_position(s);
+    pthread_mutex_unlock(&s->c->guard);
+}
+
+/* Asks now and then. */
+static int stream_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    int64_t until = sql_deadline(timeout_ms), pause = WAIT_FIRST_MS * SQL_MS;
+    uint64_t seen = UINT64_MAX;
+    for (;;) {
+        struct sql_rows rows = {0};
+        struct sql_statement st = SQL_STATEMENT(s->c, SQL_HEAD, sql_int(s->stream));
+        size_t at = 0;
+        bool news = false;
+        int rc = TL_OK;
+        pthread_mutex_lock(&s->c->guard);
+        if (sql_changed(s->c, &seen)) {
+            rc = sql_do(s->c, SQL_READS, &st, 1, &rows, sql_deadline(s->c->options.timeout_ms), err);
+            const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
+            news = rc == TL_OK && (!row || (uint64_t)row->columns[0].i != s->position);
+        }
+        pthread_mutex_unlock(&s->c->guard);
+        sql_rows_release(&rows);
+        int64_t now = os->monotonic_ns();
+        if (rc != TL_OK || news || now >= until) {
+            return rc != TL_OK ? rc : news;
+        }
+        if (s->c->options.cancelled && s->c->options.cancelled(s->c->options.cancelled_ctx)) {
+            return err_set(err, TL_ECANCELLED, "cancelled while waiting for news");
+        }
+        os->sleep_ns(pause < until - now ? pause : until - now);
+        pause = pause * 3 / 2 < WAIT_MOST_MS * SQL_MS ? pause * 3 / 2 : WAIT_MOST_MS * SQL_MS;
+    }
+}
+
+/* ---- appending ---- */
+
+enum { WRITE_MAX = 4 };
+
+/* The statements that write, without the lock before and the read behind them. */
+static size_t write_statements(struct sql_stream *s, const struct append *a, struct sql_statement *out)
+{
+    struct sql_value id = sql_int(s->stream), w = sql_bytes(str_of(a->worker)), first = sql_int((int64_t)a->first_n),
+                     count = sql_int((int64_t)a->n_ops), at = sql_int((int64_t)s->position);
+    size_t n = 0;
+    if (!s->has_writer) {
+        out[n++] = SQL_STATEMENT(s->c, SQL_NEW_WRITER, id, w, id, w);
+    }
+    out[n++] = SQL_STATEMENT(s->c, SQL_PUT, count, w, first, sql_bytes(((struct str){s->out.data, s->out.len})), id, at,
+                             sql_int(a->exact), at, w, first);
+    out[n++] = SQL_STATEMENT(s->c, SQL_RAISE_WRITER, sql_int((int64_t)(a->first_n + a->n_ops - 1)), id, w, first);
+    out[n++] = SQL_STATEMENT(s->c, SQL_RAISE_HEAD, count, id);
+    return n;
+}
+
+static int compose(struct sql_stream *s, struct append *a, struct tl_err *err)
+{
+    buf_clear(&s->out);
+    int rc = a->compose(a->ctx, &s->out, err);
+    if (rc == TL_OK && s->out.failed) {
+        rc = err_set(err, s->out.failed, "the lines to be written are too long or memory is short");
+    }
+    if (rc == TL_OK && s->out.len > s->c->driver->max_payload) {
+        rc = err_set(err, TL_ELIMIT, "%zu bytes are more than one append to this database may have (%zu)", s->out.len,
+                     s->c->driver->max_payload);
+    }
+    if (rc == TL_OK && s->out.len == 0) {
+        a->outcome = OUTCOME_NOTHING;
+    }
+    return rc;
+}
+
+static int append_optimistic(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    struct sql_statement st[WRITE_MAX + 2];
+    struct news news = {0};
+    int rc = compose(s, a, err);
+    if (rc != TL_OK || a->outcome == OUTCOME_NOTHING) {
+        return rc;
+    }
+    struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
+    st[0] = SQL_STATEMENT(s->c, SQL_LOCK, sql_int(s->stream));
+    size_t n = 1 + write_statements(s, a, st + 1);
+    st[n] = read_statement(s, a->worker, &own);
+    rc = sql_do(s->c, SQL_WRITES, st, n + 1, &rows, deadline_ns, err);
+    if (rc != TL_OK) {
+        a->outcome = rc == TL_EUNKNOWN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
+        sql_rows_release(&rows);
+        return rc;
+    }
+    rc = take_news(s, &a->deliver, &rows, n, &own, &news, deadline_ns, err);
+    sql_rows_release(&rows);
+    bool landed = news.last_n >= a->first_n;
+    if (rc == 0 || (rc == 1 && news.more)) {
+        rc = read_all(s, &a->deliver, a->worker, &own, &news, deadline_ns, err);
+    } else {
+        rc = rc > 0 ? TL_OK : rc;
+    }
+    if (rc != TL_OK) {
+        a->outcome = landed ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
+        return landed ? err_wrap(err, TL_EUNKNOWN, "the operation was written, but then") : rc;
+    }
+    a->outcome = landed ? OUTCOME_DONE : OUTCOME_CONFLICT;
+    return landed ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else wrote first");
+}
+
+/* Reads on inside the transaction until the position is at the head. */
+static int read_inside(struct sql_stream *s, struct append *a, struct sql_rows *rows, int64_t deadline_ns, struct tl_err *err)
+{
+    struct news news = {0};
+    int rc = take_news(s, &a->deliver, rows, 0, NULL, &news, deadline_ns, err);
+    if (rc == 0 || (rc == 1 && news.more)) {
+        rc = read_all(s, &a->deliver, NULL, NULL, &news, deadline_ns, err);
+    }
+    return rc < 0 ? rc : TL_OK;
+}
+
+static int append_locked(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    struct sql_statement st[WRITE_MAX];
+    struct sql_statement first = read_statement(s, NULL, NULL);
+    int rc = sql_begin(s->c, &first, 1, &rows, deadline_ns, err);
+    if (rc == TL_OK) {
+        rc = read_inside(s, a, &rows, deadline_ns, err);
+        rc = rc == TL_OK ? compose(s, a, err) : rc;
+        if (rc != TL_OK) {
+            sql_rollback(s->c);
+        }
+    }
+    sql_rows_release(&rows);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    size_t n = a->outcome == OUTCOME_NOTHING ? 0 : write_statements(s, a, st); /* leases may have been written all the same */
+    rc = sql_commit(s->c, st, n, err);
+    if (rc != TL_OK) {
+        a->outcome = rc == TL_EUNKNOWN && n > 0 ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
+        return a->outcome == OUTCOME_ERROR && rc == TL_EUNKNOWN ? err_wrap(err, TL_EIO, "nothing was written") : rc;
+    }
+    if (n > 0) {
+        remember_last(s, s->position, str_of(a->worker), a->first_n);
+        s->position += a->n_ops;
+        s->has_writer = true;
+        note_progress(s, s->trimmed, 0, s->out.len);
+        a->outcome = OUTCOME_DONE;
+    }
+    return TL_OK;
+}
+
+static int stream_append(struct backend *b, struct append *a, struct tl_err *err)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    int64_t start = os->monotonic_ns(), deadline = sql_deadline(a->timeout_ms);
+    a->outcome = OUTCOME_ERROR;
+    a->written = 0;
+    a->flush_token = 0;
+    pthread_mutex_lock(&s->c->guard);
+    int rc = s->c->driver->flags & SQL_LOCKED ? append_locked(s, a, deadline, err) : append_optimistic(s, a, deadline, err);
+    pthread_mutex_unlock(&s->c->guard);
+    a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
+    return rc;
+}
+
+/* ---- the rest ---- */
+
+static int stream_mark(struct backend *b, struct backend_mark *out)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    *out = (struct backend_mark){.offset = 0};
+    pthread_mutex_lock(&s->c->guard);
+    out->offset = s->position;
+    atomic_store(&s->due, false); /* not again before there is more */
+    pthread_mutex_unlock(&s->c->guard);
+    return TL_OK;
+}
+
+static bool stream_snapshot_due(struct backend *b)
+{
+    return atomic_load_explicit(&sql_stream_of(b)->due, memory_order_relaxed);
+}
+
+/* The connection is the catalog's business. */
+static void stream_forked(struct backend *b)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    s->complete = s->has_writer = false;
+    s->turn = -1;
+}
+
+static void stream_describe(struct backend *b, struct buf *out)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    s->c->base.ops->describe(&s->c->base, out);
+}
+
+static void stream_close(struct backend *b)
+{
+    struct sql_stream *s = sql_stream_of(b);
+    buf_release(&s->out);
+    mem_free(s);
+}
+
+#define STREAM_OPS(flags_)                                                                                                      \
+    {.size = sizeof(struct backend_ops), .name = "sql", .flags = (flags_), .close = stream_close, .read = stream_read,          \
+     .restart = stream_restart, .append = stream_append, .wait = stream_wait, .mark = stream_mark,                              \
+     .snapshot_save = sql_snapshot_save, .snapshot_due = stream_snapshot_due, .forked = stream_forked,                          \
+     .describe = stream_describe, .leases = &sql_leases}
+
+static const struct backend_ops locked_ops = STREAM_OPS(0), optimistic_ops = STREAM_OPS(BACKEND_OPTIMISTIC);
+
+int sql_stream_open(struct sql_catalog *c, int64_t stream, struct backend **out, struct tl_err *err)
+{
+    struct sql_stream *s = mem_zalloc(1, sizeof *s);
+    uint32_t r = 0;
+    if (!s) {
+        return err_nomem(err);
+    }
+    s->base.ops = c->driver->flags & SQL_LOCKED ? &locked_ops : &optimistic_ops;
+    s->c = c;
+    s->stream = stream;
+    s->turn = -1;
+    s->out = (struct buf)BUF_INIT(OUT_MAX);
+    if (os->random(&r, sizeof r) >= 0) {
+        s->patience = r % (SQL_SNAPSHOT_OPS / 3);
+    }
+    *out = &s->base;
+    return TL_OK;
+}
