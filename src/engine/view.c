@@ -129,7 +129,7 @@ static int take(const tl_storage *storage, const struct state *s, const struct s
     if (!v)
         return err_nomem(err);
     pthread_mutex_init(&v->lock, NULL);
-    v->base_id = storage->base_id;
+    v->base_id = storage ? storage->base_id : 0;
     if (!fill(v, (struct state *)(uintptr_t)s, st, part, only)) {
         tl_view_close(v);
         return err_nomem(err);
