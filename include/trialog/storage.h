@@ -213,6 +213,12 @@ struct tl_running_trial {
     int64_t silent_ms; /* since its last sign of life; -1: no lease, or the storage was opened read-only */
     bool closed;       /* its handle was closed while the trial ran (trialog ask): only calls on its trials renew the lease */
 };
+/* Fails the trials of lost workers when a look is due (LEASES), as tl_study_ask does, and tells which: for adapters that have something to do
+ * for each. study_id >= 0: of this study only. Non-zero from `each`, called after they were failed, ends it and is returned. What goes wrong
+ * with looking is logged, and looked at again next time. */
+int tl_storage_fail_lost(tl_storage *storage, int64_t study_id, int (*each)(void *ctx, int64_t study_id, int64_t trial_id), void *ctx,
+                         struct tl_err *err);
+
 /* What `each` gets is borrowed for the call. Non-zero ends the walk and is returned. */
 int tl_storage_each_running(tl_storage *storage, int (*each)(void *ctx, const struct tl_running_trial *trial), void *ctx,
                             struct tl_err *err);

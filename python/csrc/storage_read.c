@@ -222,7 +222,37 @@ static PyObject *running(PyObject *object, PyObject *unused)
     return list;
 }
 
+static int add_failed(void *ctx, int64_t study_id, int64_t trial_id) /* runs without the GIL */
+{
+    (void)study_id;
+    return add_id(ctx, trial_id, NULL);
+}
+
+static PyObject *fail_lost(PyObject *object, PyObject *study)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    struct ids ids = {NULL, 0, 0};
+    struct call c;
+    int64_t study_id = -1;
+    if (study != Py_None && int64_from(study, "a study's id", &study_id) < 0)
+        return NULL;
+    tl_storage *s = storage_use(self, &c);
+    if (!s)
+        return NULL;
+    PyObject *list = storage_done(self, &c, tl_storage_fail_lost(s, study_id, add_failed, &ids, &c.err)) ? PyList_New(0) : NULL;
+    for (size_t i = 0; list && i < ids.n; i++) {
+        PyObject *id = PyLong_FromLongLong(ids.items[i]);
+        if (!id || PyList_Append(list, id) < 0)
+            Py_CLEAR(list);
+        DROP(id);
+    }
+    free(ids.items);
+    return list;
+}
+
 PyMethodDef storage_read_methods[] = {
+    {"fail_lost", fail_lost, METH_O,
+     "fail_lost(study_id)\n--\n\nFails trials of lost workers when a look is due (None: of all studies); their ids."},
     {"find_study", find_study, METH_O, "find_study(name)\n--\n\nThe id of the study of that name."},
     {"study_name", study_name, METH_O, "study_name(study_id)\n--\n\n"},
     {"study_directions", study_directions, METH_O, "study_directions(study_id)\n--\n\nMembers of the kit's StudyDirection, or numbers."},

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Container, Sequence
 from typing import Any, Callable
@@ -43,8 +44,41 @@ _kit = _native.Kit(
 )
 
 
+class _Retry:
+    """Calls a callback for a lost trial without the mark by which the engine tells why it failed: a retried trial is not lost."""
+
+    def __init__(self, callback: Callable[[Any, FrozenTrial], None]) -> None:
+        self.callback = callback
+
+    def __call__(self, study: Any, trial: FrozenTrial) -> None:
+        attrs = {k: v for k, v in trial.system_attrs.items() if k != _native.LOST_ATTR}
+        trial = copy.copy(trial)
+        trial._system_attrs = attrs
+        self.callback(study, trial)
+
+
 class JournalStorage(BaseStorage, BaseHeartbeat):
-    """A journal as a storage for Optuna: a file, `memory://`, or the URL of a backend."""
+    """A journal as a storage for Optuna: `optuna.create_study(storage=trialog.JournalStorage("study.journal"))`.
+
+    The file is Optuna's journal format: workers with this class and with Optuna's `JournalStorage` may use it at the same time.
+
+    Args:
+        url: a path, `memory://` (this object's own), `memory://NAME` (shared inside the process), or the URL of a backend.
+        durability: `full` (an answer means that it is on the disk), `relaxed` (flushed within a second) or `off`.
+        lock: `both` (the kernel's lock and Optuna's lock file) or `kernel` (faster; only when no process with Optuna's own
+            `JournalStorage` writes to the file).
+        timeout: longest wait for the lock in seconds; 60 by default.
+        lease: seconds without a sign of life after which another worker's running trials count as lost and are failed. Given, it
+            appears as Optuna's heartbeat, so `optuna.storages.fail_stale_trials` and retry callbacks work; signs of life are kept
+            outside the journal. Without it no trial of this storage is ever failed so.
+        retry_lost: how often a lost trial goes back into the queue with the same parameters, in the same write that fails it. Use
+            this or a retry callback, not both.
+        snapshot: keep a snapshot beside the journal, from which it opens quickly.
+        heartbeat_stale_trial_callback: called with study and trial after a lost trial was failed, such as
+            `optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3)`.
+        failed_trial_callback: the same under the name that it had before Optuna 4.9.
+        read_only: write nothing.
+    """
 
     def __init__(
         self,
@@ -54,31 +88,42 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         lock: str = "both",
         timeout: float | None = None,
         lease: float | None = None,
+        retry_lost: int = 0,
         snapshot: bool = True,
         heartbeat_stale_trial_callback: Callable[[Any, FrozenTrial], None] | None = None,
+        failed_trial_callback: Callable[[Any, FrozenTrial], None] | None = None,
         read_only: bool = False,
     ) -> None:
+        if (retry_lost or heartbeat_stale_trial_callback or failed_trial_callback) and lease is None:
+            raise ValueError("retrying lost trials needs lease=SECONDS")
+        if retry_lost and (heartbeat_stale_trial_callback or failed_trial_callback):
+            raise ValueError("retry_lost and a callback for stale trials would both retry: give one of them")
         self._options: dict[str, Any] = {
             "durability": durability,
             "lock": lock,
             "timeout": timeout,
             "lease": lease,
+            "retry_lost": retry_lost,
             "snapshot": snapshot,
             "read_only": read_only,
         }
         self._url = os.fspath(url)
-        self._stale_callback = heartbeat_stale_trial_callback
+        callback = heartbeat_stale_trial_callback or failed_trial_callback
+        self._stale_callback = _Retry(callback) if callback else None
         self._open()
 
     def _open(self) -> None:
         self._native = _native.Storage(self._url, **self._options)
         self._native.kit = _kit
+        # With a callback, Optuna has to be told of each trial that is lost: it asks by itself at the beginning of a trial.
+        self._looks_itself = self._options["lease"] is not None and self._stale_callback is None
+        self._just_failed: set[int] = set()  # lost trials that the engine failed and Optuna is about to fail
 
     # ---- pickling: URL and options; what lives in memory brings its log along ----
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_native"]
+        del state["_native"], state["_just_failed"], state["_looks_itself"]
         if self._url.startswith("memory://"):
             state["_log"] = self._native.export_lines()
         return state
@@ -145,6 +190,8 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
     # ---- trials ----
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        if self._looks_itself:
+            self._native.fail_lost(study_id)
         return self._native.create_trial(study_id, template_trial)[0]
 
     def set_trial_param(
@@ -153,6 +200,9 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         self._native.set_param(trial_id, param_name, param_value_internal, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        if self._just_failed and state == TrialState.FAIL and trial_id in self._just_failed:
+            self._just_failed.discard(trial_id)  # Optuna's fail_stale_trials: it is done already
+            return True
         return self._native.set_state(trial_id, state, values)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
@@ -191,14 +241,23 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
 
     # ---- heartbeat ----
 
+    # The engine renews the lease by itself and fails lost trials in one append, decided under the journal's lock. Optuna's
+    # fail_stale_trials asks for stale trials, fails each, and calls the callback for those that it has failed: it is told of the trials
+    # that this very call has failed, so each is handed to one callback, in whichever process that is.
+
     def record_heartbeat(self, trial_id: int) -> None:
-        pass
+        """Nothing: a thread of the engine gives the sign of life, outside the journal."""
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        return []
+        if self._options["lease"] is None:
+            return []
+        ids = self._native.fail_lost(study_id)
+        self._just_failed.update(ids)
+        return ids
 
     def get_heartbeat_interval(self) -> int | None:
-        return None
+        lease = self._options["lease"]
+        return None if lease is None else max(1, int(lease / 3))
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[Any, FrozenTrial], None] | None:
         return self._stale_callback

@@ -230,8 +230,16 @@ struct lost { /* a worker */
     size_t n_running;
 };
 
+/* Who is told of the trials that were failed, and wants them of one study only (< 0: of all). */
+struct told {
+    int64_t study_id;
+    int (*each)(void *ctx, int64_t study_id, int64_t trial_id);
+    void *ctx;
+};
+
 struct look {
     tl_storage *st;
+    const struct told *told; /* NULL: nobody */
     struct arena memory;
     struct lost *lost;
     size_t n_lost, cap_lost;
@@ -245,6 +253,10 @@ struct look {
     struct commit *commit;
     tl_view *view; /* of the study whose trials are being queued again */
     size_t n_failed, n_retried;
+    struct failed {
+        int64_t study, trial;
+    } *failed; /* n_failed, when somebody is told */
+    size_t cap_failed;
     char first[128]; /* what became of the first one, for the log */
 };
 
@@ -399,6 +411,8 @@ static int fail_trial(void *ctx, const struct study *st, const struct live_trial
     if (!lost)
         return 0;
     lost->n_running++;
+    if (k->told && k->told->study_id >= 0 && k->told->study_id != st->id)
+        return 0; /* somebody else's */
     if (lost->orphan || k->n_failed == LOST_AT_ONCE || c->arena.used_total > LOST_BYTES)
         return 0; /* the next append's */
     struct op *op = &c->ops[c->n_ops];
@@ -414,6 +428,11 @@ static int fail_trial(void *ctx, const struct study *st, const struct live_trial
             return rc;
         c->n_ops += wanted;
         k->n_retried += wanted;
+    }
+    if (k->told) {
+        if (!mem_grow((void **)&k->failed, &k->cap_failed, k->n_failed + 1, sizeof *k->failed))
+            return err_nomem(&k->err);
+        k->failed[k->n_failed] = (struct failed){st->id, t->id};
     }
     if (k->n_failed++ == 0) {
         struct buf b = BUF_INIT(sizeof k->first);
@@ -529,6 +548,8 @@ static int fail_lost(struct look *k, size_t *n_failed)
             *n_failed += k->n_failed;
             log_emit(k->st->options.log, LOG_LOST, "%zu trial%s of lost workers failed, %zu queued again (%s)", k->n_failed,
                      k->n_failed == 1 ? "" : "s", k->n_retried, k->first);
+            for (size_t i = 0; k->told && i < k->n_failed && rc == TL_OK; i++)
+                rc = k->told->each(k->told->ctx, k->failed[i].study, k->failed[i].trial);
         }
         commit_release(&c);
     } while (rc == TL_OK && k->n_failed > 0);
@@ -566,7 +587,7 @@ static int look_locked(struct look *k, size_t *n_failed)
     return rc == TL_OK && k->n_lost > 0 ? fail_lost(k, n_failed) : rc;
 }
 
-size_t lease_look(tl_storage *st)
+static size_t look_and_tell(tl_storage *st, const struct told *told, int *outcome)
 {
     struct leases *l = &st->leases;
     size_t n_failed = 0;
@@ -574,7 +595,7 @@ size_t lease_look(tl_storage *st)
         return 0;
     if (storage_enter(st, NULL) != TL_OK || pthread_mutex_trylock(&l->look_lock) != 0)
         return 0;
-    struct look k = {.st = st, .err = TL_ERR_INIT};
+    struct look k = {.st = st, .told = told, .err = TL_ERR_INIT};
     int rc = look_locked(&k, &n_failed);
     bool complain = rc < 0 && rc != TL_ECANCELLED && l->failures == 0;
     l->failures = rc < 0 ? l->failures + 1 : 0;
@@ -584,9 +605,27 @@ size_t lease_look(tl_storage *st)
         log_emit(st->options.log, LOG_LEASE, "leases of other workers were not looked at: %s", k.err.message);
     mem_free(k.lost);
     mem_free(k.owners);
+    mem_free(k.failed);
     map64_release(&k.seen);
     arena_release(&k.memory);
+    *outcome = rc;
     return n_failed;
+}
+
+size_t lease_look(tl_storage *st)
+{
+    int outcome;
+    return look_and_tell(st, NULL, &outcome);
+}
+
+TL_API int tl_storage_fail_lost(tl_storage *st, int64_t study_id, int (*each)(void *ctx, int64_t study_id, int64_t trial_id), void *ctx,
+                                struct tl_err *err)
+{
+    struct told told = {study_id, each, ctx};
+    int outcome = TL_OK, rc = storage_enter(st, err);
+    if (rc == TL_OK)
+        (void)look_and_tell(st, &told, &outcome);
+    return rc != TL_OK ? rc : outcome > 0 ? outcome : TL_OK;
 }
 
 int64_t lease_look_in_ms(tl_storage *st)
