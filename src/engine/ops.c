@@ -240,6 +240,26 @@ int finished_error(const struct state *s, const struct study *st, const struct r
                    tl_state_name(row->state));
 }
 
+int explain_finished(tl_storage *storage, int64_t trial_id, int rc, struct tl_err *err)
+{
+    struct study *study;
+    const struct row *row;
+    const struct live_trial *live;
+    uint32_t number;
+    if (rc != TL_EFINISHED || !err) {
+        return rc;
+    }
+    const struct state *s = store_lock_state(storage);
+    if (state_trial_place(s, trial_id, &study, &number)) {
+        study_trial(study, number, &row, &live);
+        if (row) {
+            finished_error(s, study, row, err);
+        }
+    }
+    store_unlock_state(storage);
+    return rc;
+}
+
 int find_open_trial(const struct state *s, int64_t trial_id, struct study **st, const struct live_trial **out,
                     struct tl_err *err)
 {
@@ -336,7 +356,7 @@ static int write_trial_op(tl_storage *storage, int64_t trial_id, const struct op
     }
     struct trial_write w = {.trial_id = trial_id, .ops = op, .n_ops = 1};
     struct commit c = {.decide = trial_write_decide, .ctx = &w};
-    int rc = store_commit(storage, &c, err);
+    int rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
     commit_release(&c);
     if (rc == TL_OK) {
         lease_sign_of_life(storage, trial_id);
@@ -671,7 +691,7 @@ TL_API int tl_storage_set_param(tl_storage *storage, int64_t trial_id, const cha
     if (rc == TL_OK) {
         struct trial_write w = {.trial_id = trial_id, .params = &p, .n_params = 1};
         struct commit c = {.decide = trial_write_decide, .ctx = &w};
-        rc = store_commit(storage, &c, err);
+        rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
         commit_release(&c);
     }
     if (rc == TL_OK) {
@@ -722,7 +742,7 @@ TL_API int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_s
         call.op.complete = store_now();
     }
     struct commit c = {.decide = decide_state, .ctx = &call};
-    int rc = store_commit(storage, &c, err);
+    int rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
     if (rc == TL_OK && updated) {
         *updated = c.n_ops == 1 && c.applied[0].verdict == V_APPLIED;
     }

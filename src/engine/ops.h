@@ -59,6 +59,8 @@ int value_copy(const struct tl_value *from, struct tl_value *to, struct arena *a
 
 /* The error for a finished trial: TL_EFINISHED, with the reason when its worker was lost. */
 int finished_error(const struct state *s, const struct study *st, const struct row *row, struct tl_err *err);
+/* After a write that the log's verdict was TL_EFINISHED on: says so as the others do. Returns rc. */
+int explain_finished(tl_storage *storage, int64_t trial_id, int rc, struct tl_err *err);
 /* The study, or TL_ENOTFOUND. */
 int find_study(const struct state *s, int64_t study_id, struct study **out, struct tl_err *err);
 /* The trial as long as it can change: TL_ENOTFOUND, TL_EFINISHED. `st` may be NULL. */

@@ -384,6 +384,22 @@ int storage_open_on(struct backend *backend, const struct tl_storage_options *op
     return begin(st, out, err);
 }
 
+int storage_open_catalog(struct catalog *catalog, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
+{
+    tl_storage *st;
+    int rc = make_storage(options, &st, err);
+    if (rc != TL_OK) {
+        catalog->ops->close(catalog);
+        return rc;
+    }
+    rc = parts_begin(st, catalog, err);
+    if (rc == TL_OK)
+        *out = st;
+    else
+        tl_storage_close(st);
+    return rc;
+}
+
 TL_API int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
 {
     tl_storage *st;

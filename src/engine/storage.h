@@ -60,6 +60,8 @@ struct tl_storage {
 /* Opens a storage on a backend, which is closed with it, or at once on failure. `root`: NULL unless it becomes a part. */
 int storage_open_on(struct backend *backend, const struct tl_storage_options *options, tl_storage *root, int64_t base_id,
                     tl_storage **out, struct tl_err *err);
+/* Opens a root on a catalog, which is closed with it, or at once on failure. */
+int storage_open_catalog(struct catalog *catalog, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
 /* Entry of every public call: sets the handle up anew in a forked child, rebuilds a stale state. */
 int storage_enter(tl_storage *st, struct tl_err *err);
 /* Callbacks of the backend: replay. */

@@ -155,7 +155,7 @@ static int tell(struct tell *t, enum tl_state *final, struct tl_err *err)
         rc = call_after(t, err);
     }
     if (rc == TL_OK) {
-        rc = store_commit(t->study->storage, &c, err);
+        rc = explain_finished(t->study->storage, t->write.trial_id, store_commit(t->study->storage, &c, err), err);
         if (t->trial) {
             trial_wrote(t->trial, &t->write, &c, rc, err);
         }

@@ -579,7 +579,7 @@ int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err 
     w.n_ops = n;
     w.misfit = w.n_params;
     t->commit = (struct commit){.decide = trial_write_decide, .ctx = &w, .arena = t->commit.arena};
-    int rc = store_commit(t->study->storage, &t->commit, err);
+    int rc = explain_finished(t->study->storage, t->id, store_commit(t->study->storage, &t->commit, err), err);
     return trial_wrote(t, &w, &t->commit, rc, err);
 }
 

@@ -164,7 +164,7 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
     const struct sql_value *v = row->columns;
     uint64_t base = (uint64_t)v[C_BASE].i;
     *news = (struct news){(uint64_t)v[C_HEAD].i, v[C_LAST_N].null ? 0 : (uint64_t)v[C_LAST_N].i, false};
-    s->has_writer = s->has_writer || !v[C_LAST_N].null;
+    s->has_writer = s->has_writer || (own && !v[C_LAST_N].null);
     int rc = check_place(s, d, v, err);
     if (rc <= 0) {
         return rc;
@@ -330,6 +330,7 @@ static int append_optimistic(struct sql_stream *s, struct append *a, int64_t dea
         a->outcome = landed ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
         return landed ? err_wrap(err, TL_EUNKNOWN, "the operation was written, but then") : rc;
     }
+    s->has_writer = s->has_writer && landed; /* also that may be why nothing was written */
     a->outcome = landed ? OUTCOME_DONE : OUTCOME_CONFLICT;
     return landed ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else wrote first");
 }

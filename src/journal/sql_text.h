@@ -45,7 +45,7 @@
     X(SQL_PUT,                                                                                                                  \
       "INSERT INTO trialog_op (stream, first_seq, count, worker, n, payload) SELECT s.id, s.head, ?, ?, ?, ? "                  \
       "FROM trialog_stream s WHERE s.id = ? AND s.name IS NOT NULL AND s.base <= ? AND (? = 0 OR s.head = ?) "                  \
-      "AND NOT EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n >= ?)")               \
+      "AND EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n < ?)")                    \
     /* stream, worker, stream, worker: the first append of a worker; one that is there already stays */                         \
     X(SQL_NEW_WRITER,                                                                                                           \
       "INSERT INTO trialog_writer (stream, worker, last_n, beat, lease_ms, retries, closed, late_at, late_beat) "               \

@@ -870,7 +870,7 @@ int main(int argc, char **argv)
         studies_over_sides,
     };
     if (argc != 3) {
-        fprintf(stderr, "usage: conformance memory|file|sqlite|URL one|handles|processes\n");
+        fprintf(stderr, "usage: conformance memory|file|sqlite|sqlite-optimistic|URL one|handles|processes\n");
         return 2;
     }
     storage_kind = argv[1];

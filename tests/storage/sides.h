@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/sqlite_optimistic.h"
 #include "support/study_kit.h"
 
 enum setting { ONE, HANDLES, PROCESSES, N_SETTINGS };
@@ -43,7 +44,7 @@ static void serve(void)
     _exit(0);
 }
 
-/* "memory", "file" and "sqlite" are made anew for each case. Anything else is the URL of a storage that is there: what lies in it goes. */
+/* "memory", "file", "sqlite" and "sqlite-optimistic" are made anew for each case. Anything else is the URL of a storage that is there: what lies in it goes. */
 static void make_url(void)
 {
     static char text[SCRATCH_MAX * 2];
@@ -51,8 +52,8 @@ static void make_url(void)
         url = "memory://conformance";
     } else if (strcmp(storage_kind, "file") == 0) {
         url = kit_url(1);
-    } else if (strcmp(storage_kind, "sqlite") == 0) {
-        snprintf(text, sizeof text, "sqlite:///%s.db", kit_url(1));
+    } else if (strcmp(storage_kind, "sqlite") == 0 || strcmp(storage_kind, "sqlite-optimistic") == 0) {
+        snprintf(text, sizeof text, "%s/%s.db", storage_kind[6] ? OPTIMISTIC : "sqlite://", kit_url(1));
         url = text;
     } else {
         url = storage_kind;
@@ -76,6 +77,7 @@ static void empty_storage(void)
 
 static void setup(void)
 {
+    kit_special = open_optimistic;
     make_url();
     if (url == storage_kind) {
         empty_storage();
