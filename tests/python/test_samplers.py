@@ -3,6 +3,7 @@
 ours, with Optuna's implementation of the tested class out of reach; then what is ours: storages, callables, pickling, grids, threads, forks.
 """
 import copy
+import itertools
 import json
 import logging
 import multiprocessing
@@ -44,12 +45,21 @@ def no_random_of_optuna(monkeypatch):
     out_of_reach(monkeypatch, ["RandomSampler", "TPESampler"], ("optuna.samplers._random",))
 
 
+def use_by_default(monkeypatch, make):
+    monkeypatch.setattr("optuna.storages.get_storage", lambda s: make() if s is None else s)
+    assert isinstance(optuna.create_study(sampler=RandomSampler())._storage, trialog.JournalStorage)
+
+
 @pytest.fixture
 def on_our_storage(monkeypatch):
     """Studies that are created without a storage get one of ours."""
-    monkeypatch.setattr("optuna.storages.InMemoryStorage", lambda: trialog.JournalStorage("memory://"))
-    monkeypatch.setattr("optuna.storages.get_storage", lambda s: trialog.JournalStorage("memory://") if s is None else s)
-    assert isinstance(optuna.create_study(sampler=RandomSampler())._storage, trialog.JournalStorage)
+    use_by_default(monkeypatch, lambda: trialog.JournalStorage("memory://"))
+
+
+@pytest.fixture
+def on_our_files(monkeypatch, tmp_path):
+    numbers = itertools.count()
+    use_by_default(monkeypatch, lambda: trialog.JournalStorage(tmp_path / str(next(numbers)), durability="off"))
 
 
 # ---- Optuna's classes ----
@@ -116,6 +126,11 @@ class TestTPEOnOurs(TestTPE):
 
 @pytest.mark.usefixtures("on_our_storage")
 class TestMultivariateTPEOnOurs(TestMultivariateTPE):
+    pass
+
+
+@pytest.mark.usefixtures("on_our_files")
+class TestMultivariateTPEOnOurFiles(TestMultivariateTPE):
     pass
 
 
@@ -513,6 +528,20 @@ def test_constraints_in_a_native_study():
     with pytest.raises(ArithmeticError):
         study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
     assert study.trials[0].state.name == "COMPLETE" and study.trials[0].system_attrs["constraints"] is None
+
+
+def test_functions_that_fail_in_a_native_study():
+    def broken(n):
+        if n > 5:
+            raise ZeroDivisionError("of the test")
+        return 2
+
+    study = trialog.create_study(sampler=TPESampler(n_startup_trials=2, gamma=broken))
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(mixed, n_trials=20)
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 6 + ["FAIL"]
+    with pytest.raises(ZeroDivisionError):
+        study.ask({"x": trialog.distributions.FloatDistribution(0, 1)})
 
 
 def test_native_studies_take_them():

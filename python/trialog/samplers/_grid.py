@@ -78,6 +78,14 @@ class GridSampler(BaseSampler):
         if not claimed:
             self._nothing_left(study, source, trial)
 
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing is proposed jointly. Before 3.3, Optuna calls this first of all when a trial begins."""
+        import optuna
+
+        if not hasattr(optuna.samplers.BaseSampler, "before_trial"):
+            self.before_trial(study, trial)
+        return {}
+
     def _nothing_left(self, study: Any, source: Any, trial: Any) -> None:
         source.spent.add(trial._trial_id)
         if not _stop(study):
