@@ -190,10 +190,13 @@ static PyObject *study_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return object;
 }
 
-/* Around every use of s->study. */
+/* Around every use of s->study, which an open storage does not free; the garbage collector may have. */
 static bool use(struct study_object *s, struct call *c)
 {
-    return storage_use(s->storage, c) != NULL; /* an open storage has not freed its studies */
+    if (s->study)
+        return storage_use(s->storage, c) != NULL;
+    PyErr_SetString(PyExc_ValueError, "the storage of this study is closed");
+    return false;
 }
 
 static bool done(struct study_object *s, struct call *c, int code)
@@ -476,6 +479,23 @@ static PyObject *study_counts(PyObject *object, PyObject *unused)
                          (Py_ssize_t)counts[4]);
 }
 
+/* When the earliest trial began. */
+static PyObject *study_start(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct study_object *s = as_study(object);
+    struct call c;
+    tl_view *view = NULL;
+    struct tl_time start = {0, false, false};
+    if (!use(s, &c))
+        return NULL;
+    int code = tl_study_view(s->study, &view, &c.err);
+    if (code == TL_OK)
+        start = tl_view_start(view);
+    tl_view_close(view);
+    return done(s, &c, code) ? time_object(s->native, start) : NULL;
+}
+
 /* The id and state of a trial by its number. */
 static PyObject *study_find(PyObject *object, PyObject *number_object)
 {
@@ -541,6 +561,7 @@ static PyMethodDef methods[] = {
     {"best", study_best, METH_NOARGS, "best()\n--\n\nNumber and value of the best trial, or None."},
     {"front", study_front, METH_NOARGS, "front()\n--\n\nNumbers of the trials on the Pareto front."},
     {"counts", study_counts, METH_NOARGS, "counts()\n--\n\nHow many trials there are of each state."},
+    {"start", study_start, METH_NOARGS, "start()\n--\n\nWhen the earliest trial began, or None."},
     {"find", study_find, METH_O, "find(number)\n--\n\nId and state of a trial."},
     {"copy", study_copy, METH_VARARGS, "copy(storage, name)\n--\n\nCopies the study to another storage or name."},
     {NULL, NULL, 0, NULL},

@@ -6,7 +6,37 @@ is loaded when it is first asked for, so that `import trialog` costs next to not
 """
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing itself is not imported: it takes its time
+if TYPE_CHECKING:
+    from typing import Any
+
+    from trialog import (
+        distributions,
+        exceptions,
+        importance,
+        logging,
+        optuna,
+        pruners,
+        samplers,
+        storages,
+        study,
+        trial,
+        visualization,
+    )
+    from trialog._native import __version__
+    from trialog.convert import from_optuna, to_optuna
+    from trialog.exceptions import TrialPruned
+    from trialog.optuna import JournalStorage
+    from trialog.study import (
+        Study,
+        copy_study,
+        create_study,
+        delete_study,
+        get_all_study_names,
+        get_all_study_summaries,
+        load_study,
+    )
+    from trialog.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
 # name -> module that has it
 _LAZY = {
@@ -42,7 +72,36 @@ _MODULES = (
     "visualization",
 )
 
-__all__ = sorted([*_LAZY, *_MODULES, "__version__"])
+__all__ = [
+    "FixedTrial",
+    "FrozenTrial",
+    "JournalStorage",
+    "Study",
+    "Trial",
+    "TrialPruned",
+    "TrialState",
+    "__version__",
+    "copy_study",
+    "create_study",
+    "create_trial",
+    "delete_study",
+    "distributions",
+    "exceptions",
+    "from_optuna",
+    "get_all_study_names",
+    "get_all_study_summaries",
+    "importance",
+    "load_study",
+    "logging",
+    "optuna",
+    "pruners",
+    "samplers",
+    "storages",
+    "study",
+    "to_optuna",
+    "trial",
+    "visualization",
+]
 
 
 def _find(name: str) -> Any:

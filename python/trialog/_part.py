@@ -52,10 +52,12 @@ class Part:
     """A sampler or a pruner."""
 
     _plain: type
+    _natives: weakref.WeakKeyDictionary[Any, Any]
+    _own: Any
     _optuna = ("", "")  # module and name of Optuna's base class
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = object.__new__(face(cls, *cls._optuna))
+        self: Any = object.__new__(face(cls, *cls._optuna))
         self._natives = weakref.WeakKeyDictionary()
         self._making = threading.Lock()
         self._own = None
@@ -113,7 +115,7 @@ class Part:
         return copy
 
 
-def _new(cls: type) -> Any:
+def _new(cls: Any) -> Any:
     return cls.__new__(cls)
 
 

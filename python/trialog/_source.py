@@ -117,6 +117,7 @@ class _Lean:
         self.state = state
         if trial is None:
             self.values = None
+            self.system_attrs: dict[str, Any]
             self.params = self.distributions = self.system_attrs = self.intermediate_values = {}
             return
         self.values = trial.values

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from trialog import distributions as _ours
-from trialog.storages import _storage_of
 from trialog.study import Study, StudyDirection, create_study
 from trialog.trial import FrozenTrial, TrialState
 
@@ -101,7 +100,7 @@ def from_optuna(obj: Any, storage: Any = None, study_name: str | None = None) ->
 
 def _study_from(source: Any, storage: Any, study_name: str | None) -> Study:
     target = create_study(
-        storage=_storage_of(storage),
+        storage=storage,
         study_name=study_name or source.study_name,
         directions=[StudyDirection(int(d)) for d in source.directions],
     )

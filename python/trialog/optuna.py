@@ -221,7 +221,8 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         return self._native.trial_number(trial_id)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        return self._native.trial(_kit, trial_id)
+        trial: FrozenTrial = self._native.trial(_kit, trial_id)
+        return trial
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

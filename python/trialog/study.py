@@ -18,7 +18,7 @@ from trialog import _native
 from trialog.distributions import BaseDistribution, _modern
 from trialog.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from trialog.logging import get_logger
-from trialog.storages import _kit, _storage_of
+from trialog.storages import _kit, get_storage
 from trialog.trial import FrozenTrial, Trial, TrialState, create_trial
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Study:
 
     def __init__(self, study_name: str, storage: Any, sampler: Any = None, pruner: Any = None) -> None:
         self.study_name = study_name
-        self._native_storage: _native.Storage = _storage_of(storage)
+        self._storage = get_storage(storage)
+        self._native_storage: _native.Storage = self._storage._native
         self._kit = _kit()
         self._sampler = sampler
         self._pruner = pruner
@@ -80,7 +81,7 @@ class Study:
     def __getstate__(self) -> dict[str, Any]:
         return {
             "study_name": self.study_name,
-            "storage": self._native_storage,
+            "storage": self._storage,
             "sampler": self._sampler,
             "pruner": self._pruner,
         }
@@ -497,7 +498,8 @@ def create_study(
     wanted = [_direction(d) for d in (directions if directions is not None else [direction or "minimize"])]
     if not wanted:
         raise ValueError("A study needs at least one objective.")
-    native = _storage_of(storage)
+    storage = get_storage(storage)
+    native: _native.Storage = storage._native
     try:
         study_id = native.create_study(study_name, wanted)
     except Exception as e:
@@ -509,51 +511,51 @@ def create_study(
             ) from None
         assert study_name is not None
         _logger.info(f"Going on with study {study_name!r}, which exists already.")
-        study = Study(study_name, native, sampler, pruner)
+        study = Study(study_name, storage, sampler, pruner)
         if (direction is not None or directions is not None) and study.directions != wanted:
             _logger.warning(f"Study {study_name!r} has other directions than the ones asked for; it keeps them.")
         return study
     name = study_name if study_name is not None else native.study_name(study_id)
-    return Study(name, native, sampler, pruner)
+    return Study(name, storage, sampler, pruner)
 
 
 def load_study(*, study_name: str | None, storage: Any, sampler: Any = None, pruner: Any = None) -> Study:
     """A study that exists; the only one of the storage when ``study_name`` is None. KeyError when there is none of the name."""
-    native = _storage_of(storage)
+    storage = get_storage(storage)
     if study_name is None:
-        names = get_all_study_names(native)
+        names = get_all_study_names(storage)
         if len(names) != 1:
             raise ValueError(f"The storage has {len(names)} studies; name one of them: {names}.")
         study_name = names[0]
-    return Study(study_name, native, sampler, pruner)
+    return Study(study_name, storage, sampler, pruner)
 
 
 def delete_study(*, study_name: str, storage: Any) -> None:
     """Deletes a study with all its trials. KeyError when there is none of the name."""
-    native = _storage_of(storage)
+    native = get_storage(storage)._native
     native.delete_study(native.find_study(study_name))
 
 
 def copy_study(*, from_study_name: str, from_storage: Any, to_storage: Any, to_study_name: str | None = None) -> None:
     """Copies a study with all its trials, attributes and times. Unfinished trials are copied as they are."""
-    source = _native.Study(_storage_of(from_storage), from_study_name)
-    source.copy(_storage_of(to_storage), to_study_name or from_study_name)
+    source, target = get_storage(from_storage), get_storage(to_storage)
+    _native.Study(source._native, from_study_name).copy(target._native, to_study_name or from_study_name)
 
 
 def get_all_study_names(storage: Any) -> list[str]:
     """The names of all studies of a storage."""
-    return [study[1] for study in _storage_of(storage).studies()]
+    return [study[1] for study in get_storage(storage)._native.studies()]
 
 
 def get_all_study_summaries(storage: Any, include_best_trial: bool = True) -> list[StudySummary]:
     """A line about each study of a storage."""
-    native, kit = _storage_of(storage), _kit()
+    native: _native.Storage = get_storage(storage)._native
+    kit = _kit()
     found = []
     for study_id, name, numbers, user_attrs, _ in native.studies():
         study = _native.Study(native, name)
         directions = [StudyDirection(d) for d in numbers]
         best = study.best() if include_best_trial and len(directions) == 1 else None
-        starts = [t.datetime_start for t in native.trials(kit, study_id, None) if t.datetime_start is not None]
         found.append(
             StudySummary(
                 name,
@@ -561,7 +563,7 @@ def get_all_study_summaries(storage: Any, include_best_trial: bool = True) -> li
                 native.trial(kit, study.find(best[0])[0]) if best is not None else None,
                 user_attrs,
                 sum(study.counts()),
-                min(starts, default=None),
+                study.start(),
                 study_id,
                 directions=directions if len(directions) > 1 else None,
             )

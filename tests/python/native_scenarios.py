@@ -279,7 +279,7 @@ def reports_with_several_objectives(o):
     return _outcome(t.report, 1, 0), _outcome(t.should_prune)
 
 
-def _pruned_by_the_median(o):
+def pruned_by_the_median(o):
     _quiet(o)
     s = o.create_study(pruner=o.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1))
     found = []

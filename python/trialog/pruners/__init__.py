@@ -13,7 +13,6 @@ from trialog._part import Part, text
 from trialog._source import source_of
 
 if TYPE_CHECKING:
-    from trialog.study import Study
     from trialog.trial import FrozenTrial
 
 __all__ = [
@@ -43,10 +42,11 @@ class BasePruner(Part):
     def _make(self) -> Any:
         return _native.Pruner(self._name, self._texts)
 
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+    def prune(self, study: Any, trial: FrozenTrial) -> bool:
         """Should this trial stop, by what it has reported so far?"""
         source = source_of(study)
         source.refresh(study)
+        stop: bool
         stop, attrs = self._for(source).decide(source.store, source.study_id, trial.number, source.handle)
         if attrs:  # before anybody acts on the answer
             for key, value in attrs.items():
@@ -178,14 +178,14 @@ class PatientPruner(BasePruner):
         inner = wrapped_pruner if isinstance(wrapped_pruner, BasePruner) else None
         if isinstance(inner, PatientPruner) and inner._other is not None:
             inner = None  # what it wraps is not ours: Python asks it
-        self._other = wrapped_pruner if inner is None else None
-        options = {"patience": patience, "min_delta": float(min_delta)}
+        self._other: Any = wrapped_pruner if inner is None else None
+        options: dict[str, Any] = {"patience": patience, "min_delta": float(min_delta)}
         if inner is not None:
             options["wrapped_pruner"] = inner._name
             options.update({"wrapped_pruner." + k: v for k, v in inner._texts.items()})
         self._start(**options)
 
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+    def prune(self, study: Any, trial: FrozenTrial) -> bool:
         """Should this trial stop, by what it has reported so far?"""
         stop = super().prune(study, trial)
         return bool(self._other.prune(study, trial)) if stop and self._other is not None else stop

@@ -10,7 +10,6 @@ from trialog._source import source_of
 
 if TYPE_CHECKING:
     from trialog.distributions import BaseDistribution
-    from trialog.study import Study
     from trialog.trial import FrozenTrial, TrialState
 
 
@@ -34,18 +33,18 @@ class BaseSampler(Part):
     def _make(self) -> Any:
         return _native.Sampler(self._name, self._options())
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that the next call will be asked for."""
         return {}
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Joint values of these parameters, or of some of them."""
         return {}
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The value of one parameter by itself."""
         source = source_of(study)
@@ -54,11 +53,11 @@ class BaseSampler(Part):
             source.store, source.study_id, trial.number, source.handle, param_name, param_distribution
         )
 
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+    def before_trial(self, study: Any, trial: FrozenTrial) -> None:
         """When a trial begins."""
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Before a trial ends in this state."""
 

@@ -60,7 +60,7 @@ class GridSampler(BaseSampler):
     def _options(self) -> dict[str, str]:
         return {"search_space": self._text, "seed": str(self._seed), "retries": str(self._retries)}
 
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+    def before_trial(self, study: Any, trial: FrozenTrial) -> None:
         """Claims a cell, unless the trial has one or comes with parameters."""
         if "grid_id" in trial.system_attrs or "fixed_params" in trial.system_attrs:
             return
@@ -96,7 +96,7 @@ class GridSampler(BaseSampler):
         _logger.info("Trial %d finds no cell of the grid that nobody tries; the study stops.", trial.number)
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The cell's value of this parameter."""
         source = source_of(study)
@@ -119,7 +119,7 @@ class GridSampler(BaseSampler):
         return value
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Stops the study when no cell is left."""
         source = source_of(study)
@@ -131,7 +131,7 @@ class GridSampler(BaseSampler):
         source.refresh(study)
         return self._for(source).preview(source.store, source.study_id, number, source.handle) is None
 
-    def is_exhausted(self, study: Study) -> bool:
+    def is_exhausted(self, study: Any) -> bool:
         """Is every cell done or being tried?"""
         return self._exhausted(study, source_of(study), 2**62)
 

@@ -15,7 +15,6 @@ from trialog.samplers._random import check_seed
 
 if TYPE_CHECKING:
     from trialog.distributions import BaseDistribution
-    from trialog.study import Study
     from trialog.trial import FrozenTrial, TrialState
 
 _logger = logging.getLogger("trialog.samplers")
@@ -28,7 +27,7 @@ def default_gamma(x: int) -> int:
 
 def hyperopt_default_gamma(x: int) -> int:
     """How many of ``x`` trials are good, as Hyperopt has it."""
-    return min(math.ceil(0.25 * x**0.5), 25)
+    return min(math.ceil(0.25 * math.sqrt(x)), 25)
 
 
 def default_weights(x: int) -> list[float]:
@@ -96,7 +95,7 @@ class TPESampler(BaseSampler):
         mo_weights: str | None = None,
         constraint_scale: str | None = None,
     ) -> None:
-        given = {
+        given: dict[str, Any] = {
             "consider_prior": consider_prior, "prior_weight": prior_weight, "consider_magic_clip": consider_magic_clip,
             "consider_endpoints": consider_endpoints, "n_startup_trials": n_startup_trials, "n_ei_candidates": n_ei_candidates,
             "gamma": gamma, "weights": weights, "seed": seed, "multivariate": multivariate, "group": group,
@@ -138,20 +137,24 @@ class TPESampler(BaseSampler):
     def _make(self) -> Any:
         return _native.Sampler(self._name, self._options(), self._gamma, self._weights)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that will be proposed jointly."""
         source = source_of(study)
         source.refresh(study, trial.number, "space")
-        return self._for(source).space(source.store, source.study_id, trial.number, source.handle, _kit())
+        space: dict[str, BaseDistribution] = self._for(source).space(
+            source.store, source.study_id, trial.number, source.handle, _kit()
+        )
+        return space
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Joint values of these parameters, when there are trials enough."""
         if not search_space:
             return {}
         source = source_of(study)
         source.refresh(study, trial.number, "joint")
+        params: dict[str, Any]
         params, attrs = self._for(source).joint(source.store, source.study_id, trial.number, source.handle, search_space)
         if attrs:  # for others to see before the trial has these parameters
             for key, value in attrs.items():
@@ -159,7 +162,7 @@ class TPESampler(BaseSampler):
         return params
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """The value of one parameter by itself."""
         source = source_of(study)
@@ -184,7 +187,7 @@ class TPESampler(BaseSampler):
             )
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self, study: Any, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Stores the trial's constraints when there is a function for them."""
         if self._constraints_func is not None and int(state) in (1, 2):

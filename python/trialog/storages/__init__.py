@@ -31,7 +31,7 @@ def _kit() -> _native.Kit:
     """The classes that the extension builds objects from."""
     global _the_kit
     if _the_kit is None:
-        from trialog import distributions, trial
+        from trialog import distributions, study, trial
 
         _the_kit = _native.Kit(
             trial.FrozenTrial,
@@ -43,34 +43,22 @@ def _kit() -> _native.Kit:
                 exceptions.StorageInternalError,
                 exceptions.UnknownOutcomeError,
             ),
+            list(study.StudyDirection),
         )
     return _the_kit
 
 
-def _open(url: str, **options: Any) -> _native.Storage:
-    storage = _native.Storage(url, **options)
-    storage.kit = _kit()
-    return storage
-
-
-def _storage_of(storage: Any) -> _native.Storage:
-    """The open journal that an argument ``storage`` means."""
-    if storage is None:
-        return _open("memory://native-" + uuid.uuid4().hex)  # a name, so that it can be opened a second time, for Optuna
-    if isinstance(storage, (str, os.PathLike)):
-        url = os.fspath(storage)
-        return _open(url) if url.startswith("memory:") else _open(url, lease=_LEASE)
-    native = storage if isinstance(storage, _native.Storage) else getattr(storage, "_native", None)
-    if isinstance(native, _native.Storage):
-        return native
-    raise TypeError(
-        f"{storage!r} is no storage of a native study: a path, a URL or one of trialog.storages is. Studies of other storages come "
-        "over by trialog.from_optuna."
-    )
-
-
 class _Storage:
+    """An open journal and what it was opened with. Pickled and copied, a file is opened again; a journal in memory carries its log and
+    becomes one of its own."""
+
     _native: _native.Storage
+
+    def _open(self, url: str, **options: Any) -> None:
+        self._url = url
+        self._options = options
+        self._native = _native.Storage(url, **options)
+        self._native.kit = _kit()
 
     def close(self) -> None:
         """Flushes and closes the journal. Without it that happens when nothing refers to it any more, or at the end."""
@@ -80,14 +68,31 @@ class _Storage:
         """Nothing to do: for scripts that call it."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._native.url!r})"
+        return f"{type(self).__name__}({self._url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        in_memory = self._url.startswith("memory:")
+        return {
+            "url": _memory() if in_memory else self._url,
+            "options": self._options,
+            "log": self._native.export_lines() if in_memory else b"",
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._open(state["url"], **state["options"])
+        if state["log"]:
+            self._native.import_lines(state["log"])
+
+
+def _memory() -> str:
+    return "memory://native-" + uuid.uuid4().hex  # a name, so that it can be opened a second time, for Optuna
 
 
 class InMemoryStorage(_Storage):
     """A journal in the memory of this process."""
 
     def __init__(self) -> None:
-        self._native = _storage_of(None)
+        self._open(_memory())
 
 
 class JournalStorage(_Storage):
@@ -111,13 +116,15 @@ class JournalStorage(_Storage):
         snapshot: bool = True,
         read_only: bool = False,
     ) -> None:
-        url = getattr(log_storage, "_file_path", log_storage)
-        self._native = _open(
-            os.fspath(url),
+        url = os.fspath(getattr(log_storage, "_file_path", log_storage))
+        if url in ("memory:", "memory://"):
+            url = _memory()
+        self._open(
+            url,
             durability=durability,
             lock=lock,
             timeout=timeout,
-            lease=lease,
+            lease=None if url.startswith("memory:") else lease,
             retry_lost=retry_lost,
             snapshot=snapshot,
             read_only=read_only,
@@ -191,11 +198,18 @@ class RDBStorage(_Storage):
         lease = _LEASE
         if heartbeat_interval is not None:
             lease = float(grace_period if grace_period is not None else 2 * heartbeat_interval)
-        self._native = _open(url, lease=lease, retry_lost=retries)
+        self._open(url, lease=lease, retry_lost=retries)
 
 
 def get_storage(storage: Any) -> Any:
-    """A storage object for an argument ``storage``."""
+    """The storage object that an argument ``storage`` means."""
     if storage is None:
         return InMemoryStorage()
-    return JournalStorage(storage) if isinstance(storage, (str, os.PathLike)) else storage
+    if isinstance(storage, (str, os.PathLike)):
+        return JournalStorage(storage)
+    if isinstance(getattr(storage, "_native", None), _native.Storage):
+        return storage
+    raise TypeError(
+        f"{storage!r} is no storage of a native study: a path, a URL or one of trialog.storages is. Studies of other storages come "
+        "over by trialog.from_optuna."
+    )
