@@ -132,12 +132,16 @@ void storage_snapshot_if_due(tl_storage *st)
 {
     if (st->options.no_snapshot || st->options.read_only || !st->backend->ops->snapshot_save)
         return;
+    enum snapshot_due due = SNAPSHOT_NOT_DUE;
+    if (st->backend->ops->snapshot_due)
+        due = st->backend->ops->snapshot_due(st->backend);
     pthread_mutex_lock(&st->state_lock);
-    bool due = !st->damaged && (st->backend->ops->snapshot_due
-                                    ? st->backend->ops->snapshot_due(st->backend)
-                                    : st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8);
+    if (!st->backend->ops->snapshot_due && st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8)
+        due = SNAPSHOT_DUE;
+    if (st->damaged)
+        due = SNAPSHOT_NOT_DUE;
     pthread_mutex_unlock(&st->state_lock);
-    if (TL_LIKELY(!due))
+    if (TL_LIKELY(due == SNAPSHOT_NOT_DUE))
         return;
     pthread_mutex_lock(&st->queue_lock);
     bool start = !st->snapshot_running;
@@ -151,6 +155,10 @@ void storage_snapshot_if_due(tl_storage *st)
         return;
     if (join)
         pthread_join(st->snapshot_thread, NULL);
+    if (due == SNAPSHOT_DUE_NOW) {
+        (void)snapshot_main(st);
+        return;
+    }
     bool ok = start_thread(st);
     pthread_mutex_lock(&st->queue_lock);
     st->snapshot_running = st->snapshot_joinable = ok;

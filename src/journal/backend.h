@@ -128,6 +128,12 @@ struct lease_ops {
  * nothing. A backend may do the same by itself. */
 #define BACKEND_OPTIMISTIC 1u
 
+enum snapshot_due {
+    SNAPSHOT_NOT_DUE,
+    SNAPSHOT_DUE,     /* in the background */
+    SNAPSHOT_DUE_NOW, /* it is small: by whoever finds it due */
+};
+
 struct backend_ops {
     size_t size; /* sizeof(struct backend_ops) */
     const char *name;
@@ -159,7 +165,7 @@ struct backend_ops {
                          int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx,
                          struct tl_err *err);
     /* (optional) would a snapshot pay now? For backends that know better than the engine, which goes by bytes. Cheap; any thread */
-    bool (*snapshot_due)(struct backend *b);
+    enum snapshot_due (*snapshot_due)(struct backend *b);
     /* (optional) after fork: drops inherited descriptors and locks without releasing them for the parent */
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */

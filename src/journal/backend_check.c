@@ -219,7 +219,7 @@ static int checked_snapshot_save(struct backend *b, const struct backend_mark *a
     return c->inner->ops->snapshot_save(c->inner, at, produce, ctx, err);
 }
 
-static bool checked_snapshot_due(struct backend *b)
+static enum snapshot_due checked_snapshot_due(struct backend *b)
 {
     struct backend *inner = ((struct checked *)(void *)b)->inner;
     return inner->ops->snapshot_due(inner);

@@ -20,6 +20,7 @@
 #define SQL_MS INT64_C(1000000)
 #define SQL_PART_BYTES ((size_t)512 * 1024) /* of a snapshot */
 #define SQL_KEEP 400            /* operations before a snapshot that are kept: who is a little behind need not load it */
+#define SQL_SMALL_IMAGE ((uint64_t)1 << 20) /* bytes: a snapshot of that size is made by the call that finds it due */
 #define SQL_SNAPSHOT_OPS 900    /* operations since the last snapshot that are worth a new one */
 
 struct sql_catalog {
@@ -98,10 +99,10 @@ struct sql_stream {
 
     /* when a snapshot pays */
     uint64_t trimmed;     /* base */
-    uint64_t image_bytes; /* of the last snapshot, roughly */
+    uint64_t image_bytes; /* of the last snapshot */
     uint64_t bytes_since;
     uint64_t patience;    /* operations: differs from handle to handle, so that not all begin at once */
-    atomic_bool due;
+    atomic_int due; /* enum snapshot_due */
 };
 static inline struct sql_stream *sql_stream_of(struct backend *b)
 {

@@ -21,7 +21,7 @@
 struct source {
     struct image_source base;
     struct sql_stream *s;
-    int64_t seq, part, parts, deadline_ns;
+    int64_t seq, part, deadline_ns;
     struct sql_rows rows; /* the part being read */
     struct str at;
     bool gone;
@@ -33,12 +33,9 @@ static int next_part(struct source *from, struct tl_err *err)
     size_t at = 0;
     struct sql_statement st =
         SQL_STATEMENT(c, SQL_PART_GET, sql_int(from->s->stream), sql_int(from->seq), sql_int(from->part));
-    int rc = from->part < from->parts ? sql_do(c, SQL_READS, &st, 1, &from->rows, from->deadline_ns, err) : TL_ECORRUPT;
-    if (rc == TL_ECORRUPT) {
-        return err_set(err, rc, "the snapshot ends too early");
-    }
+    int rc = sql_do(c, SQL_READS, &st, 1, &from->rows, from->deadline_ns, err);
     const struct sql_row *row = rc == TL_OK ? sql_rows_next(&from->rows, 0, &at) : NULL;
-    if (rc == TL_OK && !row) {
+    if (rc == TL_OK && (!row || row->columns[0].bytes.n == 0)) {
         from->gone = true;
         return err_set(err, TL_EUNAVAILABLE, "a newer snapshot took the place of this one");
     }
@@ -53,6 +50,9 @@ static int source_read(struct image_source *base, void *out, size_t n, struct tl
 {
     struct source *from = (struct source *)(void *)base;
     char *to = out;
+    if (n > base->left) {
+        return err_set(err, TL_ECORRUPT, "the snapshot ends too early");
+    }
     while (n > 0) {
         if (from->at.n == 0) {
             int rc = next_part(from, err);
@@ -66,7 +66,7 @@ static int source_read(struct image_source *base, void *out, size_t n, struct tl
         from->at.n -= part;
         to += part;
         n -= part;
-        base->left -= part < base->left ? part : base->left;
+        base->left -= part;
     }
     return TL_OK;
 }
@@ -80,22 +80,21 @@ static int load_once(struct sql_stream *s, const struct deliver *d, int64_t dead
     struct sql_statement st = SQL_STATEMENT(s->c, SQL_SNAPSHOT, sql_int(s->stream));
     int rc = sql_do(s->c, SQL_READS, &st, 1, &rows, deadline_ns, err);
     const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
-    int64_t seq = row ? row->columns[0].i : 0, parts = row ? row->columns[1].i : 0;
+    int64_t seq = row ? row->columns[0].i : 0, bytes = row ? row->columns[1].i : 0;
     sql_rows_release(&rows);
-    if (rc == TL_OK && (seq <= 0 || parts <= 0)) {
+    if (rc == TL_OK && (seq <= 0 || bytes <= 0)) {
         rc = err_set(err, TL_ECORRUPT, "the database is damaged: study %lld was trimmed but has no snapshot", (long long)s->stream);
     }
     if (rc != TL_OK) {
         return rc;
     }
-    struct source from = {.base = {source_read, (uint64_t)parts * SQL_PART_BYTES}, .s = s, .seq = seq, .parts = parts,
-                          .deadline_ns = deadline_ns};
+    struct source from = {.base = {source_read, (uint64_t)bytes}, .s = s, .seq = seq, .deadline_ns = deadline_ns};
     rc = d->image(d->ctx, (uint64_t)seq, &from.base, &why);
     sql_rows_release(&from.rows);
     if (rc == TL_OK) {
         s->position = (uint64_t)seq;
         s->has_last = false;
-        s->image_bytes = (uint64_t)parts * SQL_PART_BYTES;
+        s->image_bytes = (uint64_t)bytes;
         s->bytes_since = 0;
         return 1;
     }
@@ -125,7 +124,7 @@ int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t 
 struct sink {
     struct image_sink base;
     struct sql_stream *s;
-    int64_t seq, parts;
+    int64_t seq, parts, bytes;
     struct buf part;
 };
 
@@ -137,6 +136,7 @@ static int put_part(struct sink *to, struct tl_err *err)
     struct sql_statement st = SQL_STATEMENT(c, SQL_PART_PUT, v[0], v[1], v[2], v[3]);
     int rc = sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
     to->parts++;
+    to->bytes += (int64_t)to->part.len;
     buf_clear(&to->part);
     return rc;
 }
@@ -168,7 +168,7 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
                      base = sql_int(to->seq > SQL_KEEP ? to->seq - SQL_KEEP : 0);
     struct sql_statement st[] = {
         SQL_STATEMENT(c, SQL_LOCK, id),
-        SQL_STATEMENT(c, SQL_PUBLISH, seq, parts, base, base, id, seq, id, seq, parts),
+        SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int(to->bytes), base, base, id, seq, id, seq, parts),
         SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
         SQL_STATEMENT(c, SQL_TRIM, id, id),
     };

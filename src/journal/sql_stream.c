@@ -61,18 +61,19 @@ static int rewound(struct sql_stream *s, const struct deliver *d, const char *wh
 }
 
 /* Does a snapshot pay? By operations and, so that a large study is not written out over and over, by bytes. */
-static void note_progress(struct sql_stream *s, uint64_t base, uint64_t parts, uint64_t bytes)
+static void note_progress(struct sql_stream *s, uint64_t base, uint64_t image_bytes, uint64_t bytes)
 {
     if (base != s->trimmed) {
         s->trimmed = base;
         s->bytes_since = 0;
     }
-    if (parts > 0) {
-        s->image_bytes = parts * SQL_PART_BYTES - SQL_PART_BYTES / 2;
+    if (image_bytes > 0) {
+        s->image_bytes = image_bytes;
     }
     s->bytes_since += bytes;
     uint64_t from = base > 0 ? base + SQL_KEEP : 0;
-    atomic_store(&s->due, s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8);
+    bool due = s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8;
+    atomic_store(&s->due, !due ? SNAPSHOT_NOT_DUE : s->image_bytes < SQL_SMALL_IMAGE ? SNAPSHOT_DUE_NOW : SNAPSHOT_DUE);
 }
 
 static void remember_last(struct sql_stream *s, uint64_t first, struct str worker, uint64_t n)
@@ -95,7 +96,7 @@ static uint64_t count_lines(struct str text)
     return text.n > 0 && text.p[text.n - 1] == '\n' ? n : 0;
 }
 
-enum { C_HEAD, C_BASE, C_PARTS, C_TAG, C_DELETED, C_LAST_N, C_FIRST, C_COUNT, C_WORKER, C_N, C_PAYLOAD, C_COLUMNS };
+enum { C_HEAD, C_BASE, C_IMAGE_BYTES, C_TAG, C_DELETED, C_LAST_N, C_FIRST, C_COUNT, C_WORKER, C_N, C_PAYLOAD, C_COLUMNS };
 
 static int deliver_row(struct sql_stream *s, const struct deliver *d, const struct sql_value *v, const struct own *own,
                        uint64_t *bytes, struct tl_err *err)
@@ -182,7 +183,7 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
         rc = deliver_row(s, d, row->columns, own, &bytes, err);
     }
     news->more = n == ROWS_MOST;
-    note_progress(s, base, (uint64_t)v[C_PARTS].i, bytes);
+    note_progress(s, base, (uint64_t)v[C_IMAGE_BYTES].i, bytes);
     return rc == TL_OK ? 1 : rc;
 }
 
@@ -401,14 +402,14 @@ static int stream_mark(struct backend *b, struct backend_mark *out)
     *out = (struct backend_mark){.offset = 0};
     pthread_mutex_lock(&s->c->guard);
     out->offset = s->position;
-    atomic_store(&s->due, false); /* not again before there is more */
+    atomic_store(&s->due, SNAPSHOT_NOT_DUE); /* not again before there is more */
     pthread_mutex_unlock(&s->c->guard);
     return TL_OK;
 }
 
-static bool stream_snapshot_due(struct backend *b)
+static enum snapshot_due stream_snapshot_due(struct backend *b)
 {
-    return atomic_load_explicit(&sql_stream_of(b)->due, memory_order_relaxed);
+    return (enum snapshot_due)atomic_load_explicit(&sql_stream_of(b)->due, memory_order_relaxed);
 }
 
 /* The connection is the catalog's business. */

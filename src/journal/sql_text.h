@@ -17,7 +17,7 @@
     X("CREATE TABLE IF NOT EXISTS trialog_meta (one {int} NOT NULL PRIMARY KEY, schema_version {int} NOT NULL, "                \
       "min_reader {int} NOT NULL, min_writer {int} NOT NULL, next_stream {int} NOT NULL){table_end}")                           \
     X("CREATE TABLE IF NOT EXISTS trialog_stream (id {int} NOT NULL PRIMARY KEY, name {name} NULL UNIQUE, tag {short} NOT NULL, " \
-      "head {int} NOT NULL, base {int} NOT NULL, snapshot_seq {int} NOT NULL, snapshot_parts {int} NOT NULL, "                  \
+      "head {int} NOT NULL, base {int} NOT NULL, snapshot_seq {int} NOT NULL, snapshot_bytes {int} NOT NULL, "                  \
       "summary_seq {int} NOT NULL, summary {bytes} NULL){table_end}")                                                           \
     X("CREATE TABLE IF NOT EXISTS trialog_op (stream {int} NOT NULL, first_seq {int} NOT NULL, count {int} NOT NULL, "           \
       "worker {short} NOT NULL, n {int} NOT NULL, payload {bytes} NOT NULL, PRIMARY KEY (stream, first_seq)){table_end}")        \
@@ -34,7 +34,7 @@
     X(SQL_META, "SELECT schema_version, min_reader, min_writer FROM trialog_meta")                                              \
     /* -- a stream: what is new. last row known, worker, n of what need not travel, worker, from, stream */                     \
     X(SQL_READ,                                                                                                                 \
-      "SELECT s.head, s.base, s.snapshot_parts, s.tag, CASE WHEN s.name IS NULL THEN 1 ELSE 0 END, w.last_n, o.first_seq, "     \
+      "SELECT s.head, s.base, s.snapshot_bytes, s.tag, CASE WHEN s.name IS NULL THEN 1 ELSE 0 END, w.last_n, o.first_seq, "     \
       "o.count, o.worker, o.n, CASE WHEN o.first_seq = ? OR (o.worker = ? AND o.n = ?) THEN NULL ELSE o.payload END "                              \
       "FROM trialog_stream s LEFT JOIN trialog_writer w ON w.stream = s.id AND w.worker = ? "                                   \
       "LEFT JOIN trialog_op o ON o.stream = s.id AND o.first_seq >= ? WHERE s.id = ? ORDER BY o.first_seq LIMIT 500")           \
@@ -63,7 +63,7 @@
     /* -- the catalog */                                                                                                        \
     X(SQL_LOCK_META, "SELECT next_stream FROM trialog_meta{for_update}")                                                        \
     X(SQL_NEW_STREAM, /* name, tag, limit, name */                                                                              \
-      "INSERT INTO trialog_stream (id, name, tag, head, base, snapshot_seq, snapshot_parts, summary_seq, summary) "             \
+      "INSERT INTO trialog_stream (id, name, tag, head, base, snapshot_seq, snapshot_bytes, summary_seq, summary) "             \
       "SELECT m.next_stream, ?, ?, 1, 0, 0, 0, 0, NULL FROM trialog_meta m WHERE m.next_stream < ? "                            \
       "AND NOT EXISTS (SELECT 1 FROM trialog_stream s WHERE s.name = ?)")                                                       \
     X(SQL_NEW_STREAM_OP, /* worker, n, payload */                                                                               \
@@ -84,7 +84,7 @@
       "INSERT INTO trialog_op (stream, first_seq, count, worker, n, payload) SELECT s.id, s.head, 1, ?, ?, ? "                  \
       "FROM trialog_stream s WHERE s.id = ? AND s.name IS NOT NULL")                                                            \
     X(SQL_REMOVE,                                                                                                               \
-      "UPDATE trialog_stream SET name = NULL, base = head, head = head + 1, snapshot_seq = 0, snapshot_parts = 0, "             \
+      "UPDATE trialog_stream SET name = NULL, base = head, head = head + 1, snapshot_seq = 0, snapshot_bytes = 0, "             \
       "summary_seq = 0, summary = NULL WHERE id = ? AND name IS NOT NULL")                                                      \
     X(SQL_REMOVE_OPS, /* stream, stream */                                                                                      \
       "DELETE FROM trialog_op WHERE stream = ? AND first_seq < (SELECT s.base FROM trialog_stream s WHERE s.id = ? "            \
@@ -116,9 +116,9 @@
     X(SQL_PARTS_DROP, /* stream, seq, stream: unless they are announced */                                                      \
       "DELETE FROM trialog_snapshot WHERE stream = ? AND seq = ? "                                                              \
       "AND seq <> (SELECT s.snapshot_seq FROM trialog_stream s WHERE s.id = ?)")                                                \
-    X(SQL_SNAPSHOT, "SELECT snapshot_seq, snapshot_parts, base FROM trialog_stream WHERE id = ?")                               \
-    X(SQL_PUBLISH, /* seq, parts, base, base, stream, seq, stream, seq, parts: only if all parts are there still */             \
-      "UPDATE trialog_stream SET snapshot_seq = ?, snapshot_parts = ?, base = CASE WHEN base < ? THEN ? ELSE base END "         \
+    X(SQL_SNAPSHOT, "SELECT snapshot_seq, snapshot_bytes, base FROM trialog_stream WHERE id = ?")                               \
+    X(SQL_PUBLISH, /* seq, bytes, base, base, stream, seq, stream, seq, parts: only if all parts are there still */             \
+      "UPDATE trialog_stream SET snapshot_seq = ?, snapshot_bytes = ?, base = CASE WHEN base < ? THEN ? ELSE base END "         \
       "WHERE id = ? AND name IS NOT NULL AND snapshot_seq < ? "                                                                 \
       "AND (SELECT COUNT(*) FROM trialog_snapshot p WHERE p.stream = ? AND p.seq = ?) = ?")                                     \
     X(SQL_TRIM, /* stream, stream */                                                                                            \

@@ -203,6 +203,9 @@ static int read_url(struct url *url, struct sql_conn *c, bool *create, int *wal,
     if (*wal == 2) {
         return err_set(err, TL_EINVAL, "the option journal of a SQLite URL is wal or delete");
     }
+    if (url_unknown(url)) { /* before a file is made */
+        return err_set(err, TL_EINVAL, "the URL of the storage has an option '%.60s', which sqlite storages do not know", url_unknown(url));
+    }
     c->path = mem_dup(url->path, strlen(url->path));
     return c->path ? TL_OK : err_nomem(err);
 }

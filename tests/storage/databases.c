@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What storages in databases do beyond what every storage does: trimming, readers that fell behind, a database that went back in time,
+ * forks, many processes that start at once, tables of others, listings that read nothing. Each case runs on SQLite as it is and on
+ * SQLite driven as a server is (support/sqlite_optimistic.h).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/check_main.h"
+#include "support/sqlite_optimistic.h"
+#include "support/study_kit.h"
+
+static char file[SCRATCH_MAX + 20], url[SCRATCH_MAX + 60];
+static int kind; /* 1: optimistic */
+
+static void setup_kind(int i)
+{
+    kind = i;
+    kit_special = open_optimistic;
+    scratch_make(kit_dir);
+    snprintf(file, sizeof file, "%s/study.db", kit_dir);
+    snprintf(url, sizeof url, "%s/%s", kind ? OPTIMISTIC : "sqlite://", file);
+}
+
+/* ---- the database itself ---- */
+
+static struct sql_conn *raw_open(void)
+{
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    struct url u;
+    struct sql_conn *c = NULL;
+    struct tl_err err = TL_ERR_INIT;
+    char text[SCRATCH_MAX + 60];
+    snprintf(text, sizeof text, "sqlite:///%s", file);
+    ck_assert_int_eq(url_parse(text, &u, NULL), TL_OK);
+    ck_assert_msg(sqlite_driver.connect(&u, &o, INT64_MAX, &c, &err) == SQL_DONE, "%s", err.message);
+    url_release(&u);
+    return c;
+}
+
+static int take_number(void *ctx, size_t statement, const struct sql_value *columns, size_t n, struct tl_err *err)
+{
+    (void)statement, (void)n, (void)err;
+    *(int64_t *)ctx = columns[0].i;
+    return 0;
+}
+
+/* Runs one statement on a connection of its own; the number in its first row. */
+static int64_t raw(const char *text)
+{
+    struct sql_conn *c = raw_open();
+    struct sql_statement s = {.id = SQL_META, .text = text};
+    int64_t number = -1;
+    struct sql_batch b = {.statements = &s, .n = 1, .flags = SQL_BEGIN | SQL_COMMIT, .row = take_number, .ctx = &number,
+                          .deadline_ns = INT64_MAX};
+    struct tl_err err = TL_ERR_INIT;
+    ck_assert_msg(sqlite_driver.run(c, &b, &err) == SQL_DONE, "%s: %s", text, err.message);
+    sqlite_driver.close(c);
+    return number;
+}
+
+static int64_t rows(void)
+{
+    return raw("SELECT COUNT(*) FROM trialog_op");
+}
+
+/* ---- helpers ---- */
+
+static const enum tl_direction minimize[] = {TL_MINIMIZE};
+
+static int64_t make_study(tl_storage *s, const char *name)
+{
+    int64_t id;
+    OK(tl_storage_create_study(s, name, minimize, 1, &id, err));
+    return id;
+}
+
+static void set_attr(tl_storage *s, int64_t study, int i)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%d", i);
+    OK(tl_storage_set_study_attr(s, study, TL_ATTR_USER, "x", text, err));
+}
+
+static int attr(tl_storage *s, int64_t study)
+{
+    tl_view *v;
+    size_t n;
+    OK(tl_view_open(s, study, true, &v, err));
+    const struct tl_attr *attrs = tl_view_study_attrs(v, &n);
+    char text[20] = "";
+    ck_assert_uint_le(n, 1);
+    if (n) {
+        memcpy(text, attrs[0].json.s, attrs[0].json.len);
+    }
+    tl_view_close(v);
+    return n ? atoi(text) : -1;
+}
+
+static uint64_t lines_read(tl_storage *s)
+{
+    struct tl_storage_stats stats = {.size = sizeof stats};
+    tl_storage_get_stats(s, &stats);
+    return stats.lines_read;
+}
+
+/* ---- trimming ---- */
+
+START_TEST(an_attribute_written_often_stays_small)
+{
+    setup_kind(_i);
+    tl_storage *w = kit_open(url), *behind = kit_open(url), *near = kit_open(url);
+    int64_t study = make_study(w, "s"), most = 0;
+    for (int i = 0; i < 10; i++) {
+        set_attr(w, study, i);
+    }
+    ck_assert_int_eq(attr(behind, study), 9);
+    for (int i = 10; i < 6000; i++) {
+        set_attr(w, study, i);
+        if (i % 100 == 0) {
+            ck_assert_int_eq(attr(near, study), i);
+            int64_t n = rows();
+            most = n > most ? n : most;
+        }
+    }
+    ck_assert_int_lt(most, 2000);
+    ck_assert_int_gt(raw("SELECT base FROM trialog_stream"), 3000);
+    ck_assert_int_eq(attr(behind, study), 5999);
+    set_attr(behind, study, 6000);
+    ck_assert_int_eq(attr(w, study), 6000);
+    tl_storage *late = kit_open(url);
+    ck_assert_int_eq(attr(late, study), 6000);
+    ck_assert_uint_lt(lines_read(late), 2000);
+    tl_storage_close(late);
+    tl_storage_close(behind);
+    tl_storage_close(near);
+    tl_storage_close(w);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(who_fell_behind_can_write_at_once)
+{
+    setup_kind(_i);
+    tl_storage *w = kit_open(url), *behind = kit_open(url);
+    int64_t study = make_study(w, "s"), id;
+    OK(tl_storage_create_trial(behind, study, NULL, &id, NULL, err));
+    for (int i = 0; i < 3000; i++) {
+        set_attr(w, study, i);
+    }
+    OK(tl_storage_snapshot(w, err));
+    ck_assert_int_gt(raw("SELECT base FROM trialog_stream"), 2000);
+    OK(tl_storage_report(behind, id, 1, 0.5, err));
+    double value = 1;
+    OK(tl_storage_set_state(behind, id, TL_COMPLETE, &value, 1, NULL, err));
+    FAILS(TL_EFINISHED, "", tl_storage_report(w, id, 2, 0.5, err));
+    tl_storage_close(behind);
+    tl_storage_close(w);
+    kit_clean();
+}
+END_TEST
+
+/* ---- a database that went back in time ---- */
+
+static int replaced;
+
+static void note_event(void *ctx, int level, const char *event, const char *message)
+{
+    (void)ctx, (void)level, (void)message;
+    replaced += strcmp(event, "JOURNAL_REPLACED") == 0;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    size_t n;
+    char *bytes = scratch_read(from, &n);
+    scratch_write(to, bytes, n);
+    free(bytes);
+}
+
+static tl_storage *open_noting(void)
+{
+    static const struct tl_log_sink sink = {note_event, NULL, 0};
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    tl_storage *s;
+    o.log = &sink;
+    if (kind) {
+        return open_optimistic(url, &o);
+    }
+    OK(tl_storage_open(url, &o, &s, err));
+    return s;
+}
+
+START_TEST(a_restored_backup_is_noticed)
+{
+    setup_kind(_i);
+    char backup[SCRATCH_MAX + 40];
+    snprintf(backup, sizeof backup, "%s.backup", file);
+    tl_storage *s = kit_open(url);
+    int64_t study = make_study(s, "s");
+    set_attr(s, study, 1);
+    tl_storage_close(s); /* the last one: everything is in the file */
+    copy_file(file, backup);
+    tl_storage *a = open_noting();
+    set_attr(a, study, 2);
+    set_attr(a, study, 3);
+    ck_assert_int_eq(attr(a, study), 3);
+    ck_assert_int_eq(replaced, 0);
+    char part[SCRATCH_MAX + 40]; /* what SQLite keeps beside it belongs to the old one */
+    for (int i = 0; i < 2; i++) {
+        snprintf(part, sizeof part, "%s%s", file, i ? "-wal" : "-shm");
+        ck_assert(unlink(part) == 0 || errno == ENOENT);
+    }
+    ck_assert_int_eq(rename(backup, file), 0);
+    ck_assert_int_eq(attr(a, study), 1);
+    ck_assert_int_eq(replaced, 1);
+    set_attr(a, study, 4);
+    tl_storage *b = kit_open(url);
+    ck_assert_int_eq(attr(b, study), 4);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(another_way_since_a_backup_is_noticed)
+{
+    setup_kind(_i);
+    tl_storage *a = open_noting();
+    int64_t study = make_study(a, "s");
+    set_attr(a, study, 1);
+    set_attr(a, study, 2);
+    replaced = 0;
+    /* the last operation gone, another one in its place: as many as before */
+    raw("DELETE FROM trialog_op WHERE first_seq = 2");
+    raw("UPDATE trialog_stream SET head = 2");
+    tl_storage *b = kit_open(url);
+    set_attr(b, study, 7);
+    ck_assert_int_eq(attr(a, study), 7);
+    ck_assert_int_eq(replaced, 1);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    kit_clean();
+}
+END_TEST
+
+/* ---- processes ---- */
+
+START_TEST(a_forked_child_goes_on_by_itself)
+{
+    setup_kind(_i);
+    tl_storage *s = kit_open(url);
+    int64_t study = make_study(s, "s"), id;
+    char parent[64], child[64] = "";
+    tl_storage_worker_id(s, parent);
+    OK(tl_storage_create_trial(s, study, NULL, &id, NULL, err)); /* the lease's thread is running */
+    int from_child[2];
+    ck_assert_int_eq(pipe(from_child), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        set_attr(s, study, 5);
+        tl_storage_worker_id(s, child);
+        if (write(from_child[1], child, sizeof child) != (ssize_t)sizeof child) {
+            _exit(3);
+        }
+        tl_storage_close(s);
+        _exit(0);
+    }
+    for (int i = 0; i < 50; i++) {
+        OK(tl_storage_report(s, id, i, i, err));
+    }
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(read(from_child[0], child, sizeof child), (ssize_t)sizeof child);
+    ck_assert_str_ne(child, parent);
+    ck_assert_int_eq(attr(s, study), 5);
+    ck_assert_int_eq(raw("SELECT COUNT(*) FROM (SELECT stream, first_seq FROM trialog_op GROUP BY stream, worker, n HAVING COUNT(*) > 1)"), 0);
+    tl_storage_close(s);
+    kit_clean();
+}
+END_TEST
+
+#define CROWD 200
+
+START_TEST(two_hundred_start_at_once_on_nothing)
+{
+    setup_kind(_i);
+    int gate[2], status;
+    char go;
+    ck_assert_int_eq(pipe(gate), 0);
+    pid_t pids[CROWD];
+    for (int i = 0; i < CROWD; i++) {
+        pids[i] = fork();
+        ck_assert_int_ge(pids[i], 0);
+        if (pids[i] == 0) {
+            close(gate[1]);
+            ck_assert_int_eq(read(gate[0], &go, 1), 0);
+            tl_storage *s = kit_open(url);
+            tl_study *study = kit_study(s, "s", NULL);
+            tl_trial *t;
+            double x;
+            OK(tl_study_ask(study, NULL, &t, err));
+            OK(tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, err));
+            OK(tl_study_tell(study, t, TL_COMPLETE, &x, 1, NULL, err));
+            tl_study_free(study);
+            tl_storage_close(s);
+            _exit(0);
+        }
+    }
+    close(gate[0]);
+    close(gate[1]);
+    for (int i = 0; i < CROWD; i++) {
+        ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+        ck_assert_msg(status == 0, "process %d ended with status %x", i, (unsigned)status);
+    }
+    tl_storage *s = kit_open(url);
+    int64_t id;
+    tl_view *v;
+    OK(tl_storage_find_study(s, "s", &id, err));
+    OK(tl_view_open(s, id, true, &v, err));
+    ck_assert_uint_eq(tl_view_count(v, TL_COMPLETE), CROWD);
+    tl_view_close(v);
+    tl_storage_close(s);
+    kit_clean();
+}
+END_TEST
+
+/* ---- tables of others ---- */
+
+static void open_fails(int code, const char *part, const char *text)
+{
+    tl_storage *s;
+    FAILS(code, part, tl_storage_open(text, NULL, &s, err));
+}
+
+START_TEST(tables_of_optuna_are_not_touched)
+{
+    setup_kind(0);
+    raw("CREATE TABLE studies (study_id INTEGER PRIMARY KEY, study_name TEXT)");
+    raw("CREATE TABLE trial_params (param_id INTEGER PRIMARY KEY)");
+    size_t n, m;
+    char *before = scratch_read(file, &n);
+    open_fails(TL_EUNSUPPORTED, "Optuna", url);
+    char *after = scratch_read(file, &m);
+    ck_assert(n == m && memcmp(before, after, n) == 0);
+    ck_assert_int_eq(raw("SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'trialog%'"), 0);
+    free(before);
+    free(after);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(what_cannot_be_opened_says_why)
+{
+    char text[SCRATCH_MAX + 100];
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    tl_storage *s;
+    setup_kind(0);
+    open_fails(TL_EINVAL, "memory://", "sqlite://");
+    open_fails(TL_EINVAL, "memory://", "sqlite:///:memory:");
+    open_fails(TL_EINVAL, "sqlite:////absolute.db", "sqlite://study.db");
+    open_fails(TL_ENOTFOUND, "no folder", "sqlite:////no/such/folder/a.db");
+    snprintf(text, sizeof text, "%s?tiemout=4", url);
+    open_fails(TL_EINVAL, "'tiemout'", text);
+    o.must_exist = true;
+    FAILS(TL_ENOTFOUND, "no SQLite database", tl_storage_open(url, &o, &s, err));
+    scratch_write(file, "{\"op_code\":0}\nthis is a journal\n", 31);
+    open_fails(TL_EINVAL, "no SQLite database", url);
+    ck_assert_int_eq(unlink(file), 0);
+    make_study(s = kit_open(url), "s");
+    tl_storage_close(s);
+    raw("UPDATE trialog_meta SET schema_version = 9, min_writer = 9");
+    open_fails(TL_EVERSION, "newer Trialog", url);
+    o.read_only = true;
+    OK(tl_storage_open(url, &o, &s, err));
+    FAILS(TL_EACCESS, "read-only", tl_storage_create_study(s, "t", minimize, 1, NULL, err));
+    tl_storage_close(s);
+    kit_clean();
+}
+END_TEST
+
+/* ---- the catalog ---- */
+
+static int count_summary(void *ctx, const struct tl_study_summary *s)
+{
+    size_t *n = ctx;
+    n[0]++;
+    n[1] += s->n_trials;
+    n[2] += s->best >= 0 && s->best_value == 0.25;
+    n[3] += s->n_attrs;
+    ck_assert_uint_eq(s->n_directions, 1);
+    return 0;
+}
+
+#define STUDIES 60
+
+START_TEST(a_listing_reads_no_operations)
+{
+    setup_kind(_i);
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    const double values[] = {0.25};
+    char name[20];
+    tl_storage *w = kit_open(url), *reader;
+    spec.state = TL_COMPLETE;
+    spec.values = values;
+    spec.n_values = 1;
+    for (int i = 0; i < STUDIES; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        int64_t id = make_study(w, name);
+        set_attr(w, id, i);
+        OK(tl_storage_create_trial(w, id, &spec, NULL, NULL, err));
+    }
+    tl_storage_close(w);
+    for (int round = 0; round < 2; round++) {
+        size_t n[4] = {0};
+        reader = kit_open(url);
+        OK(tl_storage_each_summary(reader, count_summary, n, err));
+        ck_assert(n[0] == STUDIES && n[1] == STUDIES && n[2] == STUDIES && n[3] == STUDIES);
+        ck_assert_uint_eq(lines_read(reader), 0);
+        tl_storage_close(reader);
+    }
+    /* one that was written to is read, once */
+    w = kit_open(url);
+    int64_t id;
+    OK(tl_storage_find_study(w, "s7", &id, err));
+    set_attr(w, id, 1);
+    for (int round = 0; round < 2; round++) {
+        size_t n[4] = {0};
+        reader = kit_open(url);
+        OK(tl_storage_each_summary(reader, count_summary, n, err));
+        ck_assert_uint_eq(n[0], STUDIES);
+        ck_assert_uint_eq(lines_read(reader), round == 0 ? 4 : 0);
+        tl_storage_close(reader);
+    }
+    tl_storage_close(w);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(a_deleted_study_leaves_its_number_behind)
+{
+    setup_kind(_i);
+    tl_storage *w = kit_open(url), *other = kit_open(url);
+    int64_t first = make_study(w, "s"), id;
+    for (int i = 0; i < 20; i++) {
+        set_attr(w, first, i);
+    }
+    ck_assert_int_eq(attr(other, first), 19);
+    OK(tl_storage_delete_study(w, first, err));
+    ck_assert_int_eq(rows(), 1);
+    FAILS(TL_ENOTFOUND, "", tl_storage_delete_study(other, first, err));
+    FAILS(TL_ENOTFOUND, "", tl_storage_set_study_attr(other, first, TL_ATTR_USER, "x", "1", err));
+    FAILS(TL_ENOTFOUND, "'s'", tl_storage_find_study(other, "s", &id, err));
+    ck_assert_int_gt(make_study(other, "s"), first);
+    FAILS(TL_EEXISTS, "'s'", tl_storage_create_study(w, "s", minimize, 1, NULL, err));
+    FAILS(TL_ENOTFOUND, "", tl_storage_set_study_attr(w, 7, TL_ATTR_USER, "x", "1", err));
+    char *name = malloc(SQL_NAME_MAX + 2);
+    memset(name, 'n', SQL_NAME_MAX + 1);
+    name[SQL_NAME_MAX + 1] = 0;
+    FAILS(TL_ELIMIT, "2000", tl_storage_create_study(w, name, minimize, 1, NULL, err));
+    name[SQL_NAME_MAX] = 0;
+    make_study(w, name);
+    free(name);
+    tl_storage_close(w);
+    tl_storage_close(other);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(copies_go_everywhere)
+{
+    setup_kind(_i);
+    char journal[SCRATCH_MAX + 40], back[SCRATCH_MAX + 40];
+    snprintf(journal, sizeof journal, "%s/a.journal", kit_dir);
+    snprintf(back, sizeof back, "%s/b.journal", kit_dir);
+    tl_storage *from = kit_open(journal), *db = kit_open(url), *to = kit_open(back);
+    tl_study *study = kit_study(from, "s", NULL);
+    for (int i = 0; i < 2500; i++) {
+        struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+        double value = i;
+        spec.state = TL_COMPLETE;
+        spec.values = &value;
+        spec.n_values = 1;
+        OK(tl_study_add_trial(study, &spec, NULL, err));
+    }
+    OK(tl_study_set_attr(study, TL_ATTR_USER, "x", "17", err));
+    tl_study_free(study);
+    OK(tl_study_copy(from, "s", db, NULL, err));
+    OK(tl_study_copy(db, "s", db, "t", err));
+    OK(tl_study_copy(db, "t", to, "s", err));
+    FAILS(TL_EEXISTS, "", tl_study_copy(from, "s", db, NULL, err));
+    int64_t id;
+    tl_view *v;
+    OK(tl_storage_find_study(to, "s", &id, err));
+    OK(tl_view_open(to, id, true, &v, err));
+    ck_assert_uint_eq(tl_view_count(v, TL_COMPLETE), 2500);
+    ck_assert_int_eq(tl_view_best(v), 0);
+    ck_assert_int_eq(attr(to, id), 17);
+    tl_view_close(v);
+    tl_storage_close(from);
+    tl_storage_close(db);
+    tl_storage_close(to);
+    kit_clean();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("databases");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, an_attribute_written_often_stays_small, 0, 2);
+    tcase_add_loop_test(t, who_fell_behind_can_write_at_once, 0, 2);
+    tcase_add_loop_test(t, a_restored_backup_is_noticed, 0, 2);
+    tcase_add_loop_test(t, another_way_since_a_backup_is_noticed, 0, 2);
+    tcase_add_loop_test(t, a_forked_child_goes_on_by_itself, 0, 2);
+    tcase_add_loop_test(t, two_hundred_start_at_once_on_nothing, 0, 2);
+    tcase_add_test(t, tables_of_optuna_are_not_touched);
+    tcase_add_test(t, what_cannot_be_opened_says_why);
+    tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
+    tcase_add_loop_test(t, a_deleted_study_leaves_its_number_behind, 0, 2);
+    tcase_add_loop_test(t, copies_go_everywhere, 0, 2);
+    return check_run("databases", t);
+}
