@@ -28,7 +28,8 @@
 #include <trialog/storage.h>
 
 #define MS INT64_C(1000000)
-#define BUSY_MOST_US 4000 /* the longest pause between two tries for the lock */
+#define BUSY_FIRST_US 60 /* the longest pause between two tries for the lock, at first … */
+#define BUSY_MOST_US 4000 /* … and in the end */
 
 #define API(X)                                                                                                                  \
     X(sqlite3_open_v2) X(sqlite3_close_v2) X(sqlite3_extended_result_codes) X(sqlite3_busy_handler) X(sqlite3_prepare_v2)      \
@@ -116,8 +117,9 @@ static int busy(void *ctx, int tries)
         os->random(&r, sizeof r) < 0) {
         return 0;
     }
-    int64_t most = 100 * (int64_t)(tries < 10 ? tries + 1 : 10) * (tries < 10 ? 1 : 4);
-    os->sleep_ns((most < BUSY_MOST_US ? most : BUSY_MOST_US) * 1000 / 8 + r % ((uint64_t)most * 1000));
+    int64_t most = (int64_t)BUSY_FIRST_US << (tries / 4 < 7 ? tries / 4 : 7); /* who waits longer asks less often: nobody is polled out */
+    most = most < BUSY_MOST_US ? most : BUSY_MOST_US;
+    os->sleep_ns((int64_t)(r % ((uint64_t)most * 1000)));
     return 1;
 }
 
