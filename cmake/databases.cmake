@@ -23,3 +23,16 @@ tl_database(sqlite sqlite3.h)
 tl_database(postgres libpq-fe.h postgresql)
 tl_database(mysql mysql.h mariadb mysql)
 tl_database(redis hiredis/hiredis.h)
+
+# What redis.c stands on includes the headers: redis_reply.c hiredis', redis_tls.c OpenSSL's (without them there is no rediss://).
+if(TRIALOG_REDIS_HEADERS)
+  set_source_files_properties(src/journal/redis_reply.c PROPERTIES INCLUDE_DIRECTORIES ${TRIALOG_REDIS_HEADERS})
+  find_path(TRIALOG_OPENSSL_HEADERS openssl/ssl.h)
+  mark_as_advanced(TRIALOG_OPENSSL_HEADERS)
+  if(TRIALOG_OPENSSL_HEADERS)
+    set_source_files_properties(src/journal/redis_tls.c PROPERTIES INCLUDE_DIRECTORIES ${TRIALOG_OPENSSL_HEADERS}
+                                COMPILE_DEFINITIONS TRIALOG_HAVE_OPENSSL)
+  else()
+    message(STATUS "no openssl/ssl.h: Redis without TLS")
+  endif()
+endif()

@@ -51,6 +51,7 @@ static const struct kind kinds[] = {
     {"mariadb", "MySQL and MariaDB databases", MYSQL, NULL, "libmariadb-dev"},
     {"redis", "Redis servers", NULL, REDIS, "libhiredis-dev"},
     {"rediss", "Redis servers", NULL, REDIS, "libhiredis-dev"},
+    {"unix", "Redis servers", NULL, REDIS, "libhiredis-dev"},
     {"grpc", "Trialog servers", NULL, NULL, NULL},
     {"grpcs", "Trialog servers", NULL, NULL, NULL},
     {"http", "Trialog servers", NULL, NULL, NULL},

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Bytes to and from a Redis server, with TLS or without, every wait with a limit.
+ *
+ * Happy path: one send, one poll, one recv for a request and its reply. Failure: TL_ENET with what the system said; after any failure
+ * the connection is of no use and is to be closed. A connection that was refused, timed out or was cut may work a moment later; a
+ * host that does not exist or a certificate that does not fit will not. Invariant: nothing is said to the server when closing, so that a
+ * forked child can drop what it inherited.
+ */
+#include "journal/redis.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+
+#define PIECE 16384
+
+static int64_t left_ms(int64_t deadline_ns)
+{
+    int64_t left = deadline_ns - os->monotonic_ns();
+    return left <= 0 ? 0 : (left + MS - 1) / MS;
+}
+
+static int wait_for(const struct redis_io *io, enum os_ready what, int64_t deadline_ns, struct tl_err *err)
+{
+    int64_t left = left_ms(deadline_ns);
+    int rc = left > 0 ? os->poll(io->fd, what, left) : 0;
+    if (rc < 0) {
+        return err_set(err, TL_ENET, "cannot wait for the Redis server (errno %d)", -rc);
+    }
+    return rc > 0 ? TL_OK : err_set(err, TL_ENET, "the Redis server does not answer");
+}
+
+static int broken(struct tl_err *err, int sys)
+{
+    err_sys(err, sys, "the connection to the Redis server broke");
+    if (err) {
+        err->code = TL_ENET;
+    }
+    return TL_ENET;
+}
+
+static int send_raw(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+{
+    while (n > 0) {
+        int64_t put = os->send(io->fd, bytes, n);
+        if (put == -EAGAIN) {
+            int rc = wait_for(io, OS_WRITABLE, deadline_ns, err);
+            if (rc != TL_OK) {
+                return rc;
+            }
+        } else if (put < 0) {
+            return broken(err, (int)-put);
+        } else {
+            bytes += put;
+            n -= (size_t)put;
+        }
+    }
+    return TL_OK;
+}
+
+static int recv_raw(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+{
+    for (;;) {
+        int64_t came = os->recv(io->fd, bytes, n);
+        if (came > 0) {
+            *got = (size_t)came;
+            return TL_OK;
+        }
+        if (came == 0) {
+            return err_set(err, TL_ENET, "the Redis server closed the connection");
+        }
+        if (came != -EAGAIN) {
+            return broken(err, (int)-came);
+        }
+        int rc = wait_for(io, OS_READABLE, deadline_ns, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+}
+
+/* ---- TLS: its bytes pass through memory ---- */
+
+static int flush_tls(struct redis_io *io, int64_t deadline_ns, struct tl_err *err)
+{
+    char piece[PIECE];
+    size_t n;
+    while ((n = redis_tls_pending(io->tls, piece, sizeof piece)) > 0) {
+        int rc = send_raw(io, piece, n, deadline_ns, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+    return TL_OK;
+}
+
+/* Does what a step asked for. */
+static int follow(struct redis_io *io, enum redis_tls_step step, int64_t deadline_ns, struct tl_err *err)
+{
+    char piece[PIECE];
+    size_t n = 0;
+    int rc = flush_tls(io, deadline_ns, step == TLS_FAILED ? NULL : err); /* an alert should arrive if it can */
+    if (step == TLS_FAILED) {
+        return TL_ENET;
+    }
+    if (rc != TL_OK || step != TLS_MORE) {
+        return rc;
+    }
+    rc = recv_raw(io, piece, sizeof piece, deadline_ns, &n, err);
+    return rc == TL_OK && !redis_tls_feed(io->tls, piece, n) ? err_nomem(err) : rc;
+}
+
+static int shake_hands(struct redis_io *io, int64_t deadline_ns, struct tl_err *err)
+{
+    for (;;) {
+        enum redis_tls_step step = redis_tls_handshake(io->tls, err);
+        int rc = follow(io, step, deadline_ns, err);
+        if (rc != TL_OK || step == TLS_DONE) {
+            return rc;
+        }
+    }
+}
+
+static int send_tls(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+{
+    while (n > 0) {
+        size_t taken = 0;
+        enum redis_tls_step step = redis_tls_write(io->tls, bytes, n, &taken, err);
+        int rc = follow(io, step, deadline_ns, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+        bytes += taken;
+        n -= taken;
+    }
+    return TL_OK;
+}
+
+static int recv_tls(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+{
+    for (;;) {
+        enum redis_tls_step step = redis_tls_read(io->tls, bytes, n, got, err);
+        if (step == TLS_DONE) {
+            return *got > 0 ? TL_OK : err_set(err, TL_ENET, "the Redis server closed the connection");
+        }
+        int rc = follow(io, step, deadline_ns, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+    }
+}
+
+/* ---- for the link ---- */
+
+int redis_io_send(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+{
+    return io->tls ? send_tls(io, bytes, n, deadline_ns, err) : send_raw(io, bytes, n, deadline_ns, err);
+}
+
+int redis_io_recv(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+{
+    return io->tls ? recv_tls(io, bytes, n, deadline_ns, got, err) : recv_raw(io, bytes, n, deadline_ns, got, err);
+}
+
+int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct os_address *to, int64_t deadline_ns, bool *again,
+                  struct tl_err *err)
+{
+    int rc = TL_OK;
+    *io = (struct redis_io){-1, NULL};
+    *again = false;
+    int64_t limit = os->monotonic_ns() + u->connect_ms * MS;
+    int fd = os->connect(to, left_ms(limit < deadline_ns ? limit : deadline_ns));
+    if (fd < 0) {
+        *again = fd != -ENXIO && fd != -EACCES && fd != -EPERM && fd != -ENAMETOOLONG;
+        if (fd == -ENXIO && !to->path) {
+            err_set(err, TL_ENET, "there is no host '%s' to find a Redis server on", to->host);
+        } else {
+            err_sys(err, -fd, "cannot connect to the Redis server at %s", u->where);
+        }
+        rc = fd == -ENOMEM ? TL_ENOMEM : TL_ENET;
+        if (err) {
+            err->code = rc;
+        }
+        return rc;
+    }
+    io->fd = fd;
+    if (u->tls) {
+        io->tls = redis_tls_new(u, err);
+        rc = io->tls ? shake_hands(io, limit, err) : err ? err->code : TL_ENET;
+    }
+    if (rc != TL_OK) {
+        redis_io_close(io);
+        err_wrap(err, rc, "Redis server at %s", u->where);
+    }
+    return rc;
+}
+
+void redis_io_close(struct redis_io *io)
+{
+    redis_tls_free(io->tls);
+    if (io->fd >= 0) {
+        (void)os->close(io->fd);
+    }
+    *io = (struct redis_io){-1, NULL};
+}
