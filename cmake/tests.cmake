@@ -23,6 +23,10 @@ function(trialog_test)
                        PROCESSORS ${arg_PROCESSORS} SKIP_RETURN_CODE 77 ENVIRONMENT "${arg_ENVIRONMENT}")
 endfunction()
 
+# How a test runs beside a private server: COMMAND ${TRIALOG_SERVERS} KIND [OPTIONS] -- program argument…
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+set(TRIALOG_SERVERS ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/support/servers.py run)
+
 # Tests find the Pythons with Optuna through the environment. Where nobody set it, what tools/setup.sh made is taken, so
 # that a plain `ctest` in a build directory works too.
 # Check's own limit of 4 s for a test is too short on a busy machine; TIMEOUT above is the one that counts.

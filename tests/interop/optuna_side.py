@@ -26,6 +26,14 @@ US = datetime.timedelta(microseconds=1)
 
 
 def open_storage(path):
+    """`path`: of a file, or redis://…?prefix=…; with &cluster=1 Optuna writes a line in two steps, as in a cluster."""
+    if path.startswith("redis://"):
+        from optuna.storages.journal import JournalRedisBackend
+
+        url, _, query = path.partition("?")
+        options = dict(word.split("=", 1) for word in query.split("&"))
+        backend = JournalRedisBackend(url, use_cluster="cluster" in options, prefix=options["prefix"])
+        return optuna.storages.JournalStorage(backend)
     try:
         return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
     except AttributeError:

@@ -44,13 +44,14 @@ static void serve(void)
     _exit(0);
 }
 
-/* "memory", "file", "sqlite" and "sqlite-optimistic" are made anew for each case. Anything else is the URL of a storage that is there: what lies in it goes. */
+/* "memory", "file", "sqlite", "sqlite-optimistic" and "server" (a new database beside tests/support/servers.py) are made anew for each case.
+ * Anything else is the URL of a storage that is there: what lies in it goes. */
 static void make_url(void)
 {
     static char text[SCRATCH_MAX * 2];
     if (strcmp(storage_kind, "memory") == 0) {
         url = "memory://conformance";
-    } else if (strcmp(storage_kind, "file") == 0) {
+    } else if (strcmp(storage_kind, "file") == 0 || strcmp(storage_kind, "server") == 0) {
         url = kit_url(1);
     } else if (strcmp(storage_kind, "sqlite") == 0 || strcmp(storage_kind, "sqlite-optimistic") == 0) {
         snprintf(text, sizeof text, "%s/%s.db", storage_kind[6] ? OPTIMISTIC : "sqlite://", kit_url(1));

@@ -342,6 +342,14 @@ class Redis(Server):
         secret = f":{self.password}@" if self.password else ""
         return f"redis://{secret}127.0.0.1:{port or self.port}/0" + ("?prefix=" + name if name else "")
 
+    def save_journal(self, prefix, path):
+        """The lines under a prefix as a journal file; their number."""
+        n = int(self.command_line("GET", prefix + ":log_number") or -1) + 1
+        with open(path, "w") as f:
+            for at in range(0, n, 500):
+                f.write(self.command_line("--raw", "MGET", *[f"{prefix}:log:{i}" for i in range(at, min(n, at + 500))]))
+        return n
+
 
 CLASSES = {"postgres": Postgres, "mariadb": MariaDB, "redis": Redis}
 

@@ -6,6 +6,7 @@
 #define TEST_STUDY_KIT_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,12 +52,24 @@ static inline tl_storage *kit_open(const char *url)
     return s;
 }
 
-/* Backends that a loop test runs on: its index picks one. The journal lies in a folder of its own. */
+/* Backends that a loop test runs on: its index picks one. The journal lies in a folder of its own; beside a private database server
+ * (tests/support/servers.py) it is a new database there, whatever the index. */
 enum { KIT_BACKENDS = 2 };
-static char kit_dir[SCRATCH_MAX];
+static char kit_dir[SCRATCH_MAX], kit_database[1024];
 
 static inline const char *kit_url(int backend)
 {
+    const char *make = getenv("TRIALOG_TEST_NEW_URL");
+    if (make && !kit_database[0]) {
+        FILE *f = popen(make, "r");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_ptr_nonnull(fgets(kit_database, sizeof kit_database, f));
+        ck_assert_int_eq(pclose(f), 0);
+        kit_database[strcspn(kit_database, "\n")] = '\0';
+    }
+    if (make) {
+        return kit_database;
+    }
     if (backend == 0) {
         return "memory://kit";
     }
@@ -68,6 +81,7 @@ static inline const char *kit_url(int backend)
 
 static inline void kit_clean(void)
 {
+    kit_database[0] = '\0';
     if (kit_dir[0]) {
         scratch_remove(kit_dir);
         kit_dir[0] = '\0';
