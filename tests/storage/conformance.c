@@ -4,7 +4,7 @@
  *   one         both sides of a case use one handle
  *   handles     two handles on one journal in this process
  *   processes   the other side is a process of its own
- * usage: conformance BACKEND SETTING   (memory, file, sqlite, server, or a URL; CK_RUN_CASE=name runs one case)
+ * usage: conformance BACKEND SETTING   (memory, file, sqlite, sqlite-optimistic, server, or a URL; CK_RUN_CASE=name runs one case)
  *
  * A case writes on side A and checks what side B makes of it, or lets both write. Side B's part is a function that gets a handle and
  * a block of plain bytes; in another process the block travels there and back through a pipe. The list of behaviours follows

@@ -148,6 +148,32 @@ def hole():
     print("a line that never came: given up" + (", and Optuna's reader went on" if OPTUNA else ""))
 
 
+def leases():
+    """A worker is killed; the next one fails its trial after the lease and runs a copy of it."""
+    with servers.server("redis") as s:
+        url = s.url("p")
+        space = ["--param", "x=float(-1,1)"]
+        victim = subprocess.Popen([TRIALOG, "--storage", url, "optimize", "--study-name", "s", "--trials", "3", "--lease", "1s",
+                                   "--retry-lost", "1", *space, "--", "sleep", "100"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        limit = time.monotonic() + 60
+        while s.command_line("SCARD", "p:trialog:leases").strip() != "1":
+            assert time.monotonic() < limit and victim.poll() is None
+            time.sleep(0.02)
+        victim.kill()
+        victim.wait()
+        code, text = trialog(url, "workers")
+        assert code == 0 and "s" in text, text
+        code, text = trialog(url, "optimize", "--study-name", "s", "--trials", "3", "--lease", "1s", "--wait", *space, "--", "sh", "-c",
+                             "echo {x}")
+        assert code == 0, text
+        code, text = trialog(url, "trials", "--study-name", "s", "--format", "json")
+        assert code == 0 and text.count("COMPLETE") == 3 and text.count("FAIL") == 1, text
+        left = s.command_line("KEYS", "p:trialog:lease*").split()
+        assert not left, left
+    print("leases: a killed worker's trial failed once and was run again")
+
+
 def poisoned_snapshot():
     """What lies under Optuna's snapshot key is a pickle, which may run anything: we do not read it."""
     with servers.server("redis") as s, tempfile.TemporaryDirectory() as folder:
@@ -160,7 +186,7 @@ def poisoned_snapshot():
 
 
 def main():
-    for part in (passwords, tls, cluster, hole, poisoned_snapshot):
+    for part in (passwords, tls, cluster, hole, leases, poisoned_snapshot):
         part()
     return 0
 

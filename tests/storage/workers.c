@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Many worker processes with several threads each on one journal file: what must be exact is exact. Budget, queue, grid, enqueue
- * without doubles, one study for all who start together, and the same seed with one worker and with many.
+ * Many worker processes with several threads each on one journal (a file, or a new database beside tests/support/servers.py): what must be
+ * exact is exact. Budget, queue, grid, enqueue without doubles, one study for all who start together, and the same seed with one worker and with many.
  *
  * Each test forks its workers before it opens anything, lets them go at once, and counts what they report through a pipe.
  */
@@ -27,8 +27,8 @@ struct record {
 static struct record records[RECORDS];
 static int n_records;
 
-static char path[SCRATCH_MAX + 40];
-static const char *storage_format = "%s/journal.log";
+static char path[1024];
+static const char *storage_format = "%s/journal.log"; /* "server": a new database beside tests/support/servers.py */
 static int worker, report_to; /* in a worker */
 
 static void report(int64_t number, double value)
@@ -90,6 +90,10 @@ static void run_threads(tl_study *study, void *(*fn)(void *study))
 
 static void setup(void)
 {
+    if (strcmp(storage_format, "server") == 0) {
+        snprintf(path, sizeof path, "%s", kit_url(1));
+        return;
+    }
     scratch_make(kit_dir);
     snprintf(path, sizeof path, storage_format, kit_dir);
 }
