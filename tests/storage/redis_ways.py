@@ -164,7 +164,7 @@ def leases():
         victim.wait()
         code, text = trialog(url, "workers")
         assert code == 0 and "s" in text, text
-        code, text = trialog(url, "optimize", "--study-name", "s", "--trials", "3", "--lease", "1s", "--wait", *space, "--", "sh", "-c",
+        code, text = trialog(url, "optimize", "--study-name", "s", "--trials", "4", "--lease", "1s", "--wait", *space, "--", "sh", "-c",
                              "echo {x}")
         assert code == 0, text
         code, text = trialog(url, "trials", "--study-name", "s", "--format", "json")
