@@ -137,6 +137,11 @@ def main():
     p.add_argument("--cluster", action="store_true")
     args = p.parse_args()
     pythons = interop.need_pythons()
+    if args.redis:  # Debian's Optuna has no client for it
+        if "5" not in pythons:
+            print("skipped: TRIALOG_PYTHON_OPTUNA names no Python with Optuna")
+            return 77
+        pythons = {"5": pythons["5"]}
     mix = [m if m in pythons else next(iter(pythons)) for m in args.mix]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = theirs = os.path.join(folder, "journal.log")
