@@ -25,6 +25,15 @@ static inline PyObject *Py_NewRef(PyObject *o)
     return o;
 }
 #define Py_IsNone(o) ((o) == Py_None)
+static inline int PyModule_AddObjectRef(PyObject *module, const char *name, PyObject *o)
+{
+    if (o)
+        Py_INCREF(o);
+    int rc = o ? PyModule_AddObject(module, name, o) : -1;
+    if (rc < 0)
+        Py_XDECREF(o);
+    return rc;
+}
 #endif
 
 /* Short sections on an object that several threads may use: only free-threaded builds have something to do. */
