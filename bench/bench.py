@@ -136,12 +136,12 @@ class Bench:
                     path = self.path("workers-%s-%d-%d.log" % (kind, n, run))
                     self.wipe(path)
                     if kind == "peer":
-                        share = max(1, (60 if n == 1 else 80) // n)
+                        share = max(1, (120 if n == 1 else 160) // n)
                         command = [self.python, JOBS, "worker", path, "s", str(share)]
                         subprocess.run([self.python, "-c", "import sys; sys.path.insert(0, %r); import optuna_jobs, optuna; "
                                         "optuna.create_study(study_name='s', storage=optuna_jobs.storage(%r))" % (HERE, path)], check=True)
                     else:
-                        share = max(1, 2400 // n)
+                        share = max(1, 4800 // n)
                         command = [ours, path, "s", str(share), "full", "kernel" if kind == "kernel" else "both"]
                     rates[kind].append(self.start_workers([command] * n))
                     self.wipe(path)

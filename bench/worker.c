@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * One worker of the throughput benchmark: asks for trials with 5 float parameters, reports 5 intermediate values, each acknowledged
- * as durable, and tells the result, until its share is done. Prints {"trials": N, "start": S, "end": E} (seconds since the epoch).
+ * as durable, and tells the result, until its share is done. The sampler is the random one, as on Optuna's side: the journal is
+ * measured. Prints {"trials": N, "start": S, "end": E} (seconds since the epoch).
  *
  *   bench_worker STORAGE STUDY TRIALS full|relaxed|off both|kernel
  */
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <trialog/trialog.h>
 
@@ -59,6 +61,7 @@ int main(int argc, char **argv)
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
     struct tl_study_options so = TL_STUDY_OPTIONS_INIT;
     tl_storage *st;
+    tl_sampler *sampler;
     tl_study *study;
     if (argc < 6)
         return 2;
@@ -67,6 +70,9 @@ int main(int argc, char **argv)
                                                      : TL_DURABILITY_OFF;
     o.lock = strcmp(argv[5], "kernel") == 0 ? TL_LOCK_KERNEL : TL_LOCK_BOTH;
     so.load_if_exists = true;
+    if (tl_sampler_random((uint64_t)getpid(), &sampler, &err) != TL_OK)
+        return fail(&err);
+    so.sampler = sampler;
     if (tl_storage_open(argv[1], &o, &st, &err) != TL_OK || tl_study_create(st, argv[2], &so, &study, &err) != TL_OK)
         return fail(&err);
     printf("ready\n");
@@ -82,5 +88,6 @@ int main(int argc, char **argv)
     printf("{\"trials\":%ld,\"start\":%.6f,\"end\":%.6f}\n", trials, start, now());
     tl_study_free(study);
     tl_storage_close(st);
+    tl_sampler_free(sampler);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,10 +21,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
@@ -105,6 +108,7 @@ static void fill_stat(const struct stat *s, struct os_stat *out)
         .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec,
         .changed_ns = (int64_t)s->st_ctim.tv_sec * 1000000000 + s->st_ctim.tv_nsec,
         .mode = (uint32_t)(s->st_mode & 07777),
+        .uid = (uint32_t)s->st_uid,
         .is_link = S_ISLNK(s->st_mode),
         .is_dir = S_ISDIR(s->st_mode),
         .is_file = S_ISREG(s->st_mode),
@@ -135,6 +139,42 @@ static int sys_fstat(int fd, struct os_stat *out)
 static int sys_fadvise_drop(int fd)
 {
     return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* ---- shared memory ---- */
+
+static int sys_share(int fd, size_t n, void **out)
+{
+    void *at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) {
+        return -errno;
+    }
+    *out = at;
+    return 0;
+}
+
+static int sys_unshare(void *at, size_t n)
+{
+    return code_of(munmap(at, n));
+}
+
+static int sys_wait_word(atomic_uint *word, uint32_t seen, int64_t ns)
+{
+#if LONG_MAX < INT64_MAX
+    (void)word;
+    (void)seen;
+    (void)ns;
+    return -ENOSYS; /* this call's struct timespec is not always the C library's */
+#else
+    struct timespec most = {ns / 1000000000, ns % 1000000000};
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT, seen, &most, NULL, 0);
+    return rc == -1 && errno != ETIMEDOUT && errno != EAGAIN && errno != EINTR ? -errno : 0;
+#endif
+}
+
+static void sys_wake_word(atomic_uint *word, bool all)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, all ? INT_MAX : 1, NULL, NULL, 0);
 }
 
 /* ---- names ---- */
@@ -213,7 +253,7 @@ static int64_t sys_realpath(const char *path, char *out, size_t n)
 static int sys_lock(int fd, enum os_lock what, enum os_range range)
 {
     struct flock lock = {
-        .l_type = what == OS_LOCK_TRY ? F_WRLCK : F_UNLCK,
+        .l_type = what == OS_LOCK_TRY ? F_WRLCK : what == OS_LOCK_TRY_SHARED ? F_RDLCK : F_UNLCK,
         .l_whence = SEEK_SET,
         .l_start = range == OS_RANGE_GATE ? GATE_AT : 0,
         .l_len = range == OS_RANGE_GATE ? 1 : range == OS_RANGE_JOURNAL ? GATE_AT : GATE_AT + 1,
@@ -425,6 +465,11 @@ static int64_t sys_pid(void)
     return getpid();
 }
 
+static uint32_t sys_uid(void)
+{
+    return (uint32_t)geteuid();
+}
+
 /* /proc/PID/stat: "PID (NAME) STATE …", NAME may hold anything; the start time is the 20th field after the state. */
 static int sys_process_start(int64_t pid, uint64_t *ticks)
 {
@@ -580,6 +625,10 @@ const struct os_table os_system = {
     .send = sys_send,
     .recv = sys_recv,
     .poll = sys_poll,
+    .share = sys_share,
+    .unshare = sys_unshare,
+    .wait_word = sys_wait_word,
+    .wake_word = sys_wake_word,
     .monotonic_ns = sys_monotonic_ns,
     .boottime_ns = sys_boottime_ns,
     .realtime_us = sys_realtime_us,
@@ -588,6 +637,7 @@ const struct os_table os_system = {
     .hostname = sys_hostname,
     .boot_id = sys_boot_id,
     .pid = sys_pid,
+    .uid = sys_uid,
     .process_start = sys_process_start,
     .env = sys_env,
 };

@@ -10,12 +10,13 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 struct os_stat {
     uint64_t dev, ino, size, nlink;
     int64_t mtime_ns, changed_ns; /* contents; contents, names or mode: by the file system's clock */
-    uint32_t mode;
+    uint32_t mode, uid;
     bool is_link, is_dir, is_file;
 };
 
@@ -26,7 +27,7 @@ struct os_fs_info {
     bool locks_shared; /* a kernel lock taken here is seen by every host that has the file system mounted */
 };
 
-enum os_lock { OS_LOCK_TRY, OS_LOCK_RELEASE };
+enum os_lock { OS_LOCK_TRY, OS_LOCK_TRY_SHARED, OS_LOCK_RELEASE };
 /* Which bytes a lock covers: the journal itself, the gate before it (one byte far behind any data), or both at once. */
 enum os_range { OS_RANGE_JOURNAL, OS_RANGE_GATE, OS_RANGE_BOTH };
 
@@ -55,11 +56,17 @@ struct os_table {
     int (*unlink)(const char *path);
     int (*touch)(const char *path); /* sets its time to now, by the file system's clock where it has one */
     int (*dir_list)(const char *path, int (*each)(const char *name, void *ctx), void *ctx); /* non-zero from each ends it */
-    /* Exclusive open-file-description lock; never waits: -EAGAIN when taken, -ENOSYS when the file system has none. */
+    /* Open-file-description lock, exclusive unless shared; never waits: -EAGAIN when taken, -ENOSYS when the file system has none. */
     int (*lock)(int fd, enum os_lock what, enum os_range range);
     int (*fs_info)(const char *path, struct os_fs_info *out);
     int64_t (*realpath)(const char *path, char *out, size_t n); /* terminated; returns its length */
     int (*fadvise_drop)(int fd); /* forget cached pages that are clean */
+    int (*share)(int fd, size_t n, void **out); /* maps the first n bytes of a file, shared with others */
+    int (*unshare)(void *at, size_t n);
+    /* Sleeps until a word in shared memory is woken, at most `ns`, and not at all when it does not hold `seen` any more: 0 in all
+     * these cases. */
+    int (*wait_word)(atomic_uint *word, uint32_t seen, int64_t ns);
+    void (*wake_word)(atomic_uint *word, bool all); /* or one */
 
     /* A connected stream socket that never blocks and gives up on a peer that vanished. Names are looked up first, and that takes as
      * long as it takes; then every address is tried until the time is up. -ENXIO: there is no such host. */
@@ -76,6 +83,7 @@ struct os_table {
     int (*hostname)(char *out, size_t n); /* terminated, cut to n */
     int (*boot_id)(char *out, size_t n); /* text naming this boot of the machine and the process-id namespace, terminated */
     int64_t (*pid)(void);
+    uint32_t (*uid)(void); /* the effective user */
     /* Start of a process, ticks since boot; -ESRCH when there is no such process (or only its remains, a zombie), -ENOSYS when
      * that cannot be known. */
     int (*process_start)(int64_t pid, uint64_t *ticks);

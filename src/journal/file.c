@@ -95,6 +95,7 @@ int file_close_write(struct file *f)
         return 0;
     }
     flush_use(&f->flush, -1);
+    peers_close(&f->peers);
     int rc = os->close(f->write_fd);
     f->write_fd = -1;
     return rc;
@@ -204,6 +205,7 @@ static int open_for_writing(struct file *f, const struct tl_storage_options *opt
         f->write_fd = fd;
         f->write_stat = s;
         flush_use(&f->flush, fd);
+        peers_use(&f->peers, s.dev, s.ino);
     }
     return options->lock != TL_LOCK_KERNEL ? init_owner(f, options, err) : TL_OK;
 }
@@ -259,6 +261,7 @@ static void file_forked(struct backend *b)
     f->write_fd = f->read_fd = -1;
     pthread_mutex_init(&f->guard, NULL);
     flush_forked(&f->flush);
+    peers_forked(&f->peers);
     keeper_forked(&f->keeper);
     if (f->lock.with_owner && owner_forked(&f->lock.owner, NULL) != TL_OK) {
         flush_fence(&f->flush, ENOMEM); /* without a name of its own it must not lock */
@@ -306,12 +309,14 @@ int file_open(const char *path, const struct tl_storage_options *options, struct
     f->log = options->log;
     f->cancelled = options->cancelled;
     f->cancelled_ctx = options->cancelled_ctx;
-    f->read_fd = f->write_fd = -1;
+    f->read_fd = f->write_fd = f->peers.fd = -1;
     f->out = (struct buf)BUF_INIT(OUT_MAX);
-    f->lock = (struct file_lock){.with_owner = options->lock != TL_LOCK_KERNEL, .kernel = true, .log = options->log};
+    f->lock = (struct file_lock){
+        .with_owner = options->lock != TL_LOCK_KERNEL, .kernel = true, .peers = &f->peers, .log = options->log};
     pthread_mutex_init(&f->guard, NULL);
     keeper_init(&f->keeper, tick, f);
     flush_init(&f->flush, options->durability, false, "", options->log);
+    f->flush.peers = &f->peers;
     int rc = name_file(f, path, err);
     if (rc == TL_OK) {
         struct os_stat s;

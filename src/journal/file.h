@@ -45,6 +45,7 @@ struct file {
     struct os_stat write_stat; /* of write_fd when it was opened */
     struct buf out;
     struct file_lock lock;
+    struct peers peers; /* of write_fd */
     struct keeper keeper;
 
     /* leases; under no lock: `real` never changes, the rest is used by one thread at a time */

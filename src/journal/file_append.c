@@ -66,6 +66,9 @@ static int enter(struct file *f, struct lock_wait *w, struct tl_err *err)
             return rc;
         }
         flush_use(&f->flush, f->write_fd);
+        if (!f->network) {
+            peers_use(&f->peers, f->write_stat.dev, f->write_stat.ino);
+        }
     }
     int rc = file_lock_acquire(&f->lock, f->write_fd, w, err);
     if (rc == TL_OK && f->lock.with_owner) {
@@ -273,6 +276,7 @@ static int write_failed(struct file *f, struct append *a, size_t put, int sys, s
 static int write_group(struct file *f, struct append *a, struct tl_err *err)
 {
     size_t n = f->out.len, put = 0;
+    flush_writing(&f->flush);
     while (put < n) {
         int64_t got = os->write(f->write_fd, f->out.data + put, n - put);
         if (got <= 0) {

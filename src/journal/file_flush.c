@@ -3,7 +3,7 @@
  * Flushes of a journal file, shared by the threads that wait for them.
  *
  * Happy path: the first thread that finds no flush under way starts one for everything written so far; threads that come
- * meanwhile wait for it and, if their bytes are younger, start the next. Failure: after a failed flush the kernel may have
+ * meanwhile wait for it and, if their bytes are younger, start the next. Processes share flushes in the same way (file_peers.c). Failure: after a failed flush the kernel may have
  * thrown the bytes away and call the pages clean, so a second flush would lie: it is never tried. The handle is fenced for
  * good, waiting threads get TL_EUNKNOWN, and the cached pages are dropped so that the next reader sees what the disk has.
  * Invariants: flushed <= written; a token is reported durable only if a flush that began after its write succeeded.
@@ -62,9 +62,10 @@ static void run_locked(struct file_flush *f)
 {
     uint64_t target = f->written;
     int fd = f->fd;
+    struct peers_mark mark = f->mark;
     f->running = true;
     pthread_mutex_unlock(&f->mutex);
-    int rc = os->sync(fd, true);
+    int rc = f->durability == TL_DURABILITY_FULL ? peers_flush(f->peers, &mark, fd) : os->sync(fd, true);
     if (rc < 0) {
         flush_fence(f, -rc);
         (void)os->fadvise_drop(fd);
@@ -99,9 +100,16 @@ void flush_use(struct file_flush *f, int fd)
     pthread_mutex_unlock(&f->mutex);
 }
 
+void flush_writing(struct file_flush *f)
+{
+    f->writing = peers_before_write(f->peers);
+}
+
 uint64_t flush_wrote(struct file_flush *f)
 {
+    peers_behind_write(f->peers, &f->writing);
     pthread_mutex_lock(&f->mutex);
+    f->mark = f->writing;
     uint64_t token = ++f->written;
     if (f->written_through || f->durability == TL_DURABILITY_OFF) {
         f->flushed = token;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "journal/file_peers.h"
 
 #include <trialog/storage.h>
 
@@ -20,6 +21,8 @@ struct file_flush {
     pthread_mutex_t mutex;
     pthread_cond_t ended;
     int fd; /* where the bytes went; borrowed */
+    const struct peers *peers; /* of that descriptor; borrowed */
+    struct peers_mark writing, mark; /* of the write that is being made, of the last one */
     bool running;
     uint64_t written, flushed; /* tokens: appends counted */
     int64_t flushed_ns;        /* monotonic: when the last flush under relaxed durability began */
@@ -32,6 +35,8 @@ void flush_release(struct file_flush *f);
 void flush_forked(struct file_flush *f);
 /* Bytes go to `fd` from now on (-1: nowhere); those written to the earlier one are flushed before, if they have to be. */
 void flush_use(struct file_flush *f, int fd);
+/* Something is going to be written. */
+void flush_writing(struct file_flush *f);
 /* Something was written: returns its token. */
 uint64_t flush_wrote(struct file_flush *f);
 /* Waits until everything up to `token` is as durable as asked for. TL_EUNKNOWN: the flush failed and the handle is fenced. */

@@ -5,7 +5,8 @@
  * The kernel lock is an open-file-description lock on the journal's bytes. Before it stands a gate, one byte far behind them: who
  * finds the journal taken takes the gate first and keeps it until the journal is his, and nobody gets the journal without
  * the gate. So a writer that comes back at once finds the gate shut by the one that waits, and at most one process polls the
- * journal quickly. All waits are tries with short pauses, because a kernel wait could only be ended by a signal.
+ * journal quickly. All waits are tries with short pauses, because a kernel wait could only be ended by a signal. Processes that share
+ * a page (file_peers.c) end each other's pauses when they give a lock back, in the order in which they came.
  *
  * Happy path: one call takes gate and journal together, one frees the gate; then the lock file. Failure: TL_ELOCKED after the time
  * limit, TL_ECANCELLED; nothing is held then. Invariant: the lock file is only touched with the kernel lock held, where there is one.
@@ -33,6 +34,9 @@ static const struct pace at_gate[] = {{2 * MS, 400 * US},  {10 * MS, 200 * US}, 
                                       {SECOND, 500 * US}, {5 * SECOND, 1 * MS}, {INT64_MAX, 5 * MS}};
 /* Behind the gate, where only one waits: for a holder that is inside for some ten microseconds, as a rule. 0: lets others run. */
 static const struct pace at_journal[] = {{30 * US, 0}, {10 * MS, 30 * US}, {100 * MS, 100 * US}, {SECOND, 500 * US}, {INT64_MAX, 5 * MS}};
+/* The same where the holder tells when it is done: only limits then, for one that cannot tell or a waiter that died. */
+static const struct pace at_gate_told[] = {{SECOND, 2 * MS}, {INT64_MAX, 5 * MS}};
+static const struct pace at_journal_told[] = {{50 * MS, 300 * US}, {SECOND, 500 * US}, {INT64_MAX, 5 * MS}};
 /* For a holder of Optuna's lock file. */
 static const struct pace at_file[] = {{5 * MS, 50 * US}, {50 * MS, 200 * US}, {SECOND, 1 * MS}, {INT64_MAX, 5 * MS}};
 #define NETWORK_FACTOR 10 /* a look costs a round trip */
@@ -77,8 +81,9 @@ static int look_at_clock(struct file_lock *l, struct lock_wait *w, int64_t now, 
     return TL_OK;
 }
 
-/* One pause of a wait that began at `since_ns`. TL_ELOCKED or TL_ECANCELLED when it is time to give up. */
-static int pause_a_little(struct file_lock *l, struct lock_wait *w, const struct pace *p, int64_t since_ns, struct tl_err *err)
+/* How long the next pause of a wait that began at `since_ns` may be. TL_ELOCKED or TL_ECANCELLED when it is time to give up. */
+static int next_pause(struct file_lock *l, struct lock_wait *w, const struct pace *p, int64_t since_ns, int64_t *out,
+                      struct tl_err *err)
 {
     int64_t now = os->monotonic_ns();
     int rc = look_at_clock(l, w, now, err);
@@ -89,23 +94,49 @@ static int pause_a_little(struct file_lock *l, struct lock_wait *w, const struct
         p++;
     }
     int64_t ns = p->pause_ns * (l->network ? NETWORK_FACTOR : 1), left = w->deadline_ns - now;
-    os->sleep_ns(ns < left ? ns : left);
+    *out = ns < left ? ns : left;
     return TL_OK;
+}
+
+static int pause_a_little(struct file_lock *l, struct lock_wait *w, const struct pace *p, int64_t since_ns, struct tl_err *err)
+{
+    int64_t ns;
+    int rc = next_pause(l, w, p, since_ns, &ns, err);
+    if (rc == TL_OK) {
+        os->sleep_ns(ns);
+    }
+    return rc;
+}
+
+/* Gives a lock back and tells that to who waits for it. */
+static int release(struct file_lock *l, int fd, enum os_range range)
+{
+    int rc = os->lock(fd, OS_LOCK_RELEASE, range);
+    peers_pass_turn(l->peers, range == OS_RANGE_GATE ? OS_RANGE_GATE : OS_RANGE_JOURNAL);
+    return rc;
 }
 
 /* Tries until the range is ours. */
 static int lock_range(struct file_lock *l, int fd, enum os_range range, struct lock_wait *w, struct tl_err *err)
 {
-    const struct pace *pace = range == OS_RANGE_GATE ? at_gate : at_journal;
-    int64_t since = os->monotonic_ns();
-    int rc;
-    while ((rc = os->lock(fd, OS_LOCK_TRY, range)) == -EAGAIN) {
-        rc = pause_a_little(l, w, pace, since, err);
+    const struct pace *blind = range == OS_RANGE_GATE ? at_gate : at_journal;
+    const struct pace *told = range == OS_RANGE_GATE ? at_gate_told : at_journal_told;
+    bool has_peers = peers_are_met(l->peers);
+    int64_t since = os->monotonic_ns(), ns;
+    for (;;) {
+        uint32_t seen = peers_turn(l->peers, range);
+        int rc = os->lock(fd, OS_LOCK_TRY, range);
+        if (rc != -EAGAIN) {
+            return rc == 0 ? TL_OK : err_sys(err, -rc, "cannot lock '%s'", l->path);
+        }
+        rc = next_pause(l, w, has_peers ? told : blind, since, &ns, err);
         if (rc != TL_OK) {
             return rc;
         }
+        if (!peers_wait_turn(l->peers, range, seen, ns)) {
+            os->sleep_ns(ns);
+        }
     }
-    return rc == 0 ? TL_OK : err_sys(err, -rc, "cannot lock '%s'", l->path);
 }
 
 static int lock_kernel(struct file_lock *l, int fd, struct lock_wait *w, struct tl_err *err)
@@ -122,13 +153,14 @@ static int lock_kernel(struct file_lock *l, int fd, struct lock_wait *w, struct 
         return err_sys(err, -rc, "cannot lock '%s'", l->path);
     }
     if (rc == -EAGAIN) {
+        peers_meet(l->peers);
         rc = lock_range(l, fd, OS_RANGE_GATE, w, err);
         if (rc != TL_OK) {
             return rc;
         }
         rc = lock_range(l, fd, OS_RANGE_JOURNAL, w, err);
         if (rc != TL_OK) {
-            (void)os->lock(fd, OS_LOCK_RELEASE, OS_RANGE_GATE);
+            (void)release(l, fd, OS_RANGE_GATE);
             return rc;
         }
     }
@@ -160,7 +192,7 @@ int file_lock_acquire(struct file_lock *l, int fd, struct lock_wait *w, struct t
         return rc;
     }
     if (l->kernel && !l->network) {
-        (void)os->lock(fd, OS_LOCK_RELEASE, OS_RANGE_GATE); /* if that fails, releasing both will do it */
+        (void)release(l, fd, OS_RANGE_GATE); /* if that fails, releasing both will do it */
     }
     return l->with_owner ? lock_owner(l, w, err) : TL_OK;
 }
@@ -183,7 +215,7 @@ bool file_lock_release_owner(struct file_lock *l)
 
 bool file_lock_release_kernel(struct file_lock *l, int fd)
 {
-    return !l->kernel || os->lock(fd, OS_LOCK_RELEASE, OS_RANGE_BOTH) == 0;
+    return !l->kernel || release(l, fd, OS_RANGE_BOTH) == 0;
 }
 
 bool file_lock_still_ours(const struct file_lock *l)

@@ -6,6 +6,7 @@
 #define TL_FILE_LOCK_H
 
 #include "journal/file_owner.h"
+#include "journal/file_peers.h"
 
 #include <trialog/storage.h>
 
@@ -15,6 +16,7 @@ struct file_lock {
     bool with_owner;  /* Optuna's lock file too */
     bool kernel;      /* false: the file system has no locks (found out at the first try) */
     bool network;
+    struct peers *peers; /* borrowed */
     const struct tl_log_sink *log;
 };
 

@@ -1,5 +1,5 @@
 set(journal_sources backend.c backend_check.c memory.c file.c file_read.c file_append.c file_flush.c file_keeper.c file_lock.c
-    file_owner.c file_heal.c file_lease.c file_snapshot.c file_unlock.c url.c client_library.c
+    file_owner.c file_heal.c file_peers.c file_lease.c file_snapshot.c file_unlock.c url.c client_library.c
     sqlite.c sql.c sql_stream.c sql_snapshot.c sql_lease.c)
 if(TRIALOG_REDIS_HEADERS)
   list(APPEND journal_sources redis.c redis_url.c redis_io.c redis_tls.c redis_reply.c redis_script.c redis_link.c redis_probe.c
