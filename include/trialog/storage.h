@@ -74,12 +74,15 @@ struct tl_storage_options {
     {sizeof(struct tl_storage_options), TL_DURABILITY_FULL, TL_LOCK_BOTH, 0, 0, false, false, false, false,  \
      NULL, NULL, NULL, NULL, 0, 0}
 
-/* Opens a journal: a path of a file, "memory://" (this handle's own), "memory://NAME" (shared inside the process). `options`
+/* Opens a storage: the path of a journal file, "memory://" (this handle's own), "memory://NAME" (shared inside the process), or the URL
+ * of a database: "sqlite:///FILE", "postgresql://…", "mysql://…", "redis://…", as far as they are built in (tl_features). `options`
  * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.
  * Errors: TL_EUNSUPPORTED (unknown URL), TL_EACCESS, TL_EIO, TL_ENOTFOUND, TL_ENOMEM. */
 int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
 /* Flushes, writes a snapshot if one is due, frees. NULL is fine. Views, studies and trials must be freed before. */
 void tl_storage_close(tl_storage *storage);
+/* The URL or path for people, NUL-terminated, cut to n: "***" for a password, and without options. */
+void tl_storage_url_show(const char *url, char *out, size_t n);
 /* Reads what is new. Every other call that reads does it too. */
 int tl_storage_sync(tl_storage *storage, struct tl_err *err);
 /* Waits until the journal may have news, at most timeout_ms (below 0: no limit). Who waits looks for lost trials, too (LEASES). */

@@ -104,7 +104,8 @@ struct cli {
     struct cli_globals g;
     const struct command *command;
     tl_storage *storage; /* opened by cli_open, closed by main.c */
-    const char *url;     /* what was opened */
+    const char *url;     /* what was opened: may hold a password, so messages take … */
+    const char *shown;   /* … this */
     struct arena memory; /* lives as long as the command */
     struct tl_log_sink sink;
     void *log_file;      /* FILE *, NULL for none */
@@ -127,6 +128,8 @@ int cli_open(struct cli *c, unsigned flags);
 int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *retry_lost);
 /* Opens another one the same way, for the caller to close. */
 int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **out);
+/* A URL or path for messages: without password. Lives as long as the command. */
+const char *cli_show_url(struct cli *c, const char *url);
 /* Id and name (which live as long as the command) of a study of c->storage. `name` NULL: the only study there is. The error
  * names studies that exist. */
 int cli_find_study(struct cli *c, const char *name, int64_t *id, const char **found);

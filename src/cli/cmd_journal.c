@@ -18,15 +18,15 @@ struct journal_values {
             "the journal file; --storage or the environment name it otherwise"                   \
     }
 
-/* The file that the command is about. */
-static int journal_path(struct cli *c, const struct journal_values *v, const char **path)
+/* The file that the command is about; with `any`, another kind of storage will do. */
+static int journal_path(struct cli *c, const struct journal_values *v, bool any, const char **path)
 {
     const char *trialog = getenv("TRIALOG_STORAGE"), *optuna = getenv("OPTUNA_STORAGE");
     *path = v->path ? v->path : c->g.storage ? c->g.storage : trialog && *trialog ? trialog : optuna;
     if (!*path || !**path)
         return cli_usage(c, "which journal?");
-    if (strstr(*path, "://"))
-        return cli_error(c, TL_EUNSUPPORTED, "'%s' is no file: this command is for journal files", *path);
+    if (strstr(*path, "://") && !any)
+        return cli_error(c, TL_EUNSUPPORTED, "'%s' is no file: this command is for journal files", cli_show_url(c, *path));
     return 0;
 }
 
@@ -114,16 +114,18 @@ static int run_check(struct cli *c, void *values)
     struct tl_check_result result = {.size = sizeof result};
     struct tl_err err = TL_ERR_INIT;
     struct findings all = {.c = c, .json = v->json};
-    int status = journal_path(c, v, &all.path);
+    int status = journal_path(c, v, true, &all.path);
     if (status)
         return status;
+    const char *path = all.path;
+    all.path = cli_show_url(c, path);
     out_begin(&all.out, c, NULL);
     if (v->json) {
         buf_add_text(&all.out.b, "{\"journal\": ");
         json_put_string(&all.out.b, str_of(all.path));
         buf_add_text(&all.out.b, ", \"findings\": [");
     }
-    int rc = tl_journal_check(all.path, each_finding, &all, &result, &err);
+    int rc = tl_journal_check(path, each_finding, &all, &result, &err);
     if (rc < 0) {
         buf_clear(&all.out.b);
         return out_end(&all.out, cli_fail(c, &err));
@@ -142,7 +144,7 @@ const struct command cmd_check = {
     .about = "A finding is \"broken\" (no JSON, or a wrong checksum), \"odd\" (no Optuna could\n"
              "apply it), \"torn\" (an unfinished last line, which the next writer heals) or, with\n"
              "-v, \"rejected\" (valid, but it changed nothing). The exit status is 20 when a line\n"
-             "is broken or odd.",
+             "is broken or odd. Of a database, all studies are read with their snapshots.",
     .opts = check_opts,
     .values_size = sizeof(struct journal_values),
     .run = run_check,
@@ -164,7 +166,7 @@ static int run_repair(struct cli *c, void *values)
     struct tl_err err = TL_ERR_INIT;
     struct findings all = {.c = c};
     const char *to = NULL;
-    int status = journal_path(c, v, &all.path);
+    int status = journal_path(c, v, false, &all.path);
     status = status ? status : target_path(c, v, all.path, ".repaired", &to);
     if (status)
         return status;
@@ -204,7 +206,7 @@ static int run_compact(struct cli *c, void *values)
     uint64_t before, after;
     const char *path, *to = NULL;
     struct out o;
-    int status = journal_path(c, v, &path);
+    int status = journal_path(c, v, false, &path);
     status = status ? status : target_path(c, v, path, ".compacted", &to);
     if (status)
         return status;
@@ -244,7 +246,7 @@ static int run_unlock(struct cli *c, void *values)
     bool removed = false;
     const char *path;
     struct out o;
-    int status = journal_path(c, v, &path);
+    int status = journal_path(c, v, false, &path);
     if (status)
         return status;
     int rc = tl_journal_unlock(path, v->force, &removed, &err);

@@ -291,68 +291,75 @@ const struct command cmd_study_names = {
 
 enum { STUDY_NAME, STUDY_DIRECTION, STUDY_N_TRIALS, STUDY_START, STUDY_ATTRS, STUDY_COLUMNS };
 
-/* A copy of text that lives as long as the record. */
-static struct str kept(struct nodes *ns, const char *text, size_t n)
+/* What is printed of a study; texts in c->memory. */
+struct study_fact {
+    struct str name, start, attrs; /* attrs: a JSON object of the user attributes, empty when there are none */
+    enum tl_direction *directions;
+    size_t n_directions, n_trials;
+};
+struct fact_list {
+    struct cli *c;
+    struct study_fact *items;
+    size_t n, cap;
+    bool any_attrs; /* only then there is a column for them */
+};
+
+static bool note_attrs(struct fact_list *l, const struct tl_study_summary *s, struct study_fact *f)
 {
-    char *copy = arena_dup(&ns->arena, text, n);
-    ns->failed = ns->failed || !copy;
-    return (struct str){copy, copy ? n : 0};
+    struct buf b = BUF_INIT(SIZE_MAX / 2);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_attrs; i++) {
+        if (s->attrs[i].kind != TL_ATTR_USER)
+            continue;
+        buf_add_text(&b, n++ ? "," : "{");
+        json_put_string(&b, (struct str){s->attrs[i].key.s, s->attrs[i].key.len});
+        buf_add_char(&b, ':');
+        buf_add(&b, s->attrs[i].json.s, s->attrs[i].json.len);
+    }
+    buf_add_text(&b, n ? "}" : "{}");
+    char *copy = b.failed ? NULL : arena_dup(&l->c->memory, b.data, b.len);
+    f->attrs = (struct str){copy, b.len};
+    l->any_attrs = l->any_attrs || n > 0;
+    buf_release(&b);
+    return copy != NULL;
 }
 
-static struct node *attrs_node(struct nodes *ns, const tl_view *view)
+static int note_fact(void *ctx, const struct tl_study_summary *s)
 {
-    struct node *dict = node_new(ns, NODE_DICT);
-    size_t n;
-    const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
-    for (size_t i = 0; i < n; i++) {
-        struct str key = kept(ns, attrs[i].key.s, attrs[i].key.len),
-                   json = kept(ns, attrs[i].json.s, attrs[i].json.len);
-        if (attrs[i].kind == TL_ATTR_USER && !ns->failed)
-            node_add(ns, dict, key, node_parse(ns, json, NULL));
-    }
-    return dict;
+    struct fact_list *l = ctx;
+    struct arena *memory = &l->c->memory;
+    char start[WHEN_MAX] = "";
+    void *items = l->items;
+    bool room = mem_grow(&items, &l->cap, l->n + 1, sizeof *l->items);
+    l->items = items;
+    if (!room)
+        return TL_ENOMEM;
+    struct study_fact *f = &l->items[l->n];
+    if (s->start.set)
+        when_text(s->start, start);
+    f->name = (struct str){arena_dup(memory, s->name, strlen(s->name)), strlen(s->name)};
+    f->start = (struct str){arena_dup(memory, start, strlen(start)), strlen(start)};
+    f->directions = arena_alloc(memory, (s->n_directions + 1) * sizeof *f->directions);
+    if (!f->name.p || !f->start.p || !f->directions || !note_attrs(l, s, f))
+        return TL_ENOMEM;
+    memcpy(f->directions, s->directions, s->n_directions * sizeof *f->directions);
+    f->n_directions = s->n_directions;
+    f->n_trials = s->n_trials;
+    l->n++;
+    return 0;
 }
 
 static int read_study(void *ctx, size_t record, struct nodes *ns, struct node **cells)
 {
-    const struct study_list *l = ctx;
-    struct tl_err err = TL_ERR_INIT;
-    char text[WHEN_MAX];
-    tl_view *view;
-    size_t n;
-    if (tl_view_open(l->c->storage, l->ids[record], false, &view, &err))
-        return cli_fail(l->c, &err);
-    const enum tl_direction *directions = tl_view_directions(view, &n);
-    cells[STUDY_NAME] = node_string(ns, l->names[record]);
+    const struct study_fact *f = &((const struct fact_list *)ctx)->items[record];
+    cells[STUDY_NAME] = node_string(ns, f->name);
     cells[STUDY_DIRECTION] = node_new(ns, NODE_TUPLE);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < f->n_directions; i++)
         node_add(ns, cells[STUDY_DIRECTION], (struct str){NULL, 0},
-                 node_copied(ns, tl_direction_name((int)directions[i])));
-    cells[STUDY_N_TRIALS] = node_int(ns, (int64_t)tl_view_n_trials(view));
-    struct tl_time start = tl_view_start(view);
-    if (start.set)
-        when_text(start, text);
-    cells[STUDY_START] = start.set ? node_copied(ns, text) : node_new(ns, NODE_NONE);
-    cells[STUDY_ATTRS] = attrs_node(ns, view);
-    tl_view_close(view);
-    return 0;
-}
-
-/* Does any study have a user attribute? Only then there is a column for them. */
-static int any_attrs(struct cli *c, const struct study_list *l, bool *any)
-{
-    struct tl_err err = TL_ERR_INIT;
-    *any = false;
-    for (size_t i = 0; i < l->n && !*any; i++) {
-        tl_view *view;
-        size_t n;
-        if (tl_view_open(c->storage, l->ids[i], false, &view, &err))
-            return cli_fail(c, &err);
-        const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
-        for (size_t k = 0; k < n; k++)
-            *any = *any || attrs[k].kind == TL_ATTR_USER;
-        tl_view_close(view);
-    }
+                 node_copied(ns, tl_direction_name((int)f->directions[i])));
+    cells[STUDY_N_TRIALS] = node_int(ns, (int64_t)f->n_trials);
+    cells[STUDY_START] = f->start.n ? node_string(ns, f->start) : node_new(ns, NODE_NONE);
+    cells[STUDY_ATTRS] = node_parse(ns, f->attrs, NULL);
     return 0;
 }
 
@@ -364,16 +371,18 @@ static int run_studies(struct cli *c, void *values)
         {.group = "user_attrs", .place = -1},
     };
     const struct list_values *v = values;
-    struct study_list list = {.c = c};
-    bool attrs = false;
-    int status = list_studies(c, &list);
-    status = status ? status : any_attrs(c, &list, &attrs);
+    struct fact_list list = {.c = c};
+    struct tl_err err = TL_ERR_INIT;
+    int status = cli_open(c, CLI_READ);
     if (status == 0) {
-        struct out_records records = {columns, attrs ? STUDY_COLUMNS : STUDY_ATTRS, list.n, false, read_study,
-                                      &list};
+        int rc = tl_storage_each_summary(c->storage, note_fact, &list, &err);
+        status = rc == TL_ENOMEM ? cli_nomem(c) : rc ? cli_fail(c, &err) : 0;
+    }
+    if (status == 0) {
+        struct out_records records = {columns, list.any_attrs ? STUDY_COLUMNS : STUDY_ATTRS, list.n, false, read_study, &list};
         status = out_records(c, &records, v->json ? "json" : v->format, v->flatten);
     }
-    forget_studies(&list);
+    mem_free(list.items);
     return status;
 }
 
@@ -417,7 +426,7 @@ static int run_copy(struct cli *c, void *values)
         int rc = tl_study_copy(c->storage, name, to ? to : c->storage, v->to_name, &err);
         if (rc == TL_EEXISTS)
             status = cli_error(c, rc, "there is a study '%s' in '%s' already: give another --to-study-name",
-                               v->to_name ? v->to_name : name, v->to ? v->to : c->url);
+                               v->to_name ? v->to_name : name, v->to ? cli_show_url(c, v->to) : c->shown);
         else if (rc)
             status = cli_fail(c, &err);
     }

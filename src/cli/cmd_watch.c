@@ -221,7 +221,7 @@ static int run_watch(struct cli *c, void *values)
     if (status == 0 && look(&w, &changed, &err) != 0)
         status = cli_fail(c, &err);
     struct watch_facts *f = &w.watcher.facts;
-    f->storage = c->url;
+    f->storage = c->shown;
     f->total = v->trials.set           ? (uint64_t)v->trials.value
                : v->until_finished.set ? (uint64_t)v->until_finished.value
                                        : 0;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define URL_SHOWN_MAX 4096
+
 static bool cancelled(void *ctx)
 {
     const struct cli *c = ctx;
@@ -27,6 +29,15 @@ static int number_of(const char *word, const char *const *words, int n)
             return i;
     }
     return 0;
+}
+
+const char *cli_show_url(struct cli *c, const char *url)
+{
+    char *text = arena_alloc(&c->memory, URL_SHOWN_MAX);
+    if (!text)
+        return "?";
+    tl_storage_url_show(url, text, URL_SHOWN_MAX);
+    return text;
 }
 
 int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **out)
@@ -52,9 +63,11 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
         o.read_only = true;
         rc = tl_storage_open(url, &o, out, &err);
     }
+    const char *shown = rc == TL_ENOTFOUND ? cli_show_url(c, url) : NULL;
+    if (rc == TL_ENOTFOUND && o.must_exist && strstr(url, "://"))
+        return cli_error(c, rc, "%s ('trialog create-study' with the same --storage makes a first study)", err.message);
     if (rc == TL_ENOTFOUND && o.must_exist)
-        return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", url,
-                         url);
+        return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", shown, shown);
     return rc ? cli_fail(c, &err) : 0;
 }
 
@@ -72,25 +85,29 @@ int cli_lease(struct cli *c, const struct opt_int *lease, const struct opt_int *
     return 0;
 }
 
-static int check_class(struct cli *c)
+/* Optuna's name for a kind of storage, and whether the URL is of that kind. */
+static int check_class(struct cli *c, const char *url)
 {
-    static const char *const ours[] = {"JournalFileBackend", "JournalFileStorage"};
-    static const char *const others[] = {"RDBStorage", "JournalRedisBackend", "JournalRedisStorage"};
+    static const struct {
+        const char *name, *scheme; /* ends where the URL's may go on: "postgresql+psycopg2" */
+    } classes[] = {{"JournalFileBackend", NULL},        {"JournalFileStorage", NULL},
+                   {"RDBStorage", "sqlite"},            {"RDBStorage", "postgres"},
+                   {"RDBStorage", "mysql"},             {"RDBStorage", "mariadb"},
+                   {"JournalRedisBackend", "redis"},    {"JournalRedisStorage", "redis"}};
     const char *name = c->g.storage_class;
-    for (size_t i = 0; name && i < TL_COUNT(ours); i++) {
-        if (strcmp(name, ours[i]) == 0)
-            return 0;
+    bool known = !name, fits = !name, is_url = strstr(url, "://") != NULL;
+    for (size_t i = 0; name && i < TL_COUNT(classes); i++) {
+        const char *scheme = classes[i].scheme;
+        if (strcmp(name, classes[i].name) != 0)
+            continue;
+        known = true;
+        fits = fits || (scheme ? is_url && strncmp(url, scheme, strlen(scheme)) == 0 : !is_url);
     }
-    for (size_t i = 0; name && i < TL_COUNT(others); i++) {
-        if (strcmp(name, others[i]) == 0)
-            return cli_error(c, TL_EUNSUPPORTED, "--storage-class %s: this build opens journal files only (%s)",
-                             name, tl_features());
-    }
-    if (name)
+    if (!known)
         return cli_usage(
             c, "--storage-class: '%s' is not one of RDBStorage, JournalFileBackend or JournalRedisBackend",
             name);
-    return 0;
+    return fits ? 0 : cli_usage(c, "--storage-class %s does not fit the storage '%s'", name, cli_show_url(c, url));
 }
 
 int cli_open(struct cli *c, unsigned flags)
@@ -103,11 +120,12 @@ int cli_open(struct cli *c, unsigned flags)
             url = NULL;
     }
     if (!url)
-        return cli_usage(c, "which journal? Give --storage FILE or set TRIALOG_STORAGE");
-    int status = check_class(c);
+        return cli_usage(c, "which journal? Give --storage FILE or URL, or set TRIALOG_STORAGE");
+    int status = check_class(c, url);
     if (status)
         return status;
     c->url = url;
+    c->shown = cli_show_url(c, url);
     return cli_open_url(c, url, flags, &c->storage);
 }
 
@@ -152,16 +170,16 @@ static int unknown_study(struct cli *c, const char *name, struct search *s)
     const char *like = cli_nearest(name, next_study, s);
     if (s->n == 0)
         return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': it has no study at all", name,
-                         c->url);
+                         c->shown);
     if (like)
-        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': did you mean '%s'?", name, c->url,
+        return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': did you mean '%s'?", name, c->shown,
                          like);
     if (s->n <= 3)
         return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s': there is '%s'%s%s%s%s%s", name,
-                         c->url, s->names[0], s->n > 1 ? ", '" : "", s->n > 1 ? s->names[1] : "",
+                         c->shown, s->names[0], s->n > 1 ? ", '" : "", s->n > 1 ? s->names[1] : "",
                          s->n > 1 ? "'" : "", s->n > 2 ? ", " : "", s->n > 2 ? s->names[2] : "");
     return cli_error(c, TL_ENOTFOUND, "there is no study '%s' in '%s' (its studies: trialog study-names)", name,
-                     c->url);
+                     c->shown);
 }
 
 int cli_find_study(struct cli *c, const char *name, int64_t *id, const char **found)
@@ -182,7 +200,7 @@ int cli_find_study(struct cli *c, const char *name, int64_t *id, const char **fo
     if (name)
         return unknown_study(c, name, &s);
     if (s.n != 1)
-        return cli_usage(c, "which study? '%s' has %zu: give --study-name", c->url, s.n);
+        return cli_usage(c, "which study? '%s' has %zu: give --study-name", c->shown, s.n);
     *id = s.id;
     *found = s.name;
     cli_say(c, CLI_INFO, "no --study-name: '%s' is the only study there", s.name);

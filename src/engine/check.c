@@ -6,12 +6,14 @@
  * operations their meaning tells which lines changed nothing. A clean copy holds the good lines byte for byte. Lines that nobody
  * could apply are left out; where one of them began a trial, a failed trial takes its place, because readers count
  * trials by their lines.
+ * Other storages are opened for reading and read to their ends; their backends check what they deliver.
  * Failure modes: the file cannot be read, memory, the copy cannot be written (then it is removed again).
  */
 #include "base/err.h"
 #include "base/os.h"
 #include "engine/journal_lines.h"
 #include "engine/storage.h"
+#include "journal/url.h"
 #include "model/op.h"
 #include "model/state.h"
 
@@ -24,6 +26,8 @@ struct check {
     struct state *state;
     struct arena arena;
     struct lines_out *copy; /* NULL: only look */
+    tl_storage *storage;    /* of a URL */
+    struct tl_err *err;
 };
 
 static int tell(struct check *c, const char *kind, uint64_t *count, const struct line_in *line,
@@ -140,11 +144,73 @@ static int check_result(struct tl_check_result *result, struct tl_err *err)
     return TL_OK;
 }
 
+/* ---- storages that are no files: opened, and read to their ends ---- */
+
+struct reading {
+    struct check *c;
+    int stop;
+};
+
+/* What replay reports of a line becomes a finding. */
+static void on_event(void *ctx, int level, const char *event, const char *message)
+{
+    struct reading *r = ctx;
+    struct tl_check_result *result = r->c->result;
+    bool broken = strcmp(event, "BAD_LINE") == 0;
+    struct line_in line = {.number = 0};
+    (void)level;
+    if (!broken && strcmp(event, "ODD_OPERATION") != 0)
+        return;
+    for (const char *p = strncmp(message, "line ", 5) == 0 ? message + 5 : ""; *p >= '0' && *p <= '9'; p++)
+        line.number = line.number * 10 + (uint64_t)(*p - '0');
+    int rc = tell(r->c, broken ? "broken" : "odd", broken ? &result->broken : &result->odd, &line, message);
+    r->stop = r->stop ? r->stop : rc;
+}
+
+static int read_study(void *ctx, int64_t study_id, const char *name)
+{
+    struct reading *r = ctx;
+    tl_view *view;
+    (void)name;
+    int rc = tl_view_open(r->c->storage, study_id, true, &view, r->c->err);
+    if (rc == TL_ENOTFOUND)
+        return TL_OK; /* deleted meanwhile */
+    if (rc)
+        return rc;
+    r->c->result->studies++;
+    r->c->result->trials += tl_view_n_trials(view);
+    tl_view_close(view);
+    return r->stop;
+}
+
+static int check_storage(struct check *c, const char *url, struct tl_err *err)
+{
+    struct tl_storage_options options = TL_STORAGE_OPTIONS_INIT;
+    struct tl_storage_stats stats = {.size = sizeof stats};
+    struct reading r = {c, 0};
+    struct tl_log_sink sink = {on_event, &r, 0};
+    options.read_only = options.must_exist = options.no_snapshot = true;
+    options.log = &sink;
+    c->err = err;
+    int rc = tl_storage_open(url, &options, &c->storage, err);
+    if (rc)
+        return rc;
+    rc = tl_storage_each_study(c->storage, read_study, &r, err);
+    tl_storage_get_stats(c->storage, &stats);
+    c->result->lines = stats.seq;
+    c->result->bytes = stats.bytes_read;
+    c->result->checked_lines = stats.lines_read - stats.bad_lines;
+    tl_storage_close(c->storage);
+    return rc;
+}
+
 TL_API int tl_journal_check(const char *path, int (*each)(void *ctx, const struct tl_finding *finding),
                             void *ctx, struct tl_check_result *result, struct tl_err *err)
 {
     struct check c = {.each = each, .ctx = ctx, .result = result};
     int rc = check_result(result, err);
+    if (rc == TL_OK && url_scheme_length(path) > 0)
+        return check_storage(&c, path, err);
     return rc ? rc : walk(&c, path, err);
 }
 

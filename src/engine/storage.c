@@ -12,6 +12,7 @@
 #include "base/os.h"
 #include "engine/parts.h"
 #include "journal/catalog.h"
+#include "journal/url.h"
 #include "model/image.h"
 
 /* ---- forks ---- */
@@ -548,6 +549,26 @@ TL_API void tl_storage_get_stats(tl_storage *st, struct tl_storage_stats *out)
     *out = s;
 }
 
+static void put_text(struct buf *b, char *out, size_t n)
+{
+    const char *text = buf_cstr(b);
+    if (n > 0) {
+        size_t len = text ? strlen(text) : 0;
+        len = len < n - 1 ? len : n - 1;
+        if (len)
+            memcpy(out, text, len);
+        out[len] = '\0';
+    }
+    buf_release(b);
+}
+
+TL_API void tl_storage_url_show(const char *url, char *out, size_t n)
+{
+    struct buf b = BUF_INIT(1 << 16);
+    url_show_text(url, &b);
+    put_text(&b, out, n);
+}
+
 TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
 {
     struct buf b = BUF_INIT(4096);
@@ -559,15 +580,7 @@ TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
         buf_add_char(&b, ' ');
         st->backend->ops->describe(st->backend, &b);
     }
-    const char *text = buf_cstr(&b);
-    if (n > 0) {
-        size_t len = text ? strlen(text) : 0;
-        len = len < n - 1 ? len : n - 1;
-        if (len)
-            memcpy(out, text, len);
-        out[len] = '\0';
-    }
-    buf_release(&b);
+    put_text(&b, out, n);
 }
 
 TL_API int tl_storage_landed(tl_storage *st, const char *worker_id, uint64_t n, bool *landed, struct tl_err *err)

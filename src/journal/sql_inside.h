@@ -19,9 +19,9 @@
 
 #define SQL_MS INT64_C(1000000)
 #define SQL_PART_BYTES ((size_t)512 * 1024) /* of a snapshot */
-#define SQL_KEEP 400            /* operations before a snapshot that are kept: who is a little behind need not load it */
+#define SQL_KEEP 300            /* operations before a snapshot that are kept: who is a little behind need not load it */
 #define SQL_SMALL_IMAGE ((uint64_t)1 << 20) /* bytes: a snapshot of that size is made by the call that finds it due */
-#define SQL_SNAPSHOT_OPS 900    /* operations since the last snapshot that are worth a new one */
+#define SQL_SNAPSHOT_OPS 600    /* operations since the last snapshot that are worth a new one */
 
 struct sql_catalog {
     struct catalog base;

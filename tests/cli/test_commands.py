@@ -181,7 +181,8 @@ class Storages(Case):
     def test_other_kinds(self):
         self.fails(7, "Trialog servers are not supported yet", "study-names", "--storage", "grpc://x")
         self.fails(7, "'nonsense://' is no kind of storage", "study-names", "--storage", "nonsense://u:TOPSECRET@x")
-        self.fails(7, "journal files only", "study-names", "--storage-class", "RDBStorage")
+        self.fails(2, "does not fit the storage 's.journal'", "study-names", "--storage-class", "RDBStorage")
+        self.fails(2, "'redis://u:[*]{3}@x'", "study-names", "--storage", "redis://u:TOPSECRET@x", "--storage-class", "RDBStorage")
         self.fails(2, "not one of", "study-names", "--storage-class", "Nonsense")
         self.study()
         for name in ("JournalFileBackend", "JournalFileStorage"):
@@ -572,6 +573,54 @@ class Exports(Case):
         self.fails(10, "cannot create", "export", "-o", "no/such/folder")
 
 
+@unittest.skipUnless("sqlite" in subprocess.run([TRIALOG, "--version"], capture_output=True, text=True).stdout,
+                     "built without SQLite")
+class Databases(Case):
+    """The same commands on a URL."""
+
+    def setUp(self):
+        super().setUp()
+        self.env["TRIALOG_STORAGE"] = "sqlite:///s.db"
+
+    def test_a_study(self):
+        self.study("s", "--direction", "maximize")
+        self.out("study", "set-user-attr", "--study-name", "s", "--key", "k", "--value", "v")
+        asked = self.json("ask", "--study-name", "s", "--search-space", SPACE)
+        self.out("tell", "--study-name", "s", "--trial-number", str(asked["number"]), "--values", "3.5")
+        self.call("optimize", "--study-name", "s", "--trials", "6", "--jobs", "2", "--sampler", "random", "--param", "x=float(0,1)",
+                  "--", "sh", "-c", "trialog=$0; echo $1", TRIALOG, "{x}")
+        self.assertEqual(self.json("best-trial", "--study-name", "s", "-f", "json")["value"], 3.5)
+        self.assertEqual(len(self.json("trials", "--study-name", "s", "-f", "json")), 6)
+        rows = self.json("studies", "--json")
+        self.assertEqual([(r["name"], r["n_trials"], r["direction"], r["user_attrs"]) for r in rows], [("s", 6, ["MAXIMIZE"], {"k": "v"})])
+        self.assertEqual(self.out("study-names"), "s\n")
+        self.assertRegex(self.out("check"), r"sqlite:///s.db: \d+ lines \(\d+ with a checksum\), 1 studies, 6 trials; 0 broken, 0 odd")
+        self.assertRegex(self.out("export", "--study-name", "s"), "(?s)number.*3.5")
+        self.fails(3, "there is 's'", "trials", "--study-name", "t")
+        self.out("delete-study", "--study-name", "s")
+        self.assertEqual(self.json("study-names", "--json"), [])
+
+    def test_copies(self):
+        self.study()
+        self.call("optimize", "--study-name", "s", "--trials", "5", "--sampler", "random", "--param", "x=float(0,1)", "--", "sh", "-c",
+                  "echo $0", "{x}")
+        want = self.json("trials", "--study-name", "s", "-f", "json")
+        self.out("copy", "--study-name", "s", "--to", "s.journal")
+        self.out("copy", "--storage", "s.journal", "--study-name", "s", "--to", "sqlite:///t.db", "--to-study-name", "t")
+        self.out("copy", "--study-name", "s", "--to-study-name", "u")
+        for storage, name in (("s.journal", "s"), ("sqlite:///t.db", "t"), ("sqlite:///s.db", "u")):
+            self.assertEqual(want, self.json("trials", "--storage", storage, "--study-name", name, "-f", "json"))
+        self.fails(4, "there is a study 's' in 's.journal' already", "copy", "--study-name", "s", "--to", "s.journal")
+
+    def test_messages(self):
+        self.fails(3, "no SQLite database 's.db'.*create-study", "study-names")
+        self.assertEqual(os.listdir(self.work), [])
+        self.fails(2, "option 'tiemout'", "create-study", "--storage", "sqlite:///s.db?tiemout=1")
+        self.assertEqual(os.listdir(self.work), [])
+        self.fails(7, "no file: this command is for journal files", "compact")
+        self.fails(7, "no file: this command is for journal files", "repair")
+
+
 class Journals(Case):
     def setUp(self):
         super().setUp()
@@ -596,7 +645,7 @@ class Journals(Case):
                               "0 broken, 0 odd, 0 torn, 0 rejected\n")
         self.assertEqual(out, self.out("check"))
         self.fails(3, "cannot open 'missing'", "check", "missing")
-        self.fails(7, "no file", "check", "memory://")
+        self.fails(7, "no file", "compact", "memory://")
         self.fails(2, "which journal", "check", env={"TRIALOG_STORAGE": ""})
 
     def test_check_damage(self):
