@@ -23,12 +23,12 @@ def objective(trial):
     c = trial.suggest_categorical("c", ["a", None, 2.5, True])
     s = trial.suggest_float("s", 0, 1, step=0.25)
     trial.set_user_attr("é", {"list": [1, 2.5, None, float("inf"), 10**30]})
+    if trial.number == 5:
+        raise RuntimeError("fails")
     for step in range(4):
         trial.report(x + step, step)
         if trial.should_prune():
             raise optuna.TrialPruned()
-    if trial.number == 5:
-        raise RuntimeError("fails")
     return x * n + s + (c is None)
 
 
