@@ -3,13 +3,15 @@
 
 For a study on a storage of ours that is the storage itself. For any other storage of Optuna's it is a journal in memory which mirrors the
 study: each finished trial is fed to it once, and of unfinished ones what is new. Sources are kept by storage and study, for as long as
-the storage lives, and shared by all samplers and pruners; after a fork they begin anew.
+the storage lives, and shared by all samplers and pruners; after a fork they begin anew. Of many studies on one storage those that were not
+looked at for longest are forgotten, and read anew when they come back.
 
 A mirror reads with `get_all_trials(deepcopy=False)`. When there are fewer trials than before, or others, it begins anew. Of system
 attributes it only takes what samplers and pruners of ours look at.
 """
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
@@ -23,6 +25,9 @@ _ATTRS = ("tpe:relative_params:", "constraints", "completed_rung_", "grid_id", "
 _RUNNING = 0
 _WAITING = 4
 
+_STUDIES_MAX = 64  # of one storage
+
+_clock = itertools.count(1)
 _sources: weakref.WeakKeyDictionary[Any, dict[int, Source]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -36,6 +41,7 @@ class Source:
         self.store = store
         self.study_id = study_id
         self.handle = _native.new_handle()
+        self.used = 0  # when it was last asked for, by _clock
         self.spent: set[int] = set()  # trials for which no cell of a grid was left
         self.claims = threading.Lock()
 
@@ -178,15 +184,22 @@ def source_of(study: Any) -> Source:
     storage = study._storage
     study_id = study._study_id
     try:
-        return _sources[storage][study_id]
+        source = _sources[storage][study_id]
     except KeyError:
-        pass
+        source = _new_source(study, storage, study_id)
+    source.used = next(_clock)
+    return source
+
+
+def _new_source(study: Any, storage: Any, study_id: int) -> Source:
     with _lock:
         known = _sources.setdefault(storage, {})
         source = known.get(study_id)
         if source is None:
             store = getattr(storage, "_native", None)
             source = Source(store, study_id) if isinstance(store, _native.Storage) else Mirror(study)
+            while len(known) >= _STUDIES_MAX:
+                del known[min(known, key=lambda k: known[k].used)]
             known[study_id] = source
         return source
 

@@ -371,6 +371,21 @@ def test_a_mirror_follows_what_others_do():
     assert source.store is not first and sum(source.store.counts(source.study_id)) == len(study.trials)
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_many_studies_on_one_storage(ours):
+    """What is remembered of them does not grow for ever, and one that comes back goes on as before."""
+    from trialog._source import _STUDIES_MAX, _sources
+
+    storage = trialog.JournalStorage("memory://") if ours else optuna.storages.InMemoryStorage()
+    sampler = TPESampler(seed=1, n_startup_trials=3)
+    first = run(storage, sampler, 8)
+    for _ in range(_STUDIES_MAX + 10):
+        run(storage, sampler, 1)
+    assert len(_sources[storage]) == len(sampler._natives) == _STUDIES_MAX
+    first.optimize(mixed, n_trials=8)
+    assert params(first) == params(run(None, TPESampler(seed=1, n_startup_trials=3), 16))
+
+
 def test_running_trials_keep_others_away():
     """The constant liar, through what is published before a trial has its parameters."""
     for storage in (trialog.JournalStorage("memory://"), optuna.storages.InMemoryStorage()):
