@@ -207,31 +207,11 @@ static enum sql_end connect_once(struct sql_catalog *c, int64_t deadline_ns, str
     return end;
 }
 
-/* Whose tables are these? Makes ours if there are none. */
-static enum sql_end look_at_tables(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err)
+/* Makes what is missing of our tables. */
+static enum sql_end make_tables(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err)
 {
     const struct sql_driver *d = c->driver;
-    bool ours = false, studies = false, trials = false;
-    enum sql_end end = d->has_table(c->conn, "trialog_meta", &ours, err);
-    if (end != SQL_DONE || ours) {
-        return end;
-    }
-    end = d->has_table(c->conn, "studies", &studies, err);
-    if (end == SQL_DONE) {
-        end = d->has_table(c->conn, "trial_params", &trials, err);
-    }
-    if (end == SQL_DONE && studies && trials) {
-        err_set(err, TL_EUNSUPPORTED, "this database holds studies of Optuna's RDBStorage, which Trialog never touches: give another "
-                "database (Trialog makes its own tables in it)");
-        return SQL_FAILED;
-    }
-    if (end == SQL_DONE && (c->options.read_only || c->options.must_exist)) {
-        err_set(err, TL_ENOTFOUND, "there are no studies of Trialog in this database");
-        return SQL_FAILED;
-    }
-    if (end != SQL_DONE) {
-        return end;
-    }
+    enum sql_end end;
     static const char *const texts[] = {
 #define SQL_X(text) text,
         SQL_SCHEMA_LIST(SQL_X)
@@ -255,6 +235,31 @@ static enum sql_end look_at_tables(struct sql_catalog *c, int64_t deadline_ns, s
     return end;
 }
 
+/* Whose tables are these? Makes ours if there are none. */
+static enum sql_end look_at_tables(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err)
+{
+    const struct sql_driver *d = c->driver;
+    bool ours = false, studies = false, trials = false;
+    enum sql_end end = d->has_table(c->conn, "trialog_meta", &ours, err);
+    if (end != SQL_DONE || ours) {
+        return end;
+    }
+    end = d->has_table(c->conn, "studies", &studies, err);
+    if (end == SQL_DONE) {
+        end = d->has_table(c->conn, "trial_params", &trials, err);
+    }
+    if (end == SQL_DONE && studies && trials) {
+        err_set(err, TL_EUNSUPPORTED, "this database holds studies of Optuna's RDBStorage, which Trialog never touches: give another "
+                "database (Trialog makes its own tables in it)");
+        return SQL_FAILED;
+    }
+    if (end == SQL_DONE && (c->options.read_only || c->options.must_exist)) {
+        err_set(err, TL_ENOTFOUND, "there are no studies of Trialog in this database");
+        return SQL_FAILED;
+    }
+    return end != SQL_DONE ? end : make_tables(c, deadline_ns, err);
+}
+
 static enum sql_end run_once(struct sql_catalog *c, struct sql_statement *s, size_t n, unsigned flags, struct sql_rows *rows,
                              int64_t deadline_ns, struct tl_err *err)
 {
@@ -266,13 +271,19 @@ static enum sql_end run_once(struct sql_catalog *c, struct sql_statement *s, siz
     return c->driver->run(c->conn, &batch, err);
 }
 
-static enum sql_end check_version(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err)
+/* `made`: the tables were completed already. MySQL commits each of them by itself: we may have come before the last, or their maker died. */
+static enum sql_end check_version(struct sql_catalog *c, bool made, int64_t deadline_ns, struct tl_err *err)
 {
     struct sql_statement s = sql_make(c, SQL_META, 0);
     struct sql_rows rows = {0};
     size_t at = 0;
     enum sql_end end = run_once(c, &s, 1, SQL_READ_ONLY, &rows, deadline_ns, err);
     const struct sql_row *row = end == SQL_DONE ? sql_rows_next(&rows, 0, &at) : NULL;
+    if (end == SQL_DONE && !row && !made && !c->options.read_only) {
+        sql_rows_release(&rows);
+        end = make_tables(c, deadline_ns, err);
+        return end != SQL_DONE ? end : check_version(c, true, deadline_ns, err);
+    }
     if (end == SQL_DONE && (!row || row->n_columns < 3)) {
         err_set(err, TL_ECORRUPT, "the table trialog_meta is empty: the database was not set up by Trialog, or not completely");
         end = SQL_FAILED;
@@ -295,7 +306,7 @@ static enum sql_end have_connection(struct sql_catalog *c, int64_t deadline_ns, 
     if (end == SQL_DONE && !c->checked) {
         end = look_at_tables(c, deadline_ns, err);
         if (end == SQL_DONE) {
-            end = check_version(c, deadline_ns, err);
+            end = check_version(c, false, deadline_ns, err);
         }
         c->checked = end == SQL_DONE;
         if (end == SQL_MAYBE) {

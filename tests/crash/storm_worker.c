@@ -97,6 +97,8 @@ static bool set_option(struct settings *s, const char *name, const char *value)
         s->storage.grace_ms = number;
     } else if (strcmp(name, "timeout_ms") == 0) {
         s->storage.timeout_ms = number;
+    } else if (strcmp(name, "snapshot") == 0) {
+        s->storage.no_snapshot = number == 0;
     } else if (strcmp(name, "durability") == 0) {
         s->storage.durability = strcmp(value, "full") == 0      ? TL_DURABILITY_FULL
                                 : strcmp(value, "relaxed") == 0 ? TL_DURABILITY_RELAXED

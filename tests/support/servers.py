@@ -10,7 +10,7 @@ of its own, which goes away with it. Nothing here touches a server of the system
 KIND is postgres, mariadb or redis. OPTIONS: --durable (an acknowledged commit survives a power cut; otherwise the server is as
 fast as it can be, but a SIGKILL of the server alone still loses nothing that the kernel has), --password WORD, --set NAME=VALUE
 (of the server's own settings; any number of times), --folder FOLDER for run.
-COMMAND finds in its environment: TRIALOG_TEST_URL, an empty database; TRIALOG_TEST_NEW_URL, a shell command that makes another empty
+In COMMAND, the word {url} becomes the URL of an empty database. COMMAND finds in its environment: TRIALOG_TEST_URL, an empty database; TRIALOG_TEST_NEW_URL, a shell command that makes another empty
 one and prints its URL; TRIALOG_TEST_SERVER, the folder for the other verbs.
 
 As root, PostgreSQL and MariaDB run as the users `postgres` and `mysql`. `run` and class Server let the server die with their own
@@ -380,7 +380,7 @@ def run_beside(s, command):
         environment = dict(os.environ, TRIALOG_TEST_URL=s.url(), TRIALOG_TEST_SERVER=s.folder,
                            TRIALOG_TEST_NEW_URL=f"'{sys.executable}' '{here}' new '{s.folder}'")
         try:
-            return subprocess.run(command, env=environment).returncode
+            return subprocess.run([s.url() if word == "{url}" else word for word in command], env=environment).returncode
         except OSError as e:
             print(f"servers.py: {command[0]}: {e.strerror}", file=sys.stderr)
             return 127
