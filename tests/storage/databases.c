@@ -5,6 +5,7 @@
  * SQLite driven as a server is (support/sqlite_optimistic.h).
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -329,6 +330,101 @@ START_TEST(two_hundred_start_at_once_on_nothing)
 }
 END_TEST
 
+static tl_storage *open_leasing(int64_t lease_ms)
+{
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    tl_storage *s;
+    o.lease_ms = lease_ms;
+    o.durability = TL_DURABILITY_OFF;
+    o.retry_lost = 1;
+    if (kind) {
+        return open_optimistic(url, &o);
+    }
+    OK(tl_storage_open(url, &o, &s, err));
+    return s;
+}
+
+static int count_running(void *ctx, const struct tl_running_trial *t)
+{
+    ck_assert_int_eq((int)t->lease_ms, 600);
+    ck_assert_int_ge(t->trial_id, INT64_C(1) << 32);
+    ++*(int *)ctx;
+    return 0;
+}
+
+START_TEST(trials_of_a_killed_worker_are_failed_once)
+{
+    setup_kind(_i);
+    tl_storage *s = open_leasing(600);
+    int64_t study = make_study(s, "s");
+    int ready[2], status, running = 0;
+    char byte = 0;
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        tl_storage *mine = open_leasing(600);
+        int64_t id;
+        OK(tl_storage_create_trial(mine, study, NULL, NULL, NULL, err));
+        OK(tl_storage_create_trial(mine, study, NULL, &id, NULL, err));
+        if (write(ready[1], &byte, 1) != 1) {
+            _exit(1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    OK(tl_storage_each_running(s, count_running, &running, err));
+    ck_assert_int_eq(running, 2);
+    OK(tl_storage_wait(s, 1500, err)); /* alive: it stays so for longer than its lease */
+    running = 0;
+    OK(tl_storage_each_running(s, count_running, &running, err));
+    ck_assert_int_eq(running, 2);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    size_t failed = 0, waiting = 0;
+    for (int i = 0; i < 200 && waiting < 2; i++) {
+        tl_view *v;
+        OK(tl_storage_wait(s, 200, err));
+        OK(tl_view_open(s, study, true, &v, err));
+        failed = tl_view_count(v, TL_FAIL);
+        waiting = tl_view_count(v, TL_WAITING);
+        tl_view_close(v);
+    }
+    ck_assert_uint_eq(failed, 2);
+    ck_assert_uint_eq(waiting, 2);
+    tl_storage_close(s);
+    kit_clean();
+}
+END_TEST
+
+START_TEST(a_trial_of_ten_parameters_takes_three_appends)
+{
+    setup_kind(_i);
+    tl_storage *s = kit_open(url);
+    tl_study *study = kit_study(s, "s", NULL);
+    struct tl_storage_stats before = {.size = sizeof before}, after = before;
+    for (int i = 0; i < 20; i++) {
+        tl_trial *t;
+        double x;
+        char name[4] = "p0";
+        tl_storage_get_stats(s, &before);
+        OK(tl_study_ask(study, NULL, &t, err));
+        for (int k = 0; k < 10; k++) {
+            name[1] = (char)('0' + k);
+            OK(tl_trial_suggest_float(t, name, 0, 1, 0, false, &x, err));
+        }
+        OK(tl_trial_report(t, 0, x, err));
+        OK(tl_study_tell(study, t, TL_COMPLETE, &x, 1, NULL, err));
+        tl_storage_get_stats(s, &after);
+        ck_assert_uint_le(after.appends - before.appends, 3); /* with a report; two without */
+    }
+    tl_study_free(study);
+    tl_storage_close(s);
+    kit_clean();
+}
+END_TEST
+
 /* ---- tables of others ---- */
 
 static void open_fails(int code, const char *part, const char *text)
@@ -518,6 +614,8 @@ int main(void)
     tcase_add_loop_test(t, another_way_since_a_backup_is_noticed, 0, 2);
     tcase_add_loop_test(t, a_forked_child_goes_on_by_itself, 0, 2);
     tcase_add_loop_test(t, two_hundred_start_at_once_on_nothing, 0, 2);
+    tcase_add_loop_test(t, trials_of_a_killed_worker_are_failed_once, 0, 2);
+    tcase_add_loop_test(t, a_trial_of_ten_parameters_takes_three_appends, 0, 2);
     tcase_add_test(t, tables_of_optuna_are_not_touched);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
