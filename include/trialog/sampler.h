@@ -193,7 +193,8 @@ int tl_sampler_preview(const tl_sampler *sampler, const struct tl_sample_context
                        int (*attr)(void *ctx, const char *key, const char *json), void *ctx, struct tl_err *err);
 /* Creates a RUNNING trial, with what the sampler claims for it, in one operation that is decided under the journal's lock: no two trials
  * get the same. `fix` gets the claimed values (borrowed for the call; may be NULL) after the trial is there. `trial_id` and `number` may
- * be NULL. Errors: TL_EEXHAUSTED (nothing is left; no trial is created), those of tl_storage_create_trial. */
+ * be NULL. Errors: TL_EEXHAUSTED (nothing is left; no trial is created), TL_EUNKNOWN (a trial may be there that holds what it claimed: end
+ * it as TL_FAIL), those of tl_storage_create_trial. */
 int tl_sampler_create_trial(const tl_sampler *sampler, tl_storage *storage, int64_t study_id, uint64_t handle,
                             int (*fix)(void *ctx, const char *name, const struct tl_value *value), void *ctx,
                             int64_t *trial_id, int64_t *number, struct tl_err *err);
