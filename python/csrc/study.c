@@ -31,10 +31,12 @@ static void free_handles(struct study_object *s)
     tl_sampler_free(s->own_sampler);
     s->own_sampler = NULL;
     if (s->child.link) {
+        LOCK_OBJECT((PyObject *)s->storage)
         *s->child.link = s->child.next;
         if (s->child.next)
             s->child.next->link = s->child.link;
         s->child.link = NULL;
+        UNLOCK_OBJECT()
     }
 }
 
@@ -164,11 +166,13 @@ static int open_study(struct study_object *s, PyObject *name_object, PyObject *s
     s->n_directions = tl_study_n_directions(s->study);
     s->id = tl_study_id(s->study);
     s->child.release = release_child;
+    LOCK_OBJECT((PyObject *)s->storage)
     s->child.next = s->storage->children;
     s->child.link = &s->storage->children;
     if (s->child.next)
         s->child.next->link = &s->child.next;
     s->storage->children = &s->child;
+    UNLOCK_OBJECT()
     return 0;
 }
 

@@ -159,15 +159,20 @@ class _Loop:
             self.progress.step(best)
 
 
-def _wait(loop: _Loop, threads: list[threading.Thread]) -> None:
+def _run_threads(loop: _Loop, n: int) -> None:
+    threads: list[threading.Thread] = []
     try:
+        for i in range(n):
+            threads.append(threading.Thread(target=loop.run_thread, name=f"trialog-{i}"))
+            threads[-1].start()
         for thread in threads:
             thread.join()
     except BaseException as e:  # Ctrl-C: no new trials; a second one gives up waiting for those that run
         with loop.lock:
             loop.error = loop.error or e
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
     if loop.error is not None:
         raise loop.error
 
@@ -201,10 +206,7 @@ def optimize(
             n = (os.cpu_count() or 1) if n_jobs == -1 else n_jobs
             if n < 1:
                 raise ValueError(f"n_jobs is a number of threads, or -1 for one per processor; not {n_jobs}.")
-            threads = [threading.Thread(target=loop.run_thread, name=f"trialog-{i}") for i in range(n)]
-            for thread in threads:
-                thread.start()
-            _wait(loop, threads)
+            _run_threads(loop, n)
     finally:
         if progress is not None:
             progress.close()

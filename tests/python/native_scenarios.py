@@ -738,6 +738,27 @@ def compatibility(o):
     return [_outcome(d.check_distribution_compatibility, *p) for p in pairs]
 
 
+def search_spaces(o):
+    _quiet(o)
+    s = o.create_study()
+
+    def objective(t):
+        t.suggest_int("n", 0, 1)
+        t.suggest_float("x", 0, 1 + (t.number == 2))
+        if t.number % 2:
+            t.suggest_float("b", 0, 1)
+            raise o.TrialPruned
+        return t.suggest_categorical("a", [1, 2])
+
+    found = [o.search_space.intersection_search_space(s.trials)]
+    s.optimize(objective, n_trials=2)
+    found.append(o.search_space.IntersectionSearchSpace().calculate(s))
+    found.append(o.search_space.IntersectionSearchSpace(include_pruned=True).calculate(s))
+    s.optimize(objective, n_trials=1)
+    found.append(o.search_space.intersection_search_space(s.trials))
+    return [[(name, repr(d)) for name, d in space.items()] for space in found]
+
+
 def verbosity(o):
     log = o.logging
     log.set_verbosity(log.WARNING)

@@ -6,6 +6,8 @@ import io
 import os
 import pathlib
 import pickle
+import random
+import select
 import signal
 import subprocess
 import sys
@@ -251,6 +253,59 @@ def test_a_forked_child_goes_on(tmp_path):
     study.optimize(quick, n_trials=3)
     assert os.waitpid(pid, 0)[1] == 0
     assert [t.number for t in study.trials] == list(range(8)) and all(t.state is State.COMPLETE for t in study.trials)
+
+
+def test_ctrl_c_at_any_time_leaves_no_lock_and_no_broken_trial(tmp_path):
+    """T41: a KeyboardInterrupt each time, soon; the journal goes on at once, and no trial is lost."""
+    path = str(tmp_path / "j")
+    study = trialog.create_study(storage=path, study_name="s")
+    code = f"""
+import sys, trialog
+trialog.logging.set_verbosity(trialog.logging.ERROR)
+study = trialog.load_study(storage={path!r}, study_name="s")
+print("begun", flush=True)
+try:
+    study.optimize(lambda t: t.report(1, 0) or t.suggest_float("x", 0, 1))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    r = random.Random(seed)
+    for _ in range(12):
+        process = child(code)
+        assert process.stdout.readline() == "begun\n"
+        select.select([], [], [], r.random() * 0.05)  # at a random time, not for something to happen
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (out, err) == ("interrupted\n", "") and time.monotonic() - sent < 5
+        study.tell(study.ask(), 1.0)
+    assert [t.number for t in study.get_trials(deepcopy=False)] == list(range(len(study.trials)))
+
+
+def test_a_worker_that_dies_is_found_out_and_its_trial_retried(tmp_path):
+    path = str(tmp_path / "j")
+    storage = f"trialog.storages.JournalStorage({path!r}, lease=1, retry_lost=1)"
+    code = f"""
+import os, trialog
+study = trialog.create_study(storage={storage}, study_name="s")
+trial = study.ask()
+trial.suggest_float("x", 0, 1)
+trial.set_user_attr("k", 1)
+os._exit(0)
+"""
+    assert child(code).wait(30) == 0
+    study = trialog.load_study(storage=eval(storage), study_name="s")
+    end = time.monotonic() + 30
+    while study.trials[0].state is State.RUNNING and time.monotonic() < end:
+        study._native_storage.wait(0.5)
+    lost, retry = study.trials
+    assert (lost.state, retry.state) == (State.FAIL, State.WAITING)
+    trial = study.ask()
+    assert trial.number == 1 and trial.user_attrs == {"k": 1}
+    assert trial.suggest_float("x", 0, 1) == lost.params["x"]
+    assert trialog.storages.RetryFailedTrialCallback.retried_trial_number(study.trials[1]) == 0
 
 
 # ---- copies ----

@@ -12,9 +12,13 @@ from typing import Any
 
 from trialog import _native, exceptions
 from trialog.storages import journal
+from trialog.storages.journal import JournalFileOpenLock, JournalFileStorage, JournalFileSymlinkLock
 
 __all__ = [
     "InMemoryStorage",
+    "JournalFileOpenLock",
+    "JournalFileStorage",
+    "JournalFileSymlinkLock",
     "JournalStorage",
     "RDBStorage",
     "RetryFailedTrialCallback",

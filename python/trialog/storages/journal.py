@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-__all__ = ["JournalFileBackend", "JournalFileOpenLock", "JournalFileSymlinkLock", "JournalStorage"]
+__all__ = ["JournalFileBackend", "JournalFileOpenLock", "JournalFileStorage", "JournalFileSymlinkLock", "JournalStorage"]
 
 
 class JournalFileBackend:
@@ -25,6 +25,9 @@ class JournalFileSymlinkLock:
 
 class JournalFileOpenLock(JournalFileSymlinkLock):
     """Accepted and not needed."""
+
+
+JournalFileStorage = JournalFileBackend  # its name before Optuna 4.0
 
 
 def __getattr__(name: str) -> Any:
