@@ -280,7 +280,7 @@ static int get_head(struct redis *r, int64_t deadline_ns, int64_t *head, bool *e
     if (rc == TL_OK) {
         *head = -1;
         *exists = reply->type == REPLY_TEXT;
-        const char *end = reply->text.p + reply->text.n;
+        const char *end = *exists ? reply->text.p + reply->text.n : NULL;
         if (*exists && num_parse_int(reply->text.p, end, head) != end) {
             rc = err_set(err, TL_ECORRUPT, "%s:log_number is no number: is something else kept under this prefix?",
                          r->link.url.prefix);
