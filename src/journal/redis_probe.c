@@ -16,7 +16,7 @@
 static struct str info_of(struct str info, const char *name)
 {
     size_t n = strlen(name);
-    const char *p = info.p, *end = info.p + info.n;
+    const char *p = info.n ? info.p : name, *end = p + info.n;
     while (p < end) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         const char *stop = newline ? newline : end;
