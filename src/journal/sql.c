@@ -551,13 +551,19 @@ static int check_name_length(struct str name, struct tl_err *err)
 static int tag_of(const char *worker, uint64_t n, char out[100], struct tl_err *err)
 {
     struct buf b = BUF_INIT(99);
-    buf_printf(&b, "%s/%llu", worker, (unsigned long long)n);
+    uint64_t r = 0;
+    int sys = os->random(&r, sizeof r);
+    if (sys < 0) {
+        return err_sys(err, -sys, "cannot get random bytes");
+    }
+    buf_printf(&b, "%.40s/%llu/%016llx", worker, (unsigned long long)n, (unsigned long long)r);
     const char *text = buf_cstr(&b);
     if (text) {
         memcpy(out, text, b.len + 1);
     }
+    int failed = b.failed;
     buf_release(&b);
-    return text ? TL_OK : err_set(err, TL_EINVAL, "the worker id is too long");
+    return failed ? err_set(err, failed, "the name of a new stream: memory is short") : TL_OK;
 }
 
 static int catalog_create(struct catalog *base, struct str name, struct str line, const char *worker, uint64_t n, int64_t *stream,

@@ -52,6 +52,7 @@ static int open_storage(struct life *l, bool no_snapshot, struct tl_err *err)
     o.worker_id = WORKER;
     o.timeout_ms = LOCK_LIMIT_MS;
     o.no_snapshot = no_snapshot;
+    o.durability = strstr(l->path, "://") ? TL_DURABILITY_OFF : TL_DURABILITY_FULL; /* a client library does its own flushes */
     return tl_storage_open(l->path, &o, &l->storage, err);
 }
 
@@ -108,6 +109,13 @@ static int64_t lowest(struct life *l, enum tl_state state)
     return found;
 }
 
+/* The study that all trials belong to is the first one, so a trial's id is its number, on top of the study's where a storage keeps studies
+ * apart. */
+static int64_t id_of(const struct life *l, int64_t number)
+{
+    return number < 0 ? number : tl_study_id(l->study) + number;
+}
+
 /* When memory ends after the trial was made, it is recorded as FAIL and the call fails: so numbers are not known in advance. Nothing else
  * runs at that time, so a running trial is that of an earlier try. (There is one study: ids are numbers.) */
 static int ask(struct life *l, const struct tl_param_spec *space, size_t n_space, struct tl_err *err)
@@ -116,13 +124,15 @@ static int ask(struct life *l, const struct tl_param_spec *space, size_t n_space
     o.space = space;
     o.n_space = n_space;
     o.budget = 100;
-    l->number = l->trial_id = l->again ? lowest(l, TL_RUNNING) : -1;
+    l->number = l->again ? lowest(l, TL_RUNNING) : -1;
+    l->trial_id = id_of(l, l->number);
     if (l->number >= 0) {
         return TL_OK;
     }
     int rc = tl_study_ask(l->study, &o, &l->trial, err);
     if (rc == TL_OK) {
-        l->number = l->trial_id = tl_trial_number(l->trial);
+        l->number = tl_trial_number(l->trial);
+        l->trial_id = tl_trial_id(l->trial);
     }
     return rc;
 }
@@ -135,7 +145,8 @@ static int do_ask_with_space(struct life *l, struct tl_err *err)
 
 static int report(struct life *l, int64_t step, double value, struct tl_err *err)
 {
-    l->number = l->trial_id = l->number >= 0 ? l->number : lowest(l, TL_RUNNING);
+    l->number = l->number >= 0 ? l->number : lowest(l, TL_RUNNING);
+    l->trial_id = id_of(l, l->number);
     return l->trial ? tl_trial_report(l->trial, step, value, err)
                     : tl_storage_report(l->storage, l->trial_id, step, value, err);
 }
@@ -198,7 +209,8 @@ static int do_ask_queue(struct life *l, struct tl_err *err)
 static int suggest_by_id(struct life *l, struct tl_err *err)
 {
     static const struct tl_dist y_dist = {TL_DIST_FLOAT, false, -1, 1, 0.25, NULL, 0};
-    l->number = l->trial_id = l->number >= 0 ? l->number : lowest(l, TL_RUNNING);
+    l->number = l->number >= 0 ? l->number : lowest(l, TL_RUNNING);
+    l->trial_id = id_of(l, l->number);
     int rc = tl_storage_set_param(l->storage, l->trial_id, "x", 0.5, &x_dist, err);
     if (rc == TL_OK) {
         rc = tl_storage_set_param(l->storage, l->trial_id, "y", 0.25, &y_dist, err);
@@ -262,7 +274,7 @@ static int do_add_trial(struct life *l, struct tl_err *err)
 static int do_create_by_id(struct life *l, struct tl_err *err)
 {
     int64_t number;
-    l->by_id = l->again ? lowest(l, TL_RUNNING) : -1;
+    l->by_id = l->again ? id_of(l, lowest(l, TL_RUNNING)) : -1;
     return l->by_id >= 0
                ? TL_OK
                : tl_storage_create_trial(l->storage, tl_study_id(l->study), NULL, &l->by_id, &number, err);
@@ -270,7 +282,7 @@ static int do_create_by_id(struct life *l, struct tl_err *err)
 
 static int do_param_by_id(struct life *l, struct tl_err *err)
 {
-    l->by_id = l->by_id >= 0 ? l->by_id : lowest(l, TL_RUNNING);
+    l->by_id = l->by_id >= 0 ? l->by_id : id_of(l, lowest(l, TL_RUNNING));
     return tl_storage_set_param(l->storage, l->by_id, "z", 4, &n_dist, err);
 }
 
@@ -594,7 +606,7 @@ int scenario_clean(const char *path)
 {
     char folder[512], name[1024];
     int locks = 0;
-    snprintf(folder, sizeof folder, "%s", path);
+    snprintf(folder, sizeof folder, "%s", strncmp(path, "sqlite:///", 10) == 0 ? path + 10 : path);
     *strrchr(folder, '/') = '\0';
     DIR *d = opendir(folder);
     struct dirent *e;

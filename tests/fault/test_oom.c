@@ -110,16 +110,17 @@ static long sweep(const char *path, bool for_ever, long *failures, long *unknown
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    char path[64] = "/tmp/trialog-oom-XXXXXX";
+    bool sqlite = argc > 1 && strcmp(argv[1], "sqlite") == 0;
+    char path[256] = "/tmp/trialog-oom-XXXXXX";
     long failures = 0, unknown = 0;
     if (!mkdtemp(path)) {
         return 1;
     }
-    char folder[64];
-    strcpy(folder, path);
-    strcat(path, "/journal.log");
+    char folder[sizeof path];
+    snprintf(folder, sizeof folder, "%s", path);
+    snprintf(path, sizeof path, "%s%.200s/%s", sqlite ? "sqlite:///" : "", folder, sqlite ? "study.db" : "journal.log");
     struct os_table quick = os_system;
     quick.sync = quick_sync;
     os_use(&quick);
