@@ -45,7 +45,10 @@ class Connection:
             self.reset(self.writer)
             return
         for w in (self.writer, self.to_server):
-            w.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                w.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:
+                pass  # it was cut while we connected
         try:
             await asyncio.gather(self.one_way(self.requests()), self.one_way(self.answers(back)))
         finally:
