@@ -32,7 +32,7 @@ static int suggest(long n)
 {
     int rc = TL_OK;
     for (long i = 0; i < n && rc == TL_OK; i++) {
-        char name[16];
+        char name[32];
         double x;
         snprintf(name, sizeof name, "p%ld", i);
         rc = tl_trial_suggest_float(trial, name, 0, 1, 0, false, &x, &err);
