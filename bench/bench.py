@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Benchmarks beside Optuna, both in one run: `make bench` calls this with a release build.
 
-    bench.py --build DIR --folder DIR [open] [scaling] [workers] [ask] [prune] [tpe] [python_tpe] [native]
+    bench.py --build DIR --folder DIR [open] [scaling] [workers] [ask] [prune] [tpe] [python] [python_tpe] [native]
 
 Each job is done several times, ours and Optuna's in turn; medians and their ratio are printed. The folder should lie on a real
 disk: its flush rate is printed, and both sides are acknowledged as durable. Optuna is the one of $TRIALOG_PYTHON_OPTUNA.
@@ -191,6 +191,13 @@ class Bench:
         subprocess.run([sys.executable, os.path.join(HERE, "python_tpe.py"), "--package", os.path.join(self.build, "python"),
                         "--runs", str(self.runs)], check=True)
 
+    # ---- our storage for Optuna (python_storage.py) ----
+    def python(self):
+        print("\n## The storage for Optuna")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, os.path.join(HERE, "python_storage.py"), "--package", os.path.join(self.build, "python"),
+                        "--folder", self.folder, "--runs", str(self.runs), "--trials", str(self.big)], check=True)
+
     # ---- the native Python API beside Rustuna (native.py) ----
     def native(self):
         print("\n## The native Python API beside Rustuna\n")
@@ -210,13 +217,13 @@ def main():
     p.add_argument("--folder", required=True, help="for journals, on a real disk")
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--trials", type=int, default=100000, help="of the journal that is opened")
-    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune, tpe, python_tpe, native; all when none is named")
+    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune, tpe, python, python_tpe, native; all when none is named")
     a = p.parse_args()
     b = Bench(a)
     version = b.json(b.python, JOBS, "version")
     print("# Trialog beside Optuna %s (Python %s), %d processors" % (version["optuna"], version["python"], os.cpu_count()))
     before = flush_rate(b.folder)
-    for job in a.jobs or ["open", "scaling", "workers", "ask", "prune", "tpe", "python_tpe", "native"]:
+    for job in a.jobs or ["open", "scaling", "workers", "ask", "prune", "tpe", "python", "python_tpe", "native"]:
         getattr(b, job)()
         sys.stdout.flush()
     print("\nFlush rate of the disk, one writer: %.0f/s before, %.0f/s after." % (before, flush_rate(b.folder)))
