@@ -210,7 +210,7 @@ def layers_by_symbol(report, objects):
 def check_sizes(_):
     """Lines per file and per function."""
     report = Report("sizes")
-    for path in files("src", "include", "tests", "bench", "examples", "fuzz", suffixes=(".c", ".h")):
+    for path in files("src", "include", "python", "tests", "bench", "examples", "fuzz", suffixes=(".c", ".h")):
         report.looked_at += 1
         lines = read(path).split("\n")
         maximum = HEADER_MAX if path.endswith(".h") else FILE_MAX
@@ -318,7 +318,7 @@ def check_comments(_):
     """Each file has its SPDX line, and C files say in their first comment what they are for. Plain text only: no tabs, no blanks at
     line ends, a line break at the end."""
     report = Report("comments")
-    paths = files("src", "include", "tests", "bench", "examples", "fuzz", "tools", "cmake",
+    paths = files("src", "include", "python", "tests", "bench", "examples", "fuzz", "tools", "cmake",
                   suffixes=(".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt"))
     for path in paths + ["CMakeLists.txt", "Makefile", ".ci/run"]:
         if not os.path.exists(os.path.join(ROOT, path)):
@@ -344,13 +344,13 @@ def check_comments(_):
 
 
 def check_architecture(_):
-    """The table of files in ARCHITECTURE.md equals the tree: each C file, and each header that has no C file of its name."""
+    """The table of files in ARCHITECTURE.md equals the tree: each C and Python file, and each header that has no C file of its name."""
     report = Report("architecture")
-    tree = files("src", suffixes=(".c", ".h"))
-    wanted = {p for p in tree if p.endswith(".c") or p.removesuffix(".h") + ".c" not in tree}
+    tree = files("src", "python/csrc", suffixes=(".c", ".h")) + files("python/trialog", suffixes=(".py",))
+    wanted = {p for p in tree if not p.endswith(".h") or p.removesuffix(".h") + ".c" not in tree}
     listed = {}
     text = read("ARCHITECTURE.md")
-    for match in re.finditer(r"^\| `(src/[^`]+)` \| *(.*?) *\|", text, flags=re.M):
+    for match in re.finditer(r"^\| `((?:src|python)/[^`]+)` \| *(.*?) *\|", text, flags=re.M):
         if match.group(1) in listed:
             report.bad("ARCHITECTURE.md", line_of(text, match.start()), f"{match.group(1)} is listed twice")
         if not match.group(2):
