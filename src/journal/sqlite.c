@@ -28,8 +28,10 @@
 #include <trialog/storage.h>
 
 #define MS INT64_C(1000000)
+#define CONNECT_MS 300 /* one try */
+#define SCHEMA_MS 50
 #define BUSY_FIRST_US 60 /* the longest pause between two tries for the lock, at first … */
-#define BUSY_MOST_US 4000 /* … and in the end */
+#define BUSY_MOST_US 15000 /* … and in the end */
 
 #define API(X)                                                                                                                  \
     X(sqlite3_open_v2) X(sqlite3_close_v2) X(sqlite3_extended_result_codes) X(sqlite3_busy_handler) X(sqlite3_prepare_v2)      \
@@ -117,7 +119,7 @@ static int busy(void *ctx, int tries)
         os->random(&r, sizeof r) < 0) {
         return 0;
     }
-    int64_t most = (int64_t)BUSY_FIRST_US << (tries / 4 < 7 ? tries / 4 : 7); /* who waits longer asks less often: nobody is polled out */
+    int64_t most = (int64_t)BUSY_FIRST_US << (tries / 4 < 8 ? tries / 4 : 8); /* who waits longer asks less often: nobody is polled out */
     most = most < BUSY_MOST_US ? most : BUSY_MOST_US;
     os->sleep_ns((int64_t)(r % ((uint64_t)most * 1000)));
     return 1;
@@ -269,8 +271,9 @@ static enum sql_end driver_connect(struct url *url, const struct tl_storage_opti
         err_nomem(err);
         return SQL_FAILED;
     }
+    int64_t soon = os->monotonic_ns() + CONNECT_MS * MS;
     c->durability = options->durability;
-    c->deadline_ns = deadline_ns;
+    c->deadline_ns = soon < deadline_ns ? soon : deadline_ns; /* sql.c tries again: many that switch to WAL at once must not hold on */
     c->cancelled = options->cancelled;
     c->cancelled_ctx = options->cancelled_ctx;
     c->read_only = options->read_only;
@@ -428,7 +431,8 @@ static enum sql_end driver_has_table(struct sql_conn *c, const char *name, bool 
 static enum sql_end driver_create_schema(struct sql_conn *c, const char *const *statements, size_t n, int64_t deadline_ns,
                                          struct tl_err *err)
 {
-    c->deadline_ns = deadline_ns;
+    int64_t soon = os->monotonic_ns() + SCHEMA_MS * MS;
+    c->deadline_ns = soon < deadline_ns ? soon : deadline_ns; /* by then somebody else may have made them: sql.c looks again */
     enum sql_end end = exec(c, "BEGIN IMMEDIATE", NULL, 0, err);
     for (size_t i = 0; i < n && end == SQL_DONE; i++) {
         end = exec(c, statements[i], NULL, 0, err);
