@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing.context
 import os
+import re
 from collections.abc import Container, Sequence
 from typing import Any, Callable
 
@@ -42,6 +44,10 @@ _kit = _native.Kit(
     ),
     [StudyDirection(i) for i in range(3)],
 )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"^([a-zA-Z0-9+.-]+://[^:/?#@]*):[^/?#]*@", r"\1@", url)
 
 
 class _Retry:
@@ -119,10 +125,13 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         self._looks_itself = self._options["lease"] is not None and self._stale_callback is None
         self._just_failed: set[int] = set()  # lost trials that the engine failed and Optuna is about to fail
 
-    # ---- pickling: URL and options; what lives in memory brings its log along ----
+    # ---- pickling: URL and options; what lives in memory brings its log along. A password travels only to a process that multiprocessing
+    # is starting; anything else that is pickled may end up in a file, and who reads it takes the password from the environment again. ----
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
+        if multiprocessing.context.get_spawning_popen() is None:
+            state["_url"] = _without_password(self._url)
         del state["_native"], state["_just_failed"], state["_looks_itself"]
         if self._url.startswith("memory://"):
             state["_log"] = self._native.export_lines()

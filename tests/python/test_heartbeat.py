@@ -34,6 +34,8 @@ LEASE = 2.0
 
 
 def open_storage(path, how):
+    if how == "long":
+        return trialog.JournalStorage(path, lease=3 * LEASE, heartbeat_stale_trial_callback=RETRY(max_retry=1))
     if how == "callback":
         return trialog.JournalStorage(path, lease=LEASE, heartbeat_stale_trial_callback=RETRY(max_retry=1))
     if how == "engine":
@@ -88,13 +90,13 @@ def test_a_killed_worker_loses_its_trial_once(tmp_path, how):
 
 def test_a_stop_shorter_than_the_lease_costs_nothing(tmp_path):
     path, go = str(tmp_path / "j"), str(tmp_path / "go")
-    study = optuna.create_study(study_name="s", storage=open_storage(path, "callback"))
-    worker = start_worker(path, "callback", go)
+    study = optuna.create_study(study_name="s", storage=open_storage(path, "long"))
+    worker = start_worker(path, "long", go)
     os.kill(worker.pid, signal.SIGSTOP)
-    end = time.monotonic() + LEASE / 2
+    end = time.monotonic() + LEASE
     run_until(study, lambda trials: time.monotonic() > end, 30)
     os.kill(worker.pid, signal.SIGCONT)
-    end = time.monotonic() + LEASE
+    end = time.monotonic() + 3 * LEASE
     run_until(study, lambda trials: time.monotonic() > end, 30)
     open(go, "w").close()
     assert worker.communicate(timeout=30)[0] == "done\n"
