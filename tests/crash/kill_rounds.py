@@ -4,7 +4,7 @@
     kill_rounds.py STORM_WORKER [ROUNDS]
 
 In most rounds a victim is stopped first and looked at: does it hold the journal's kernel lock? Then it dies inside the critical section.
-After each round: nothing that was acknowledged is lost, nothing is doubled, every line is whole, and the next append is quick.
+After each round: nothing that was acknowledged is lost, nothing is doubled, every line is whole, and the next append comes soon.
 With TRIALOG_RELEASE_BUILD (a build directory) and ROUNDS negative the worker is built against that library first.
 """
 import os
@@ -15,7 +15,9 @@ import time
 import storm
 
 WRITERS = 4
-NEXT_APPEND_S = 1.0
+# killed_holder.py is about the time until the next append. Here up to eight processes come and go beside it, so that on a busy machine one
+# append in hundreds may wait that long for a processor.
+NEXT_APPEND_S, AT_MOST_S, ROUNDS_A_LATE_ONE = 1.0, 5.0, 400
 
 
 def against_release(scratch):
@@ -75,7 +77,9 @@ class Rounds:
                 f.seek(-1, os.SEEK_END)
                 self.torn += f.read() != b"\n"
         self.delays.append(self.probe.append())
-        storm.require(self.delays[-1] < NEXT_APPEND_S, f"the append after a kill took {self.delays[-1]:.2f} s")
+        late = sum(d >= NEXT_APPEND_S for d in self.delays)
+        storm.require(self.delays[-1] < AT_MOST_S and late <= 1 + len(self.delays) // ROUNDS_A_LATE_ONE,
+                      f"the append after a kill took {self.delays[-1]:.2f} s, {late} of {len(self.delays)} took {NEXT_APPEND_S} s")
         self.kills += len(victims)
         self.acks += self.checker.check(self.workers)
         for w in victims:
