@@ -205,6 +205,13 @@ class Bench:
         subprocess.run([sys.executable, os.path.join(HERE, "native.py"), "--package", os.path.join(self.build, "python"), "--folder", self.folder,
                         "--runs", str(self.runs)], check=True)
 
+    # ---- databases, each on a private server (databases.py) ----
+    def databases(self):
+        print("\n## Databases, every commit flushed\n")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, os.path.join(HERE, "databases.py"), "--build", self.build, "--folder", self.folder,
+                        "--rounds", str(self.runs)], check=True)
+
     # ---- a pruner's decision (prune.py) ----
     def prune(self):
         sys.stdout.flush()
@@ -217,13 +224,13 @@ def main():
     p.add_argument("--folder", required=True, help="for journals, on a real disk")
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--trials", type=int, default=100000, help="of the journal that is opened")
-    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune, tpe, python, python_tpe, native; all when none is named")
+    p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune, tpe, python, python_tpe, native, databases; all when none is named")
     a = p.parse_args()
     b = Bench(a)
     version = b.json(b.python, JOBS, "version")
     print("# Trialog beside Optuna %s (Python %s), %d processors" % (version["optuna"], version["python"], os.cpu_count()))
     before = flush_rate(b.folder)
-    for job in a.jobs or ["open", "scaling", "workers", "ask", "prune", "tpe", "python", "python_tpe", "native"]:
+    for job in a.jobs or ["open", "scaling", "workers", "ask", "prune", "tpe", "python", "python_tpe", "native", "databases"]:
         getattr(b, job)()
         sys.stdout.flush()
     print("\nFlush rate of the disk, one writer: %.0f/s before, %.0f/s after." % (before, flush_rate(b.folder)))

@@ -3,6 +3,7 @@
 
     optuna_calls.py calls URL STUDY TRIALS     {"calls": N, "seconds": S, "cpu": S}
     optuna_calls.py read URL STUDY             {"trials": N, "seconds": S, "cpu": S}
+    optuna_calls.py fill URL STUDY TRIALS      a study to read, through the tables of RDBStorage: by calls it takes an hour
     optuna_calls.py work URL STUDY TRIALS      "ready", waits for a line, {"trials": N, "start": S, "end": E}
 """
 import json
@@ -56,6 +57,35 @@ def calls(url, name, trials):
     say(calls=n, seconds=time.monotonic() - start, cpu=cpu() - used)
 
 
+def fill(url, name, trials):
+    import datetime
+    from optuna.distributions import distribution_to_json
+    from optuna.storages._rdb import models as m
+
+    s = open_storage(url)
+    study = s.create_new_study([StudyDirection.MINIMIZE], name)
+    engine = s._backend.engine
+    now, dist = datetime.datetime.now(), distribution_to_json(FloatDistribution(-10, 10))
+    table = m.TrialModel.__table__
+    for first in range(0, trials, 1000):
+        numbers = range(first, min(first + 1000, trials))
+        with engine.begin() as c:
+            c.execute(table.insert(), [{"number": n, "study_id": study, "state": "COMPLETE", "datetime_start": now, "datetime_complete": now}
+                                       for n in numbers])
+            rows = c.execute(table.select().with_only_columns(table.c.trial_id, table.c.number).where(
+                (table.c.study_id == study) & (table.c.number >= first)))
+            ids = sorted((n, i) for i, n in rows)
+            c.execute(m.TrialParamModel.__table__.insert(), [{"trial_id": i, "param_name": "x%d" % k, "param_value": k + 0.25,
+                                                              "distribution_json": dist} for _, i in ids for k in range(5)])
+            c.execute(m.TrialIntermediateValueModel.__table__.insert(), [
+                {"trial_id": i, "step": k, "intermediate_value": n % 1000 + k, "intermediate_value_type": "FINITE"}
+                for n, i in ids for k in range(5)])
+            c.execute(m.TrialUserAttributeModel.__table__.insert(), [{"trial_id": i, "key": "attr%d" % k, "value_json": '"value"'}
+                                                                     for _, i in ids for k in range(2)])
+            c.execute(m.TrialValueModel.__table__.insert(), [{"trial_id": i, "objective": 0, "value": n % 1000, "value_type": "FINITE"}
+                                                             for n, i in ids])
+
+
 def read(url, name):
     start, used = time.monotonic(), cpu()
     s = open_storage(url)
@@ -80,4 +110,4 @@ def work(url, name, trials):
 
 
 if __name__ == "__main__":
-    {"calls": calls, "read": read, "work": work}[sys.argv[1]](*sys.argv[2:4], *[int(x) for x in sys.argv[4:]])
+    {"calls": calls, "fill": fill, "read": read, "work": work}[sys.argv[1]](*sys.argv[2:4], *[int(x) for x in sys.argv[4:]])
