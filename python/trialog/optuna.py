@@ -233,6 +233,10 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         trial: FrozenTrial = self._native.trial(_kit, trial_id)
         return trial
 
+    def get_trial_param(self, trial_id: int, param_name: str) -> float:
+        trial = self._native.trial(_kit, trial_id)
+        return trial._distributions[param_name].to_internal_repr(trial._params[param_name])
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
