@@ -354,6 +354,13 @@ int root_sync(tl_storage *root, struct tl_err *err)
     return rc;
 }
 
+static uint64_t seq_of(tl_storage *part)
+{
+    uint64_t seq = store_lock_state(part)->seq;
+    store_unlock_state(part);
+    return seq;
+}
+
 int root_wait(tl_storage *root, int64_t timeout_ms, struct tl_err *err)
 {
     int64_t now = os->monotonic_ns(), until = timeout_ms < 0 || timeout_ms > (INT64_MAX - now) / MS ? INT64_MAX : now + timeout_ms * MS;
@@ -367,12 +374,9 @@ int root_wait(tl_storage *root, int64_t timeout_ms, struct tl_err *err)
         int64_t left = until == INT64_MAX ? INT64_MAX : (until - os->monotonic_ns()) / MS;
         left = left < 0 ? 0 : left;
         for (size_t i = 0; i < n && rc >= 0 && news == 0; i++) { /* one part is waited for, of several each is asked in turn */
-            uint64_t seq = 0, before = list[i]->state->seq;
+            uint64_t before = seq_of(list[i]);
             rc = tl_storage_wait(list[i], n == 1 ? (left < 1000 ? left : 1000) : 0, err);
-            struct state *s = store_lock_state(list[i]);
-            seq = s->seq;
-            store_unlock_state(list[i]);
-            news = seq != before;
+            news = seq_of(list[i]) != before;
             rc = rc == TL_ENOTFOUND ? TL_OK : rc;
         }
         mem_free(list);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/os.h"
 #include "support/check_main.h"
 #include "support/sqlite_optimistic.h"
 #include "support/study_kit.h"
@@ -450,6 +451,26 @@ START_TEST(tables_of_optuna_are_not_touched)
 }
 END_TEST
 
+static int on_nfs(const char *path, struct os_fs_info *out)
+{
+    (void)path;
+    *out = (struct os_fs_info){OS_FS_NFS, true};
+    return 0;
+}
+
+START_TEST(a_network_file_system_is_refused)
+{
+    struct os_table table = os_system;
+    setup_kind(0);
+    table.fs_info = on_nfs;
+    os_use(&table);
+    open_fails(TL_EUNSUPPORTED, "network file system", url);
+    ck_assert_int_eq(access(file, F_OK), -1);
+    os_use(NULL);
+    kit_clean();
+}
+END_TEST
+
 START_TEST(what_cannot_be_opened_says_why)
 {
     char text[SCRATCH_MAX + 100];
@@ -617,6 +638,7 @@ int main(void)
     tcase_add_loop_test(t, trials_of_a_killed_worker_are_failed_once, 0, 2);
     tcase_add_loop_test(t, a_trial_of_ten_parameters_takes_three_appends, 0, 2);
     tcase_add_test(t, tables_of_optuna_are_not_touched);
+    tcase_add_test(t, a_network_file_system_is_refused);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
     tcase_add_loop_test(t, a_deleted_study_leaves_its_number_behind, 0, 2);
