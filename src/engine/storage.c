@@ -450,12 +450,19 @@ TL_API void tl_storage_close(tl_storage *st)
 
 int store_refresh(tl_storage *st, struct tl_err *err)
 {
-    int rc = storage_enter(st, err);
-    if (rc != TL_OK || is_root(st)) /* its own state is empty */
-        return rc;
-    pthread_mutex_lock(&st->read_lock);
-    rc = storage_read_news(st, err);
-    pthread_mutex_unlock(&st->read_lock);
+    int rc;
+    bool read;
+    do { /* while we waited for another reader, the state may have become one that must be rebuilt: nothing is added to that */
+        rc = storage_enter(st, err);
+        if (rc != TL_OK || is_root(st)) /* its own state is empty */
+            return rc;
+        pthread_mutex_lock(&st->read_lock);
+        pthread_mutex_lock(&st->state_lock);
+        read = !st->stale;
+        pthread_mutex_unlock(&st->state_lock);
+        rc = read ? storage_read_news(st, err) : TL_OK;
+        pthread_mutex_unlock(&st->read_lock);
+    } while (!read);
     if (rc == TL_OK)
         storage_snapshot_if_due(st);
     return rc;

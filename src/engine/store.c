@@ -311,6 +311,14 @@ static bool has_verdicts(const struct commit *c)
     return true;
 }
 
+static bool is_stale(tl_storage *st)
+{
+    pthread_mutex_lock(&st->state_lock);
+    bool stale = st->stale;
+    pthread_mutex_unlock(&st->state_lock);
+    return stale;
+}
+
 /* It is not known whether the group landed: reads on (our own lines have not been delivered yet) and sees. Commits that are in
  * the log are WRITTEN; those that are not stay QUEUED, to be written again under the lock; when the log cannot be read, or a
  * commit landed in part, the answer stays TL_EUNKNOWN. */
@@ -323,7 +331,7 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
             forget_verdicts(c);
     }
     pthread_mutex_lock(&st->read_lock);
-    int rc = g->applied_early ? storage_rebuild(st, &why) : storage_read_news(st, &why);
+    int rc = g->applied_early || is_stale(st) ? storage_rebuild(st, &why) : storage_read_news(st, &why);
     pthread_mutex_unlock(&st->read_lock);
     g->applied_early = false;
     g->fresh = g->fresh || rc == TL_OK;
@@ -452,12 +460,26 @@ static void read_for_waiting(struct group *g)
         fail_queued(g, rc, &err);
 }
 
+/* Who waited in the queue while a write failed came in before the state was found out to be wrong, and must not decide on it. */
+static void mend_state(struct group *g)
+{
+    tl_storage *st = g->st;
+    struct tl_err err = TL_ERR_INIT;
+    if (TL_LIKELY(!is_stale(st)))
+        return;
+    pthread_mutex_lock(&st->read_lock);
+    int rc = storage_rebuild(st, &err);
+    pthread_mutex_unlock(&st->read_lock);
+    if (rc != TL_OK)
+        fail_queued(g, rc, &err);
+}
+
 /* Appends the group until all that it holds is settled. */
 static void append_until_settled(struct group *g)
 {
     int64_t start = os->monotonic_ns();
     unsigned unknown = 0, conflicts = 0;
-    while (any_queued(g)) {
+    for (mend_state(g); any_queued(g); mend_state(g)) {
         struct tl_err err = TL_ERR_INIT;
         enum outcome how = append_group(g, &err);
         if (how == OUTCOME_CONFLICT) {

@@ -367,6 +367,89 @@ START_TEST(the_part_of_a_group_that_landed_is_flushed)
 }
 END_TEST
 
+/* ---- who waited while a group failed ---- */
+
+static tl_storage *failing;
+static pthread_t waiting;
+static atomic_int step; /* 1: the first line was written; 2: a group of two is about to be, another commit waits; 3: it failed */
+
+static void *create_last(void *ctx)
+{
+    uint8_t direction = TL_MINIMIZE;
+    struct op op = {.code = OP_CREATE_STUDY, .name = STR("last"), .directions = &direction, .n_directions = 1};
+    struct commit c = {.ops = &op, .n_ops = 1};
+    int rc = store_commit(ctx, &c, NULL);
+    int64_t id = rc == TL_OK ? c.applied[0].id : -1;
+    commit_release(&c);
+    return (void *)(intptr_t)id;
+}
+
+/* Somebody comes in while the leader of the group of two waits for the journal's lock. */
+static int lock_slowly(int fd, enum os_lock how, enum os_range range)
+{
+    if (atomic_load(&step) == 1 && n_queued(failing) == 0) {
+        atomic_store(&step, 2);
+        ck_assert_int_eq(pthread_create(&waiting, NULL, create_last, failing), 0);
+        while (n_queued(failing) < 1)
+            os_system.sleep_ns(1000000);
+    }
+    return os_system.lock(fd, how, range);
+}
+
+/* No room for the group of two. */
+static int64_t write_one_line(int fd, const void *bytes, size_t n)
+{
+    int expected = 0;
+    if (atomic_load(&step) == 2) {
+        atomic_store(&step, 3);
+        return -ENOSPC;
+    }
+    int64_t written = os_system.write(fd, bytes, n);
+    if (memmem(bytes, n, "op_code", 7))
+        (void)atomic_compare_exchange_strong(&step, &expected, 1);
+    return written;
+}
+
+START_TEST(nobody_decides_on_what_was_not_written)
+{
+    char dir[] = "/tmp/trialog-store-XXXXXX";
+    pthread_t threads[3];
+    void *how, *last;
+    int failures = 0;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    url = "j";
+    full_table = os_system;
+    full_table.write = write_one_line;
+    full_table.lock = lock_slowly;
+    os_use(&full_table);
+    failing = open_storage();
+    int fd = os->open("j", O_RDWR, 0);
+    ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, create_named, failing), 0);
+    while (n_queued(failing) < 2)
+        os->sleep_ns(1000000);
+    os->close(fd);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], &how);
+        failures += (uintptr_t)how == 3;
+    }
+    pthread_join(waiting, &last);
+    ck_assert_int_eq(failures, 2);
+    int64_t id = -1;
+    tl_storage *reader = open_storage();
+    ck_assert_int_eq(tl_storage_find_study(reader, "last", &id, NULL), TL_OK);
+    ck_assert_int_eq((intptr_t)last, id); /* as the log has it */
+    tl_storage_close(reader);
+    tl_storage_close(failing);
+    os_use(NULL);
+    ck_assert_int_eq(unlink("j"), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -378,6 +461,7 @@ int main(void)
     tcase_add_test(c, a_forked_child_is_another_worker);
     tcase_add_test(c, a_forked_child_only_closes);
     tcase_add_test(c, the_part_of_a_group_that_landed_is_flushed);
+    tcase_add_test(c, nobody_decides_on_what_was_not_written);
     suite_add_tcase(suite, c);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
