@@ -56,7 +56,13 @@ void parts_close(tl_storage *root)
 
 void parts_forked(tl_storage *root)
 {
-    pthread_mutex_init(&root->parts->mutex, NULL);
+    struct parts *p = root->parts;
+    if (pthread_mutex_trylock(&p->mutex) != 0) { /* a thread that is not here was changing the list: it cannot be trusted, and is leaked */
+        p->items = NULL;
+        p->n = p->cap = 0;
+        p->of_stream = (struct map64){0};
+    }
+    pthread_mutex_init(&p->mutex, NULL);
     if (root->catalog->ops->forked) {
         root->catalog->ops->forked(root->catalog);
     }
@@ -356,7 +362,8 @@ int root_sync(tl_storage *root, struct tl_err *err)
 
 static uint64_t seq_of(tl_storage *part)
 {
-    uint64_t seq = store_lock_state(part)->seq;
+    const struct state *s = store_lock_state(part);
+    uint64_t seq = s ? s->seq : 0; /* none: it is rebuilt after a fork */
     store_unlock_state(part);
     return seq;
 }
