@@ -153,6 +153,7 @@ static void drop_connection(struct sql_catalog *c)
     if (c->conn) {
         c->driver->close(c->conn);
         c->conn = NULL;
+        c->checked = false; /* another database may answer next time */
         c->changes++;
         c->lost_transaction = c->lost_transaction || c->in_transaction;
         c->in_transaction = false;
@@ -528,6 +529,7 @@ static void catalog_forked(struct catalog *base)
         c->driver->abandon(c->conn);
     }
     c->conn = NULL;
+    c->checked = false;
     c->in_transaction = c->lost_transaction = false;
     c->changes++;
     (void)make_guard(c, NULL);

@@ -95,6 +95,7 @@ struct sql_stream {
     bool complete;   /* nothing was new then */
     bool has_writer; /* our row in trialog_writer is there */
     struct buf out;
+    char unsure[64]; /* a worker whose last append may have landed without being durable yet; "": none */
     int64_t turn;    /* counter of looks when this handle last asked, -1: never */
 
     /* when a snapshot pays */

@@ -87,9 +87,12 @@ static int lease_look(struct backend *b, const char *worker, int64_t now, bool j
         int64_t beat = v[0].i, length = v[1].i * US_PER_MS, late_at = v[4].i, late_beat = v[5].i, age = now - beat;
         seen.lease = (struct lease){v[1].i, (uint32_t)v[2].i, v[3].i != 0};
         seen.age_ms = age / US_PER_MS;
-        seen.state = age <= length / 2 ? LEASE_ALIVE : LEASE_LATE;
+        /* a beat far in the future: the database's clock was set back since */
+        seen.state = age <= length / 2 && age >= -length ? LEASE_ALIVE : LEASE_LATE;
         if (seen.state == LEASE_LATE && judge && late_at != 0 && late_beat == beat) {
-            seen.state = age > length && now - late_at >= length / 5 * 2 ? LEASE_LOST : LEASE_LATE;
+            int64_t noted = now - late_at;
+            bool lost = age < 0 ? noted > length : age > length && noted >= length / 5 * 2;
+            seen.state = lost ? LEASE_LOST : LEASE_LATE;
         } else if (seen.state == LEASE_LATE && judge) {
             struct sql_statement late = SQL_STATEMENT(s->c, SQL_LATE, sql_int(now), id, w, sql_int(beat));
             rc = run(s, SQL_WRITES, &late, 1, NULL, err);

@@ -9,6 +9,10 @@
  * base has not passed us and, where that matters, nothing else was written, raises head and number, and reads what is new. A local
  * database (SQL_LOCKED) decides between reading and writing instead, inside one transaction.
  *
+ * An answer that was lost: that the lines are found in the database afterwards does not say that they are on its disk, because servers
+ * show a commit before its flush has ended (or let appends share flushes). So one small transaction more is committed, whose flush covers
+ * them, before anybody is told that they landed.
+ *
  * Failure modes: what sql.c could not settle within the time limit. Invariants: lines are delivered only after the transaction that
  * read them has ended well (SQL_LOCKED: they were committed by others before it began); rows are delivered in order without gaps, or not.
  */
@@ -206,6 +210,25 @@ static int read_all(struct sql_stream *s, const struct deliver *d, const char *w
     return rc > 0 ? TL_OK : rc;
 }
 
+/* Commits something behind what an append, whose answer was lost, may have written. */
+static int make_sure(struct sql_stream *s, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_statement st = SQL_STATEMENT(s->c, SQL_TOUCH, sql_int(s->stream), sql_bytes(str_of(s->unsure)));
+    int rc = sql_do(s->c, SQL_WRITES, &st, 1, NULL, deadline_ns, err);
+    if (rc == TL_OK) {
+        s->unsure[0] = 0;
+    }
+    return rc;
+}
+
+static void set_unsure(struct sql_stream *s, const char *worker)
+{
+    size_t n = strlen(worker);
+    n = n < sizeof s->unsure ? n : sizeof s->unsure - 1;
+    memcpy(s->unsure, worker, n);
+    s->unsure[n] = 0;
+}
+
 /* ---- reading ---- */
 
 static int stream_read(struct backend *b, const struct deliver *d, struct tl_err *err)
@@ -218,6 +241,9 @@ static int stream_read(struct backend *b, const struct deliver *d, struct tl_err
         s->complete = false;
         rc = read_all(s, d, NULL, NULL, &news, sql_deadline(s->c->options.timeout_ms), err);
         s->complete = rc == TL_OK;
+    }
+    if (rc == TL_OK && TL_UNLIKELY(s->unsure[0])) {
+        rc = make_sure(s, sql_deadline(s->c->options.timeout_ms), err);
     }
     pthread_mutex_unlock(&s->c->guard);
     return rc;
@@ -321,15 +347,22 @@ static int append_optimistic(struct sql_stream *s, struct append *a, int64_t dea
     }
     rc = take_news(s, &a->deliver, &rows, n, &own, &news, deadline_ns, err);
     sql_rows_release(&rows);
-    bool landed = news.last_n >= a->first_n;
+    bool landed = news.last_n >= a->first_n, before = landed && st[n - 3].changed == 0; /* SQL_PUT's: an earlier try did it */
     if (rc == 0 || (rc == 1 && news.more)) {
         rc = read_all(s, &a->deliver, a->worker, &own, &news, deadline_ns, err);
     } else {
         rc = rc > 0 ? TL_OK : rc;
     }
+    if (before && rc == TL_OK) {
+        set_unsure(s, a->worker);
+        rc = make_sure(s, deadline_ns, err);
+    }
     if (rc != TL_OK) {
         a->outcome = landed ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
         return landed ? err_wrap(err, TL_EUNKNOWN, "the operation was written, but then") : rc;
+    }
+    if (landed) {
+        s->unsure[0] = 0; /* our commit came behind all that */
     }
     s->has_writer = s->has_writer && landed; /* also that may be why nothing was written */
     a->outcome = landed ? OUTCOME_DONE : OUTCOME_CONFLICT;
@@ -389,6 +422,9 @@ static int stream_append(struct backend *b, struct append *a, struct tl_err *err
     a->flush_token = 0;
     pthread_mutex_lock(&s->c->guard);
     int rc = s->c->driver->flags & SQL_LOCKED ? append_locked(s, a, deadline, err) : append_optimistic(s, a, deadline, err);
+    if (a->outcome == OUTCOME_UNKNOWN) {
+        set_unsure(s, a->worker);
+    }
     pthread_mutex_unlock(&s->c->guard);
     a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
     return rc;
@@ -417,6 +453,7 @@ static void stream_forked(struct backend *b)
 {
     struct sql_stream *s = sql_stream_of(b);
     s->complete = s->has_writer = false;
+    s->unsure[0] = 0; /* the parent's worker */
     s->turn = -1;
 }
 

@@ -100,6 +100,7 @@
       "UPDATE trialog_writer SET beat = {now}, lease_ms = ?, retries = ?, closed = ?, late_at = 0, late_beat = 0 "              \
       "WHERE stream = ? AND worker = ?")                                                                                        \
     X(SQL_RENEW, "UPDATE trialog_writer SET beat = {now} WHERE stream = ? AND worker = ? AND lease_ms > 0")                     \
+    X(SQL_TOUCH, "UPDATE trialog_writer SET beat = {now} WHERE stream = ? AND worker = ?")                                      \
     X(SQL_DROP, "UPDATE trialog_writer SET lease_ms = 0 WHERE stream = ? AND worker = ?")                                       \
     X(SQL_TURN, /* stream, worker '', counter known: ours if nobody else asked since */                                         \
       "UPDATE trialog_writer SET last_n = last_n + 1, beat = {now} WHERE stream = ? AND worker = ? AND last_n = ?")             \
