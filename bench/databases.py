@@ -37,7 +37,7 @@ def one(kind, args, python):
         count = iter(range(1 << 20))
         try:
             return on_redis.measure(args.build, python, lambda: "sqlite:///%s/%d.db" % (folder, next(count)), args.rounds, workers, args.read,
-                                    bulk=True)
+                                    bulk=True, share=2)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     place = tempfile.mkdtemp(prefix="databases-", dir=args.folder)
@@ -47,7 +47,7 @@ def one(kind, args, python):
         settings = {"postgres": {"max_connections": "300"}, "mariadb": {"max_connections": "300"}}.get(kind)
         with servers.server(kind, folder=os.path.join(place, "server"), durable=True, settings=settings) as s:
             return on_redis.measure(args.build, python, lambda: as_optuna(s.new_database()), args.rounds, workers, args.read,
-                                    bulk=kind != "redis")
+                                    bulk=kind != "redis", share=2)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -14,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests", "support"))
@@ -51,11 +52,12 @@ def row(what, ours, theirs, better):
     return ratio
 
 
-def measure(build, python, new_url, rounds=3, workers=(1, 4, 16, 64), read_trials=10000, bulk=False):
-    """`new_url()`: an empty database's URL. `bulk`: Optuna cannot read what we wrote; its study to read is filled through its tables."""
+def measure(build, python, new_url, rounds=3, workers=(1, 4, 16, 64), read_trials=10000, bulk=False, share=8):
+    """`new_url()`: an empty database's URL. `bulk`: Optuna cannot read what we wrote; its study to read is filled through its
+    tables. `share`: how many times its work we do, so that both take a while."""
     program = lambda name: os.path.join(build, "bench", name)
     ours = Side(lambda u, n: [program("bench_calls"), u, "s", str(n)], lambda u: [program("bench_calls"), u, "s", "read"],
-                lambda u, n: [program("bench_worker"), u, "s", str(n), "full", "both"], 8)
+                lambda u, n: [program("bench_worker"), u, "s", str(n), "full", "both"], share)
     theirs = Side(lambda u, n: [python, THEIRS, "calls", u, "s", str(n)], lambda u: [python, THEIRS, "read", u, "s"],
                   lambda u, n: [python, THEIRS, "work", u, "s", str(n)], 1)
     print("| %-44s | %12s | %12s | %8s |" % ("", "Trialog", "Optuna", "ratio"))
@@ -75,7 +77,14 @@ def measure(build, python, new_url, rounds=3, workers=(1, 4, 16, 64), read_trial
                 got[side].append(crowd([side.work(url, max(2, 160 * side.share // w)) for _ in range(w)]))
         row("trials a second, %d workers" % w, got[ours], got[theirs], "more")
     url = new_url()
-    answer(ours.calls(url, read_trials))
+    if bulk:  # in a file first, whose calls need not wait for a disk
+        with tempfile.TemporaryDirectory(prefix="trialog-bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+            path = os.path.join(folder, "fill.journal")
+            answer(ours.calls(path, read_trials))
+            subprocess.run([os.path.join(build, "trialog"), "copy", "--storage", path, "--study-name", "s", "--to", url],
+                           stdout=subprocess.DEVNULL, check=True)
+    else:
+        answer(ours.calls(url, read_trials))
     urls = {ours: url, theirs: url}
     if bulk:
         urls[theirs] = new_url()

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -449,6 +450,33 @@ START_TEST(a_session_that_is_killed)
 }
 END_TEST
 
+START_TEST(a_forked_child_leaves_the_session_alone)
+{
+    struct sql_conn *c = prepared();
+    struct seen seen;
+    long long before = session(c);
+    for (int round = 0; round < 3; round++) {
+        int status;
+        pid_t pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+            driver->abandon(c);
+            struct sql_conn *own = NULL;
+            bool fine = connect_url(database, &own) == SQL_DONE;
+            if (fine) {
+                driver->close(own);
+            }
+            _exit(fine ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        DONE(append(c, "w", 1 + round, 1, STR("x\n"), 1 + round, -1, &seen));
+    }
+    ck_assert_int_eq(session(c), before);
+    driver->close(c);
+}
+END_TEST
+
 static bool soon(void *ctx)
 {
     return os->monotonic_ns() > *(int64_t *)ctx;
@@ -564,6 +592,7 @@ int main(void)
     tcase_add_test(c, a_deadlock_is_for_another_try);
     tcase_add_test(c, a_lock_that_does_not_come);
     tcase_add_test(c, a_session_that_is_killed);
+    tcase_add_test(c, a_forked_child_leaves_the_session_alone);
     tcase_add_test(c, waiting_ends_in_time);
     tcase_add_test(c, a_batch_of_reads_sees_one_answer);
     tcase_add_test(c, connections_that_fail);
