@@ -44,7 +44,7 @@ def fill(o, study):
         for step in (0, 3, 1):
             t.report(x * step if step else math.inf, step)
         t.set_user_attr("a", [t.number, {"b": None}])
-        t.set_constraint("limit", x)
+        t.set_constraint("limit", x if t.number else -1)  # one trial at least can be the best
         if t.number == 3:
             raise o.TrialPruned
         if t.number == 4:
