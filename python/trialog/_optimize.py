@@ -60,7 +60,7 @@ class _Loop:
     def take(self) -> bool:
         """May another trial begin?"""
         with self.lock:
-            if self.study._stop_flag or self.error is not None or self.left == 0:
+            if self.study._stop_flag or self.error is not None or (self.left is not None and self.left <= 0):
                 return False
             if self.end is not None and time.monotonic() >= self.end:
                 return False

@@ -570,6 +570,7 @@ def no_time(o):
     s = o.create_study()
     s.optimize(lambda t: 1.0, timeout=0)
     s.optimize(lambda t: 1.0, n_trials=0)
+    s.optimize(lambda t: 1.0, n_trials=-1)
     return len(s.trials)
 
 
