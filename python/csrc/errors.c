@@ -80,14 +80,22 @@ bool call_cancelled(void *ctx)
 
 /* ---- classes ---- */
 
+/* A message quotes names and paths, in which there may be what is no text. */
+static PyObject *message_object(const char *text)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "backslashreplace");
+}
+
 static PyObject *raise_unknown(PyObject *class, const struct tl_err *err)
 {
-    PyObject *error = PyObject_CallFunction(class, "s", err->message);
+    PyObject *message = message_object(err->message);
+    PyObject *error = message ? PyObject_CallFunctionObjArgs(class, message, NULL) : NULL;
     PyObject *id = error ? PyLong_FromLongLong(err->seq) : NULL;
     if (id && PyObject_SetAttrString(error, "op_id", id) == 0)
         PyErr_SetObject(class, error);
     DROP(id);
     DROP(error);
+    DROP(message);
     return NULL;
 }
 
@@ -111,8 +119,10 @@ PyObject *raise_err(struct native *m, const struct kit_object *kit, const struct
     case TL_EUNKNOWN: return raise_unknown(own[ERROR_unknown], err);
     default: break;
     }
-    const char *text = err->message[0] ? err->message : tl_code_text(code);
-    PyErr_SetString(class, text);
+    PyObject *message = message_object(err->message[0] ? err->message : tl_code_text(code));
+    if (message)
+        PyErr_SetObject(class, message);
+    DROP(message);
     return NULL;
 }
 

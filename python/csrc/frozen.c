@@ -25,7 +25,7 @@ static size_t part_at(const struct parts *p, const void *key)
 
 static bool parts_grow(struct parts *p)
 {
-    struct parts bigger = {.cap = p->cap ? p->cap * 2 : 64, .n = p->n};
+    struct parts bigger = {.cap = p->cap ? p->cap * 2 : 64, .n = p->n, .holders = p->holders};
     bigger.slots = PyMem_Calloc(bigger.cap, sizeof *bigger.slots);
     if (!bigger.slots) {
         PyErr_NoMemory();
@@ -63,10 +63,34 @@ static PyObject *part_put(struct parts *p, const void *key, PyObject *object)
 void parts_release(struct parts *p)
 {
     struct parts old = *p;
-    *p = (struct parts){0};
+    *p = (struct parts){.holders = old.holders};
     for (size_t i = 0; i < old.cap; i++)
         DROP(old.slots[i].object);
     PyMem_Free(old.slots);
+}
+
+struct parts *parts_new(void)
+{
+    struct parts *p = PyMem_Calloc(1, sizeof *p);
+    if (p)
+        p->holders = 1;
+    else
+        PyErr_NoMemory();
+    return p;
+}
+
+struct parts *parts_hold(struct parts *p)
+{
+    p->holders++;
+    return p;
+}
+
+void parts_drop(struct parts *p)
+{
+    if (!p || --p->holders > 0)
+        return;
+    parts_release(p);
+    PyMem_Free(p);
 }
 
 int parts_traverse(struct parts *p, visitproc visit, void *arg)

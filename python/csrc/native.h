@@ -162,8 +162,14 @@ int state_from(PyObject *o, enum tl_state *out);
 struct parts {
     struct part *slots;
     size_t n, cap;
+    size_t holders; /* of one from parts_new */
 };
-void parts_release(struct parts *p);
+/* One that is shared: whoever makes objects with it holds it, because what it lends may be needed after somebody else has given it up.
+ * NULL with an exception. */
+struct parts *parts_new(void);
+struct parts *parts_hold(struct parts *p);
+void parts_drop(struct parts *p); /* NULL: nothing */
+void parts_release(struct parts *p); /* what it holds, for one on the stack */
 int parts_traverse(struct parts *p, visitproc visit, void *arg);
 /* A new trial object of the kit's class. */
 PyObject *frozen_object(const struct kit_object *kit, struct parts *parts, const struct tl_frozen_trial *t);
@@ -201,7 +207,8 @@ extern PyMethodDef storage_write_methods[], storage_read_methods[];
 struct kit_object *kit_from(struct storage_object *self, PyObject *o);
 
 /* trials.c */
-void trials_forget(struct storage_object *self); /* drops all caches */
+void trials_forget(struct storage_object *self); /* empties all caches, also while they are in use */
+void trials_free(struct storage_object *self);   /* for the destructor: nobody uses them */
 int trials_traverse(struct storage_object *self, visitproc visit, void *arg);
 extern PyMethodDef storage_trial_methods[];
 

@@ -325,6 +325,10 @@ static int joint_read(struct joint_call *j, struct native *m, PyObject *items)
     }
     for (size_t i = 0; i < n; i++) {
         PyObject *pair = PyList_GetItem(items, (Py_ssize_t)i);
+        if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "the items of a space are pairs of a name and a distribution");
+            return -1;
+        }
         j->dims[i].name = text_utf8(PyTuple_GetItem(pair, 0), "a parameter's name", &j->owners[i]);
         if (!j->dims[i].name || wanted_dist(m, PyTuple_GetItem(pair, 1), &j->specs[i]) < 0) {
             Py_CLEAR(j->owners[i]);

@@ -62,7 +62,7 @@ bool storage_done(struct storage_object *self, struct call *c, int code)
     UNLOCK_OBJECT()
     if (last)
         close_if_unused(self);
-    if (code == TL_OK)
+    if (code == TL_OK && !c->interrupted) /* the library may finish a call although a handler raised */
         return true;
     raise_err(self->native, self->kit, c, code);
     return false;
@@ -144,6 +144,19 @@ static void list_remove(struct storage_object *self)
     self->link = NULL;
 }
 
+/* A path is what the file system's encoding makes of it: Python names what is no text there by surrogates. */
+static const char *path_bytes(PyObject *url, PyObject **owner)
+{
+    *owner = PyUnicode_EncodeFSDefault(url);
+    const char *text = *owner ? PyBytes_AsString(*owner) : NULL;
+    if (text && strlen(text) == (size_t)PyBytes_Size(*owner))
+        return text;
+    if (text)
+        PyErr_SetString(PyExc_ValueError, "the path or URL of a storage must not contain a NUL character");
+    Py_CLEAR(*owner);
+    return NULL;
+}
+
 static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     struct native *m = PyType_GetModuleState(type);
@@ -151,7 +164,7 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     PyObject *url, *owner;
     if (read_options(args, kwargs, &url, &options) < 0)
         return NULL;
-    const char *text = text_utf8(url, "the path or URL of a storage", &owner);
+    const char *text = path_bytes(url, &owner);
     if (!text)
         return NULL;
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
@@ -403,6 +416,7 @@ static void storage_dealloc(PyObject *object)
     self->closing = true;
     close_if_unused(self);
     storage_clear(object);
+    trials_free(self);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     DROP(type);
 }

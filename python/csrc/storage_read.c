@@ -31,8 +31,10 @@ static tl_view *open_study(struct storage_object *self, PyObject *study_id)
     if (int64_from(study_id, "a study's id", &id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open_study(s, id, true, &view, &c.err)))
+    if (!s || !storage_done(self, &c, tl_view_open_study(s, id, true, &view, &c.err))) {
+        tl_view_close(view);
         return NULL;
+    }
     return view;
 }
 
@@ -172,7 +174,6 @@ static PyObject *studies(PyObject *object, PyObject *unused)
 }
 
 /* ---- trials that run ---- */
-
 
 struct running_copy {
     int64_t study_id, trial_id, number, lease_ms, silent_ms;

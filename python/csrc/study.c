@@ -6,6 +6,7 @@
  * borrows sampler and pruner, which their objects own: they are kept alive here. When the storage is closed, it frees the handles of its
  * studies first (release_child), and these those of their trials.
  */
+#include "ask.h"
 #include "study.h"
 
 #include <string.h>
@@ -77,27 +78,6 @@ static void study_dealloc(PyObject *object)
 
 /* ---- opening ---- */
 
-/* Options of a sampler or pruner, a dict of texts. `*out` is PyMem; its texts live as long as the dict. */
-static int options_from(PyObject *dict, struct tl_option **out, size_t *n)
-{
-    PyObject *key, *value;
-    Py_ssize_t at = 0;
-    *n = 0;
-    *out = PyMem_Calloc((size_t)PyDict_Size(dict) + 1, sizeof **out);
-    if (!*out) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    while (PyDict_Next(dict, &at, &key, &value)) {
-        struct tl_option *o = &(*out)[(*n)++];
-        o->name = PyUnicode_AsUTF8AndSize(key, NULL);
-        o->value = o->name ? PyUnicode_AsUTF8AndSize(value, NULL) : NULL;
-        if (!o->value)
-            return -1;
-    }
-    return 0;
-}
-
 /* A sampler or pruner by name and options, (str, dict), that the study will own. `pruner` NULL: a sampler is wanted. */
 static int make_part(struct study_object *s, PyObject *spec, tl_sampler **sampler, tl_pruner **pruner)
 {
@@ -109,7 +89,7 @@ static int make_part(struct study_object *s, PyObject *spec, tl_sampler **sample
     if (!PyArg_ParseTuple(spec, "UO!", &name_object, &PyDict_Type, &dict))
         return -1;
     const char *name = text_utf8(name_object, "the name of a sampler or pruner", &owner);
-    if (name && options_from(dict, &options, &n) == 0) {
+    if (name && option_texts(dict, &options, &n) == 0) {
         code = pruner ? tl_pruner_create(name, options, n, pruner, &c.err) : tl_sampler_create(name, options, n, sampler, &c.err);
         if (code != TL_OK)
             raise_err(s->native, s->storage->kit, &c, code);
@@ -145,24 +125,8 @@ static int take_parts(struct study_object *s, PyObject *sampler, PyObject *prune
     return 0;
 }
 
-static int open_study(struct study_object *s, PyObject *name_object, PyObject *sampler, PyObject *pruner)
+static void add_child(struct study_object *s)
 {
-    struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
-    struct call c;
-    PyObject *owner;
-    const char *name = text_utf8(name_object, "the name of a study", &owner);
-    bool done = false;
-    if (name && take_parts(s, sampler, pruner, &o) == 0) {
-        tl_storage *storage = storage_use(s->storage, &c);
-        done = storage && storage_done(s->storage, &c, tl_study_load(storage, name, &o, &s->study, &c.err));
-    }
-    DROP(owner);
-    if (!done)
-        return -1;
-    if (s->storage->closing) {
-        PyErr_SetString(PyExc_ValueError, "the storage is closed");
-        return -1;
-    }
     s->n_directions = tl_study_n_directions(s->study);
     s->id = tl_study_id(s->study);
     s->child.release = release_child;
@@ -173,7 +137,33 @@ static int open_study(struct study_object *s, PyObject *name_object, PyObject *s
         s->child.next->link = &s->child.next;
     s->storage->children = &s->child;
     UNLOCK_OBJECT()
-    return 0;
+}
+
+static int open_study(struct study_object *s, PyObject *name_object, PyObject *sampler, PyObject *pruner)
+{
+    struct tl_study_options o = TL_STUDY_OPTIONS_INIT;
+    struct call c;
+    PyObject *owner;
+    const char *name = text_utf8(name_object, "the name of a study", &owner);
+    bool done = false;
+    if (name && take_parts(s, sampler, pruner, &o) == 0) {
+        tl_storage *storage = storage_use(s->storage, &c);
+        if (storage) {
+            int code = tl_study_load(storage, name, &o, &s->study, &c.err);
+            if (code == TL_OK) { /* before the use ends: the storage may be closed from then on, and takes its children with it */
+                call_python(&c);
+                add_child(s);
+                call_native(&c);
+            }
+            done = storage_done(s->storage, &c, code);
+        }
+    }
+    DROP(owner);
+    if (done && !s->study) {
+        PyErr_SetString(PyExc_ValueError, "the storage is closed");
+        done = false;
+    }
+    return done ? 0 : -1;
 }
 
 static PyObject *study_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -255,7 +245,7 @@ static PyObject *study_ask(PyObject *object, PyObject *args)
 {
     struct study_object *s = as_study(object);
     struct tl_ask_options o = TL_ASK_OPTIONS_INIT;
-    PyObject *class, *owner, *dict;
+    PyObject *class, *owner, *dict, *result = NULL;
     struct space space = {0};
     tl_trial *trial = NULL;
     struct call c;
@@ -270,22 +260,20 @@ static PyObject *study_ask(PyObject *object, PyObject *args)
         return NULL;
     o.space = space.items;
     o.n_space = space.n;
-    int code = TL_OK;
-    bool ok = use(s, &c);
-    if (ok) {
-        code = tl_study_ask(s->study, &o, &trial, &c.err);
-        ok = done(s, &c, code == TL_EEXHAUSTED ? TL_OK : code);
+    if (use(s, &c)) {
+        int code = tl_study_ask(s->study, &o, &trial, &c.err);
+        if (code == TL_OK) { /* before the use ends: a storage that is closed takes the handles of its trials with it */
+            call_python(&c);
+            result = trial_object_new((PyTypeObject *)class, s, owner, trial, eager, dict == Py_None ? NULL : dict);
+            call_native(&c);
+        }
+        if (!done(s, &c, code == TL_EEXHAUSTED ? TL_OK : code))
+            Py_CLEAR(result);
+        else if (code == TL_EEXHAUSTED)
+            result = Py_NewRef(Py_None);
     }
     space_release(&space);
-    if (!ok)
-        return NULL;
-    if (code == TL_EEXHAUSTED)
-        Py_RETURN_NONE;
-    if (!s->study) { /* closed meanwhile, and the trial's handle with it */
-        PyErr_SetString(PyExc_ValueError, "the storage is closed");
-        return NULL;
-    }
-    return trial_object_new((PyTypeObject *)class, s, owner, trial, eager, dict == Py_None ? NULL : dict);
+    return result;
 }
 
 /* ---- tell ---- */
@@ -360,6 +348,7 @@ static int keep_owner(PyObject *owners, PyObject *owner)
     return rc;
 }
 
+/* Of dicts that nobody else has: turning values into JSON may run other code. */
 static int queued_from(struct native *m, PyObject *params, PyObject *attrs, struct queued *out)
 {
     PyObject *key, *value, *owner;
@@ -406,7 +395,9 @@ static PyObject *study_enqueue(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "user_attrs must be a dict");
         return NULL;
     }
-    if (queued_from(s->native, params, attrs == Py_None ? NULL : attrs, &q) == 0 && use(s, &c)) {
+    params = PyDict_Copy(params);
+    attrs = attrs == Py_None ? NULL : PyDict_Copy(attrs);
+    if (params && !PyErr_Occurred() && queued_from(s->native, params, attrs, &q) == 0 && use(s, &c)) {
         int code = tl_study_enqueue(s->study, q.params, q.n, q.attrs, q.n_attrs, skip, &number, &c.err);
         if (done(s, &c, code))
             result = number < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(number);
@@ -414,6 +405,8 @@ static PyObject *study_enqueue(PyObject *object, PyObject *args)
     PyMem_Free(q.params);
     PyMem_Free(q.attrs);
     DROP(q.owners);
+    DROP(params);
+    DROP(attrs);
     return result;
 }
 
@@ -450,14 +443,14 @@ static PyObject *study_front(PyObject *object, PyObject *unused)
     int code = tl_study_view(s->study, &view, &c.err);
     if (code == TL_OK)
         front = tl_view_front(view, &n);
-    call_end(&c); /* the front is the view's: it is read with the GIL, the use ends below */
+    call_python(&c); /* the front is the view's: it is read with the GIL, the use ends below */
     PyObject *list = code == TL_OK ? PyList_New((Py_ssize_t)n) : NULL;
     for (size_t i = 0; list && i < n; i++) {
         PyObject *number = PyLong_FromLongLong(front[i]);
         if (!number || PyList_SetItem(list, (Py_ssize_t)i, number) < 0)
             Py_CLEAR(list);
     }
-    c.thread = PyEval_SaveThread();
+    call_native(&c);
     tl_view_close(view);
     if (!done(s, &c, code))
         Py_CLEAR(list);

@@ -43,13 +43,19 @@ static PyObject *raise_finished(struct trial_object *t)
     return raise_err(t->study->native, t->study->storage->kit, &c, TL_EFINISHED);
 }
 
+/* Not so when the class was called. */
+static bool has_study(const struct trial_object *t)
+{
+    if (!t->study)
+        PyErr_SetString(PyExc_TypeError, "trials come from Study.ask or Study.optimize");
+    return t->study != NULL;
+}
+
 /* Without the GIL and with the lock from here on; false: an exception is set, and neither is held. */
 static bool enter(struct trial_object *t, struct call *c)
 {
-    if (!t->study) {
-        PyErr_SetString(PyExc_TypeError, "trials come from Study.ask or Study.optimize");
+    if (!has_study(t))
         return false;
-    }
     if (!storage_use(t->study->storage, c))
         return false;
     PyThread_acquire_lock(t->lock, WAIT_LOCK);
@@ -82,9 +88,9 @@ static void drop_forgotten(struct trial_object *t)
 static bool leave(struct trial_object *t, struct call *c, int code)
 {
     if (code == TL_EINCOMPATIBLE) {
-        PyEval_RestoreThread(c->thread); /* who holds the GIL never waits for the trial's lock */
+        call_python(c); /* who holds the GIL never waits for the trial's lock */
         drop_forgotten(t);
-        c->thread = PyEval_SaveThread();
+        call_native(c);
     }
     PyThread_release_lock(t->lock);
     return storage_done(t->study->storage, c, code);
@@ -341,7 +347,7 @@ static PyObject *trial_suggest_float(PyObject *object, PyObject *const *args, Py
     }
     const char *name = text_utf8(a[ARG_NAME], "the name of a parameter", &owner);
     PyObject *result = NULL;
-    if (name && look_up(t, a[ARG_NAME], &known) && reach_high(&d, name) == 0) {
+    if (name && reach_high(&d, name) == 0 && look_up(t, a[ARG_NAME], &known)) {
         if (known && !t->trial)
             result = Py_NewRef(known);
         else if (suggest(t, name, &d, &v, known ? &other : NULL))
@@ -387,7 +393,7 @@ static PyObject *trial_suggest_int(PyObject *object, PyObject *const *args, Py_s
     }
     const char *name = text_utf8(a[ARG_NAME], "the name of a parameter", &owner);
     PyObject *result = NULL;
-    if (name && look_up(t, a[ARG_NAME], &known) && (d.step == 1 || reach_high(&d, name) == 0)) {
+    if (name && (d.step == 1 || reach_high(&d, name) == 0) && look_up(t, a[ARG_NAME], &known)) {
         if (known && !t->trial)
             result = PyNumber_Long(known);
         else if (suggest(t, name, &d, &v, known ? &other : NULL))
@@ -449,11 +455,10 @@ static PyObject *trial_suggest_categorical(PyObject *object, PyObject *const *ar
 {
     static const char *const names[] = {"name", "choices"};
     PyObject *a[2];
-    if (!take_args("suggest_categorical", names, 2, 2, args, n_args, kwnames, a))
+    if (!take_args("suggest_categorical", names, 2, 2, args, n_args, kwnames, a) || !has_study(as_trial(object)))
         return NULL;
-    PyObject *choices = PySequence_Tuple(a[1]), *result = NULL;
-    if (choices && as_trial(object)->study)
-        result = suggest_choice(as_trial(object), a[0], choices);
+    PyObject *choices = PySequence_Tuple(a[1]);
+    PyObject *result = choices ? suggest_choice(as_trial(object), a[0], choices) : NULL;
     DROP(choices);
     return result;
 }
@@ -521,10 +526,8 @@ static PyObject *trial_set_attr(PyObject *object, PyObject *args)
     struct call c;
     if (!PyArg_ParseTuple(args, "pOO", &system, &key_object, &value))
         return NULL;
-    if (!t->study) {
-        PyErr_SetString(PyExc_TypeError, "trials come from Study.ask or Study.optimize");
+    if (!has_study(t))
         return NULL;
-    }
     const char *key = text_utf8(key_object, "the key of an attribute", &key_owner);
     const char *json = key ? json_utf8(t->study->native, value, &json_owner) : NULL;
     if (json && enter(t, &c)) {
@@ -574,7 +577,7 @@ static PyObject *trial_distributions(PyObject *object, PyObject *kit)
     struct call c;
     if (!enter(t, &c))
         return NULL;
-    PyEval_RestoreThread(c.thread); /* who holds the GIL never waits for the trial's lock */
+    call_python(&c); /* who holds the GIL never waits for the trial's lock */
     PyObject *result = PyDict_New();
     for (size_t i = 0, n = tl_trial_n_params(t->trial); result && i < n; i++) {
         struct tl_param p;
@@ -586,7 +589,7 @@ static PyObject *trial_distributions(PyObject *object, PyObject *kit)
         DROP(name);
         DROP(dist);
     }
-    c.thread = PyEval_SaveThread();
+    call_native(&c);
     if (!leave(t, &c, TL_OK))
         Py_CLEAR(result);
     return result;
@@ -606,14 +609,14 @@ static int take_proposal(void *ctx, const struct tl_assignment *a)
     int rc = tl_dist_external(a->dist, a->internal, &v, &to->call->err);
     if (rc != TL_OK)
         return rc;
-    PyEval_RestoreThread(to->call->thread);
+    call_python(to->call);
     if (a->dist->kind == TL_DIST_INT && v.kind == TL_VALUE_FLOAT)
         v = (struct tl_value){TL_VALUE_INT, {.i = (int64_t)v.as.f}};
     PyObject *name = text_from(a->name, strlen(a->name)), *value = value_object(to->native, &v);
     rc = name && value && PyDict_SetItem(to->dict, name, value) == 0 ? TL_OK : TL_EINTERNAL;
     DROP(name);
     DROP(value);
-    to->call->thread = PyEval_SaveThread();
+    call_native(to->call);
     return rc;
 }
 

@@ -4,8 +4,9 @@
  *
  * Objects are kept per kit and study. A finished trial never changes, so its object is made once; an unfinished one is made anew when its
  * version has changed. A call opens a view, makes what is missing, puts it into the cache and copies the list. While objects are made
- * other threads may run (the garbage collector runs finalizers, say): so they are made outside the cache and put in afterwards, and only
- * if nobody else has changed the cache since; else the call begins anew. When the storage's epoch changes, the cache is dropped.
+ * other threads may run (the garbage collector runs finalizers, say), and may even close the storage: so objects are made outside the
+ * cache and put in afterwards, and only if nobody else has changed the cache since; else the call begins anew. When the storage's epoch
+ * changes, the cache is emptied. Its struct stays as long as the storage object, and its parts as long as somebody makes objects with them.
  */
 #include "native.h"
 
@@ -28,40 +29,44 @@ struct trial_cache {
     size_t n, cap;
     int64_t *open;     /* numbers whose object is missing or of an unfinished trial, in no order */
     size_t n_open, cap_open;
-    struct parts parts;
+    struct parts *parts; /* with the list */
 };
 
 static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned mask);
 
 /* ---- caches ---- */
 
-static void cache_empty(struct trial_cache *c)
+/* Gives up what the cache has for a list and parts that are empty, or for none (NULL). Takes both over; what goes may run other code. */
+static void cache_begin(struct trial_cache *c, PyObject *list, struct parts *parts)
 {
-    PyObject *list = c->list;
-    c->list = NULL;
+    PyObject *old_list = c->list;
+    struct parts *old_parts = c->parts;
+    c->list = list;
+    c->parts = parts;
     c->n = c->n_open = 0;
     c->version = VERSION_NONE;
     c->changes++;
-    parts_release(&c->parts);
-    DROP(list);
-}
-
-static void cache_free(struct trial_cache *c)
-{
-    cache_empty(c);
-    DROP(c->kit);
-    PyMem_Free(c->slots);
-    PyMem_Free(c->open);
-    PyMem_Free(c);
+    parts_drop(old_parts);
+    DROP(old_list);
 }
 
 void trials_forget(struct storage_object *self)
 {
+    for (struct trial_cache *c = self->caches; c; c = c->next)
+        cache_begin(c, NULL, NULL);
+}
+
+void trials_free(struct storage_object *self)
+{
+    trials_forget(self);
     struct trial_cache *c = self->caches, *next;
     self->caches = NULL;
     for (; c; c = next) {
         next = c->next;
-        cache_free(c);
+        DROP(c->kit);
+        PyMem_Free(c->slots);
+        PyMem_Free(c->open);
+        PyMem_Free(c);
     }
 }
 
@@ -70,45 +75,51 @@ int trials_traverse(struct storage_object *self, visitproc visit, void *arg)
     for (struct trial_cache *c = self->caches; c; c = c->next) {
         Py_VISIT(c->kit);
         Py_VISIT(c->list);
-        int rc = parts_traverse(&c->parts, visit, arg);
+        int rc = c->parts ? parts_traverse(c->parts, visit, arg) : 0;
         if (rc)
             return rc;
     }
     return 0;
 }
 
-/* The cache for a kit and the view's study, of the view's epoch. */
-static struct trial_cache *cache_for(struct storage_object *self, struct kit_object *kit, const tl_view *view)
+static struct trial_cache *cache_find(const struct storage_object *self, const struct kit_object *kit, const tl_view *view)
 {
     struct trial_cache *c = self->caches;
     while (c && (c->kit != kit || c->study_id != tl_view_study_id(view)))
         c = c->next;
-    if (!c) {
-        c = PyMem_Calloc(1, sizeof *c);
-        if (!c) {
-            PyErr_NoMemory();
-            return NULL;
-        }
+    return c;
+}
+
+/* Can what the view knows be put into the cache? */
+static bool cache_fits(const struct trial_cache *c, const tl_view *view)
+{
+    return c->list && c->epoch == tl_view_epoch(view);
+}
+
+/* The cache for a kit and the view's study, made to fit the view. Whoever uses it asks cache_fits again: other code may have run. */
+static struct trial_cache *cache_for(struct storage_object *self, struct kit_object *kit, const tl_view *view)
+{
+    struct trial_cache *c = cache_find(self, kit, view);
+    if (c && cache_fits(c, view))
+        return c;
+    PyObject *list = PyList_New(0);
+    struct parts *parts = list ? parts_new() : NULL;
+    c = cache_find(self, kit, view);
+    if (parts && !c && (c = PyMem_Calloc(1, sizeof *c)) != NULL) {
         c->kit = (struct kit_object *)Py_NewRef((PyObject *)kit);
         c->study_id = tl_view_study_id(view);
-        c->epoch = tl_view_epoch(view);
-        c->version = VERSION_NONE;
         c->next = self->caches;
         self->caches = c;
     }
-    if (c->epoch != tl_view_epoch(view)) {
-        cache_empty(c);
-        c->epoch = tl_view_epoch(view);
+    if (!parts || !c) {
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        parts_drop(parts);
+        DROP(list);
+        return NULL;
     }
-    if (!c->list) {
-        PyObject *list = PyList_New(0);
-        if (!list)
-            return NULL;
-        if (c->list)
-            DROP(list);
-        else
-            c->list = list;
-    }
+    c->epoch = tl_view_epoch(view);
+    cache_begin(c, list, parts);
     return c;
 }
 
@@ -133,10 +144,8 @@ static PyObject *unchanged(struct storage_object *self, const struct kit_object 
 {
     PyObject *result = NULL;
     LOCK_OBJECT((PyObject *)self)
-    struct trial_cache *c = self->caches;
-    while (c && (c->kit != kit || c->study_id != tl_view_study_id(view)))
-        c = c->next;
-    if (c && c->list && c->epoch == tl_view_epoch(view) && c->version == tl_view_version(view) && c->n == tl_view_n_trials(view))
+    const struct trial_cache *c = cache_find(self, kit, view);
+    if (c && cache_fits(c, view) && c->version == tl_view_version(view) && c->n == tl_view_n_trials(view))
         result = select_cached(c, c->n, mask);
     UNLOCK_OBJECT()
     return result;
@@ -190,11 +199,11 @@ static PyObject *make(const struct kit_object *kit, struct parts *parts, const t
     return rc == TL_OK ? frozen_object(kit, parts, memory) : raise_err(kit->native, kit, &c, rc);
 }
 
-static int batch_add(struct batch *b, struct trial_cache *c, const tl_view *view, int64_t number, uint64_t version)
+static int batch_add(struct batch *b, const struct kit_object *kit, struct parts *parts, const tl_view *view, int64_t number, uint64_t version)
 {
     if (!grow((void **)&b->items, &b->cap, b->n + 1, sizeof *b->items))
         return -1;
-    PyObject *object = make(c->kit, &c->parts, view, number, &b->memory);
+    PyObject *object = make(kit, parts, view, number, &b->memory);
     if (!object)
         return -1;
     b->items[b->n++] = (struct fresh){number, version, (uint8_t)b->memory.state, object};
@@ -242,12 +251,16 @@ static void gc_resume(bool paused)
 #endif
 }
 
-/* Makes what the view knows better than the cache. 1: done, 0: somebody changed the cache meanwhile, -1: exception. */
-static int cache_update(struct trial_cache *c, const tl_view *view)
+/* Makes what the view knows better than the cache, and the list of what is wanted. 1: done, 0: somebody changed the cache meanwhile, -1:
+ * exception. */
+static int cache_update(struct trial_cache *c, const tl_view *view, unsigned mask, PyObject **result)
 {
+    if (!cache_fits(c, view))
+        return 0;
     if (cache_extend(c, tl_view_n_trials(view)) < 0)
         return -1;
     struct batch b = {.memory = TL_FROZEN_TRIAL_INIT};
+    struct parts *parts = parts_hold(c->parts);
     uint64_t seen = c->changes;
     size_t n_open = c->n_open;
     int rc = 1;
@@ -259,7 +272,7 @@ static int cache_update(struct trial_cache *c, const tl_view *view)
         uint64_t version = tl_view_trial_version(view, number);
         if (c->slots[number].version == version)
             continue;
-        if (batch_add(&b, c, view, number, version) < 0)
+        if (batch_add(&b, c->kit, parts, view, number, version) < 0)
             rc = -1;
         else if (c->changes != seen)
             rc = 0;
@@ -267,9 +280,13 @@ static int cache_update(struct trial_cache *c, const tl_view *view)
     gc_resume(paused);
     if (rc == 1 && b.n > 0)
         batch_put(&b, c);
-    if (rc == 1)
+    if (rc == 1) {
         c->version = tl_view_version(view);
+        *result = select_cached(c, tl_view_n_trials(view), mask);
+        rc = *result ? 1 : PyErr_Occurred() ? -1 : 0;
+    }
     batch_release(&b);
+    parts_drop(parts);
     return rc;
 }
 
@@ -311,21 +328,20 @@ static PyObject *make_all(const struct kit_object *kit, const tl_view *view, uns
     return list;
 }
 
+/* Trials 0 … n - 1 of the wanted states. Making a list may run other code: NULL without an exception when that changed the cache. */
 static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned mask)
 {
-    if (mask == (1u << TL_N_STATES) - 1)
-        return PyList_GetSlice(c->list, 0, (Py_ssize_t)n);
-    size_t wanted = 0;
-    for (size_t i = 0; i < n; i++)
-        wanted += c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1);
-    PyObject *list = PyList_New((Py_ssize_t)wanted);
-    if (!list)
-        return NULL;
-    Py_ssize_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1))
-            PyList_SetItem(list, at++, Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)i)));
+    bool all = mask == (1u << TL_N_STATES) - 1;
+    uint64_t seen = c->changes;
+    PyObject *from = Py_NewRef(c->list), *list = all ? PyList_GetSlice(from, 0, (Py_ssize_t)n) : PyList_New(0);
+    if (c->changes != seen)
+        Py_CLEAR(list);
+    for (size_t i = 0; list && !all && i < n; i++) {
+        if (c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1) &&
+            PyList_Append(list, PyList_GetItem(from, (Py_ssize_t)i)) < 0)
+            Py_CLEAR(list);
     }
+    DROP(from);
     return list;
 }
 
@@ -336,9 +352,7 @@ static PyObject *shared_list(struct storage_object *self, struct kit_object *kit
     LOCK_OBJECT((PyObject *)self)
     for (int tries = 0; rc == 0 && tries < 10; tries++) {
         struct trial_cache *c = cache_for(self, kit, view);
-        rc = c ? cache_update(c, view) : -1;
-        if (rc == 1)
-            result = select_cached(c, tl_view_n_trials(view), mask);
+        rc = c ? cache_update(c, view, mask, &result) : -1;
     }
     UNLOCK_OBJECT()
     return rc == 0 ? make_all(kit, view, mask) : result;
@@ -368,16 +382,18 @@ static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
     struct call c;
     tl_view *view = NULL;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err)))
+    if (!s || !storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err))) {
+        tl_view_close(view);
         return NULL;
+    }
     PyObject *known = copy ? NULL : unchanged(self, kit, view, mask);
     tl_view_close(view);
+    view = NULL;
     if (known || PyErr_Occurred())
         return known;
     s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open(s, study_id, false, &view, &c.err)))
-        return NULL;
-    PyObject *result = copy ? make_all(kit, view, mask) : shared_list(self, kit, view, mask);
+    bool open = s && storage_done(self, &c, tl_view_open(s, study_id, false, &view, &c.err));
+    PyObject *result = !open ? NULL : copy ? make_all(kit, view, mask) : shared_list(self, kit, view, mask);
     tl_view_close(view);
     return result;
 }
@@ -388,26 +404,31 @@ static PyObject *shared_one(struct storage_object *self, struct kit_object *kit,
 {
     struct tl_frozen_trial memory = TL_FROZEN_TRIAL_INIT;
     uint64_t version = tl_view_trial_version(view, number);
-    PyObject *result = NULL;
+    PyObject *result = NULL, *old = NULL;
     LOCK_OBJECT((PyObject *)self)
     struct trial_cache *c = cache_for(self, kit, view);
-    if (c && cache_extend(c, (size_t)number + 1) == 0) {
+    if (c && !cache_fits(c, view)) {
+        struct parts own = {0};
+        result = make(kit, &own, view, number, &memory);
+        parts_release(&own);
+    } else if (c && cache_extend(c, (size_t)number + 1) == 0) {
         if (c->slots[number].version == version) {
             result = Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)number));
         } else {
             uint64_t seen = c->changes;
-            result = make(kit, &c->parts, view, number, &memory);
+            struct parts *parts = parts_hold(c->parts);
+            result = make(kit, parts, view, number, &memory);
             if (result && c->changes == seen) {
-                struct fresh one = {number, version, (uint8_t)memory.state, Py_NewRef(result)};
-                PyObject *old = Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)number));
-                PyList_SetItem(c->list, (Py_ssize_t)number, one.object);
-                c->slots[number] = (struct slot){version, one.state};
+                old = Py_NewRef(PyList_GetItem(c->list, (Py_ssize_t)number));
+                PyList_SetItem(c->list, (Py_ssize_t)number, Py_NewRef(result));
+                c->slots[number] = (struct slot){version, (uint8_t)memory.state};
                 c->changes++;
-                DROP(old);
             }
+            parts_drop(parts);
         }
     }
     UNLOCK_OBJECT()
+    DROP(old);
     tl_frozen_release(&memory);
     return result;
 }
@@ -426,9 +447,8 @@ static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
     struct call c;
     tl_view *view = NULL;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open_trial(s, id, true, &view, &number, &c.err)))
-        return NULL;
-    PyObject *result = shared_one(self, kit, view, number);
+    bool open = s && storage_done(self, &c, tl_view_open_trial(s, id, true, &view, &number, &c.err));
+    PyObject *result = open ? shared_one(self, kit, view, number) : NULL;
     tl_view_close(view);
     return result;
 }
@@ -528,9 +548,8 @@ static PyObject *n_trials(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "L", &study_id))
         return NULL;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err)))
-        return NULL;
-    PyObject *counts = PyTuple_New(TL_N_STATES);
+    bool open = s && storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err));
+    PyObject *counts = open ? PyTuple_New(TL_N_STATES) : NULL;
     for (int i = 0; counts && i < TL_N_STATES; i++) {
         PyObject *v = PyLong_FromSize_t(tl_view_count(view, (enum tl_state)i));
         if (!v || PyTuple_SetItem(counts, i, v) < 0)

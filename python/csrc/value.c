@@ -187,18 +187,23 @@ int value_from(struct native *m, PyObject *o, struct tl_value *out, PyObject *te
         out->as.b = o == Py_True;
         return 0;
     }
-    if (PyLong_CheckExact(o)) {
-        int overflow;
-        long long i = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (PyFloat_Check(o)) {
+        out->kind = TL_VALUE_FLOAT;
+        out->as.f = PyFloat_AsDouble(o);
+        return 0;
+    }
+    if (PyIndex_Check(o)) { /* an int, of a subclass, or one of numpy's */
+        PyObject *index = PyNumber_Index(o);
+        int overflow = 0;
+        long long i = index ? PyLong_AsLongLongAndOverflow(index, &overflow) : -1;
+        DROP(index);
+        if (!index)
+            return -1;
         if (!overflow) {
             out->kind = TL_VALUE_INT;
             out->as.i = i;
             return 0;
         }
-    } else if (PyFloat_Check(o)) {
-        out->kind = TL_VALUE_FLOAT;
-        out->as.f = PyFloat_AsDouble(o);
-        return 0;
     }
     PyObject *owner;
     bool text = PyUnicode_Check(o);

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""What Python code can do to the extension while it works: it runs whenever an object is made, a value is turned into JSON or a warning is
+shown, and may close the storage or change what it was called with. Whatever it does, nothing crashes and nothing is lost.
+"""
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import trialog
+from trialog import _native, distributions, exceptions, study, trial
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ERRORS = (
+    exceptions.DuplicatedStudyError,
+    exceptions.UpdateFinishedTrialError,
+    exceptions.StorageInternalError,
+    exceptions.UnknownOutcomeError,
+)
+
+
+def kit_with(float_distribution):
+    kinds = (float_distribution, distributions.IntDistribution, distributions.CategoricalDistribution)
+    return _native.Kit(trial.FrozenTrial, list(trial.TrialState), kinds, ERRORS, list(study.StudyDirection))
+
+
+def with_debug(code):
+    """Runs code in a Python that notices writing beside memory and using it after it was freed."""
+    run = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout
+
+
+FILLED = """
+import sys; sys.path.insert(0, %r)
+from test_extension import *
+from test_extension import _native
+storage = _native.Storage("memory://")
+study_id = storage.create_study("s", [1])
+for i in range(60):
+    name, dist = f"x{i}", distributions.FloatDistribution(0, 1 + i)
+    storage.create_trial(study_id, trialog.create_trial(value=i, params={name: 0.5}, distributions={name: dist}))
+made = 0
+class Float(distributions.FloatDistribution):
+    def __init__(self, *args, **kwargs):
+        global made
+        super().__init__(*args, **kwargs)
+        made += 1
+        if made == 3:
+            act()
+kit = kit_with(Float)
+""" % HERE
+
+
+def test_closed_while_objects_are_made():
+    code = "act = storage.close\ntrials = storage.trials(kit, study_id)\n"
+    code += "print(storage.closed, [t.number for t in trials] == list(range(60)), [*trials[7].params, *trials[7].distributions])"
+    assert with_debug(FILLED + code) == "True True ['x7', 'x7']\n"
+
+
+def test_closed_while_one_object_is_made():
+    code = "made = 2\nact = storage.close\nt = storage.trial(kit, storage.trial_id(study_id, 5))\nprint(t.number, t.params, made)"
+    assert with_debug(FILLED + code) == "5 {'x5': 0.5} 3\n"
+
+
+def test_read_while_objects_are_made():
+    code = "inner = []\nact = lambda: inner.extend(storage.trials(kit, study_id, [trial.TrialState.COMPLETE]))\n"
+    code += "outer = storage.trials(kit, study_id)\nprint(len(inner), inner == outer, all(a is b for a, b in zip(inner, outer)))"
+    assert with_debug(FILLED + code) == "60 True True\n"
+
+
+def test_params_grow_while_they_are_queued():
+    code = """
+import sys; sys.path.insert(0, %r)
+from test_extension import *
+class Growing(dict):
+    def items(self):
+        for i in range(5000):
+            params[f"p{i}"] = attrs[f"a{i}"] = i
+        return super().items()
+study = trialog.create_study()
+params, attrs = {"x": Growing(a=1), "y": 2}, {"b": Growing(c=3)}
+study.enqueue_trial(params, attrs)
+t = study.trials[0]
+print(t.system_attrs["fixed_params"], t.user_attrs["b"])
+""" % HERE
+    assert with_debug(code) == "{'x': {'a': 1}, 'y': 2} {'c': 3}\n"
+
+
+def test_closed_while_a_trial_begins():
+    code = """
+import sys; sys.path.insert(0, %r)
+from test_extension import *
+study = trialog.create_study()
+study.enqueue_trial({"x": 5.0, "y": 7.0})
+warnings.simplefilter("always")
+warnings.showwarning = lambda *args: study._storage.close()
+space = {name: distributions.FloatDistribution(0, 1) for name in "xy"}
+t = study.ask(space)
+print(t.number, t.params)
+try:
+    t.suggest_float("z", 0, 1)
+except ValueError as e:
+    print(e)
+""" % HERE
+    assert with_debug(code) == "0 {'x': 5.0, 'y': 7.0}\nthe storage is closed\n"
+
+
+def test_messages_quote_what_is_no_text():
+    storage = _native.Storage("memory://")
+    with pytest.raises(KeyError, match="no study named .*xed.*xa0"):
+        storage.find_study("\ud800")
+    with pytest.raises(KeyError, match="no study named 'ä"):
+        storage.find_study("ä" * 2000)
+
+
+@pytest.mark.skipif(sys.getfilesystemencoding() != "utf-8", reason="what is no text depends on the encoding of file names")
+def test_paths_that_are_no_text(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.journal")
+    storage = _native.Storage(path)
+    storage.create_study("s", [1])
+    storage.close()
+    assert b"\xff.journal" in os.listdir(os.fsencode(tmp_path))
+    assert _native.Storage(path, must_exist=True).find_study("s") == 0
+    with pytest.raises(ValueError, match="NUL"):
+        _native.Storage(f"{tmp_path}/a\0b")
+
+
+def test_a_trial_that_no_study_asked_for():
+    lonely = trialog.Trial()
+    calls = [
+        lambda: lonely.suggest_float("x", 0, 1),
+        lambda: lonely.suggest_int("x", 0, 1),
+        lambda: lonely.suggest_categorical("x", [1, 2]),
+        lambda: lonely.report(1.0, 0),
+        lambda: lonely.should_prune(),
+        lambda: lonely.set_user_attr("a", 1),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="trials come from"):
+            call()
+    assert (lonely.params, lonely.study) == ({}, None)
+
+
+def test_integers_of_numpy():
+    import numpy
+
+    study = trialog.create_study()
+    study.enqueue_trial({"n": numpy.int64(3), "c": numpy.int32(7)})
+    t = study.ask()
+    assert (t.suggest_int("n", 0, 5), t.suggest_categorical("c", [numpy.int64(6), numpy.int64(7)])) == (3, 7)
+    assert study.trials[0].params == {"n": 3, "c": 7}
