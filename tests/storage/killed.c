@@ -3,7 +3,7 @@
  * killed URL_FORMAT [kills]: workers on one study are killed at any moment and replaced. What was acknowledged is there, once, and is what
  * its writer was told; nothing is there twice; and what the survivors see is what a fresh handle reads.
  *
- * The format has one %s, for a folder. The moments are drawn from a seed that is printed; a killed worker's last words come through a pipe.
+ * The format has one %s, for a folder, or is the URL of a database that is empty. The moments are drawn from a seed that is printed; a killed worker's last words come through a pipe.
  */
 #include <inttypes.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  *
  * million URL_FORMAT [writes [processes]]: one attribute written a million times by several processes. Meanwhile the operations kept in
  * the database stay below 2,000, and a reader that stopped at operation 10 catches up in the end and agrees with the writers.
- * The format has one %s, for a folder. How many operations are kept is read from the reader's own statistics: a handle that is opened
+ * The format has one %s, for a folder, or is the URL of a database that is empty. How many operations are kept is read from the reader's own statistics: a handle that is opened
  * anew reads what is kept, besides the snapshot.
  */
 #include <stdio.h>
