@@ -414,7 +414,9 @@ static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struc
         return !p.refused ? SQL_DONE : reads ? SQL_FAILED : SQL_MAYBE;
     }
     end = failed(c, err);
-    bool from_server = my.mysql_errno(c->my) < 2000 || my.mysql_errno(c->my) >= 3000;
+    unsigned number = my.mysql_errno(c->my); /* 2000 to 2999 and 5000 to 5999 are the library's own: it may be in the middle of anything */
+    bool from_server = number < 2000 || (number >= 3000 && number < 5000) || number >= 6000;
+    end = from_server ? end : SQL_GONE;
     bool committing = (batch->flags & SQL_COMMIT) && p.at > batch->n; /* only COMMIT's own result was missing */
     if (end == SQL_GONE) {
         return reads || (from_server && !committing) ? SQL_GONE : SQL_MAYBE;
@@ -483,7 +485,7 @@ static bool set_tls(MYSQL *m, struct url *url)
 static void set_options(MYSQL *m, struct url *url, struct target *t)
 {
     const char *file = url_option(url, "read_default_file"), *group = url_option(url, "read_default_group");
-    unsigned seconds = 1, tcp = MYSQL_PROTOCOL_TCP;
+    unsigned seconds = 1, tcp = MYSQL_PROTOCOL_TCP, none = 0;
     char no = 0;
     for (size_t i = 0; i < TL_COUNT(no_matter); i++) {
         (void)url_option(url, no_matter[i]);
@@ -494,6 +496,7 @@ static void set_options(MYSQL *m, struct url *url, struct target *t)
     (void)my.mysql_options(m, MYSQL_READ_DEFAULT_GROUP, group ? group : "trialog");
     (void)my.mysql_options(m, MYSQL_OPT_NONBLOCK, NULL);
     (void)my.mysql_options(m, MYSQL_OPT_RECONNECT, &no);
+    (void)my.mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &none); /* a server may not ask for our files */
     (void)my.mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     (void)my.mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &seconds); /* counts only in mysql_close */
     t->tls = set_tls(m, url);
@@ -567,6 +570,9 @@ static enum sql_end start(struct sql_conn *c, struct url *url, const struct tl_s
     }
     if (!got) {
         enum sql_end end = failed(c, err);
+        if (my.mysql_errno(c->my) == 1049) {
+            (void)err_wrap(err, TL_ENOTFOUND, "the database has to be made first (CREATE DATABASE)");
+        }
         return end == SQL_GONE ? SQL_AGAIN : end == SQL_TAKEN ? SQL_FAILED : end;
     }
     if (t.tls && !my.mysql_get_ssl_cipher(c->my)) {
