@@ -64,9 +64,7 @@ int cli_open_url(struct cli *c, const char *url, unsigned flags, tl_storage **ou
         rc = tl_storage_open(url, &o, out, &err);
     }
     const char *shown = rc == TL_ENOTFOUND ? cli_show_url(c, url) : NULL;
-    if (rc == TL_ENOTFOUND && o.must_exist && strstr(url, "://"))
-        return cli_error(c, rc, "%s ('trialog create-study' with the same --storage makes a first study)", err.message);
-    if (rc == TL_ENOTFOUND && o.must_exist)
+    if (rc == TL_ENOTFOUND && o.must_exist && !strstr(url, "://"))
         return cli_error(c, rc, "there is no journal '%s' ('trialog create-study --storage %s' makes one)", shown, shown);
     return rc ? cli_fail(c, &err) : 0;
 }

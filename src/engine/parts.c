@@ -41,6 +41,9 @@ int parts_begin(tl_storage *root, struct catalog *catalog, struct tl_err *err)
 void parts_close(tl_storage *root)
 {
     struct parts *p = root->parts;
+    if (root->catalog->ops->closing) {
+        root->catalog->ops->closing(root->catalog);
+    }
     for (size_t i = 0; i < p->n; i++) {
         if (!root->options.read_only && atomic_load(&p->items[i]->operations) > 0) {
             summary_write(p->items[i], 0);

@@ -39,6 +39,8 @@ struct catalog_ops {
                 struct tl_err *err);
     /* Replaces a stream's summary unless it has a newer one. */
     int (*summarise)(struct catalog *c, int64_t stream, uint64_t seq, struct str summary, struct tl_err *err);
+    /* (optional) From now on nothing is waited for for long: a server that is gone must not hold up who closes. */
+    void (*closing)(struct catalog *c);
     /* The backend of one stream; closed before the catalog. TL_ENOTFOUND. */
     int (*open)(struct catalog *c, int64_t stream, struct backend **out, struct tl_err *err);
     /* (optional) after fork: abandons the inherited connection */

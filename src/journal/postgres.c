@@ -171,6 +171,9 @@ static enum sql_end connect_failed(PGconn *pg, struct tl_err *err)
         code = TL_EACCESS;
     }
     set_connect_error(err, code, text);
+    if (strcmp(state, "3D000") == 0) {
+        (void)err_wrap(err, code, "the database has to be made first (createdb)");
+    }
     return end;
 }
 
@@ -723,10 +726,11 @@ static enum sql_end postgres_connect(struct url *url, const struct tl_storage_op
         return SQL_FAILED;
     }
     enum sql_end end = url_keywords(url, options, &k, err) == TL_OK ? SQL_DONE : SQL_FAILED;
-    if (end == SQL_DONE) {
+    bool go = end == SQL_DONE && !url_unknown(url); /* else sql.c refuses it; no need to ask the server first */
+    if (go) {
         end = start(c, &k, options, deadline_ns, err);
     }
-    if (end == SQL_DONE) {
+    if (go && end == SQL_DONE) {
         end = set_up(c, options, deadline_ns, err);
         end = end == SQL_GONE ? SQL_AGAIN : end;
     }

@@ -525,7 +525,8 @@ int redis_open(const char *url, const struct tl_storage_options *options, struct
     rc = rc == TL_OK ? get_head(r, redis_deadline(r->timeout_ms), &head, &exists, err) : rc;
     rc = rc == TL_OK ? redis_probe(r, err) : rc;
     if (rc == TL_OK && !exists && (options->must_exist || options->read_only)) {
-        rc = err_set(err, TL_ENOTFOUND, "there is no journal under the prefix '%s' in database %lld of the Redis server at %s",
+        rc = err_set(err, TL_ENOTFOUND, "there is no journal under the prefix '%s' in database %lld of the Redis server at %s: creating a study "
+                     "makes it",
                      r->link.url.prefix, (long long)r->link.url.db, r->link.url.where);
     }
     if (rc != TL_OK) {

@@ -20,6 +20,8 @@
 
 #define PAUSE_FIRST_MS 2
 #define PAUSE_MOST_MS 250
+#define CLOSE_MS 3000
+#define CLOSE_EACH_MS 500
 #define COMPLAIN_AFTER 12 /* tries: about two seconds */
 #define SLICE_NS (50 * SQL_MS)
 #define STREAMS_MAX (INT64_C(1) << 21)
@@ -174,16 +176,16 @@ static int pause_before(const struct sql_catalog *c, unsigned tries, int64_t dea
     if (c->options.cancelled && c->options.cancelled(c->options.cancelled_ctx)) {
         return err_set(err, TL_ECANCELLED, "cancelled while waiting for the database");
     }
-    if (now >= deadline_ns) {
-        return err_set(err, code, "the database did not come round within the time limit, %u tries; the last one: %s", tries, last->message);
-    }
     most = (most < PAUSE_MOST_MS ? most : PAUSE_MOST_MS) * SQL_MS;
     if (os->random(&r, sizeof r) < 0) {
         r = UINT32_MAX / 2;
     }
     int64_t pause = most / 8 + (int64_t)((double)most * r / UINT32_MAX);
-    pause = pause < deadline_ns - now ? pause : deadline_ns - now;
-    os->sleep_ns(pause < SLICE_NS || !c->options.cancelled ? pause : SLICE_NS);
+    pause = pause < SLICE_NS || !c->options.cancelled ? pause : SLICE_NS;
+    if (pause >= deadline_ns - now) { /* one more try would have no time: it could only hide what the last one said */
+        return err_set(err, code, "the database did not come round within the time limit, %u tries; the last one: %s", tries, last->message);
+    }
+    os->sleep_ns(pause);
     return TL_OK;
 }
 
@@ -255,7 +257,7 @@ static enum sql_end look_at_tables(struct sql_catalog *c, int64_t deadline_ns, s
         return SQL_FAILED;
     }
     if (end == SQL_DONE && (c->options.read_only || c->options.must_exist)) {
-        err_set(err, TL_ENOTFOUND, "there are no studies of Trialog in this database");
+        err_set(err, TL_ENOTFOUND, "there are no studies of Trialog in this database: creating one makes its tables");
         return SQL_FAILED;
     }
     return end != SQL_DONE ? end : make_tables(c, deadline_ns, err);
@@ -337,10 +339,21 @@ static int failed_inside(struct sql_catalog *c, enum sql_end end, struct tl_err 
     return code;
 }
 
+/* Who closes waits for some seconds in all, then for a moment each. */
+static int64_t closing_limit(const struct sql_catalog *c, int64_t deadline_ns)
+{
+    if (c->closing_ns == 0) {
+        return deadline_ns;
+    }
+    int64_t all = c->closing_ns + CLOSE_MS * SQL_MS, each = os->monotonic_ns() + CLOSE_EACH_MS * SQL_MS, limit = all > each ? all : each;
+    return limit < deadline_ns ? limit : deadline_ns;
+}
+
 static int run_until_done(struct sql_catalog *c, unsigned flags, struct sql_statement *s, size_t n, struct sql_rows *rows,
                           int64_t deadline_ns, struct tl_err *err)
 {
     bool perhaps = false;
+    deadline_ns = closing_limit(c, deadline_ns);
     for (unsigned tries = 1;; tries++) {
         struct tl_err why = TL_ERR_INIT;
         enum sql_end end = have_connection(c, deadline_ns, &why);
@@ -512,6 +525,14 @@ static void forget_local(struct sql_catalog *c)
         }
     }
     pthread_mutex_unlock(&local_mutex);
+}
+
+static void catalog_closing(struct catalog *base)
+{
+    struct sql_catalog *c = catalog_of(base);
+    pthread_mutex_lock(&c->guard);
+    c->closing_ns = os->monotonic_ns();
+    pthread_mutex_unlock(&c->guard);
 }
 
 static void catalog_close(struct catalog *base)
@@ -711,6 +732,7 @@ int sql_open(const struct sql_driver *driver, const char *url, const struct tl_s
         .find = catalog_find,
         .each = catalog_each,
         .summarise = catalog_summarise,
+        .closing = catalog_closing,
         .open = catalog_open_stream,
         .forked = catalog_forked,
         .describe = catalog_describe,

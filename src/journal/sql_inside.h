@@ -35,6 +35,7 @@ struct sql_catalog {
     struct sql_conn *conn; /* NULL: none at the moment */
     bool in_transaction;   /* of a SQL_LOCKED driver */
     bool lost_transaction; /* its connection broke */
+    int64_t closing_ns;    /* since when the handle is being closed; 0: it is not */
     bool checked;          /* the tables are there, and of a version that we know */
     struct sql_catalog *next_local; /* of the SQL_LOCKED ones of this process */
     uint64_t changes;      /* how often others were seen to have committed (driver->changed) */

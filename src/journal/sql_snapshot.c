@@ -168,7 +168,7 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
                      base = sql_int(to->seq > SQL_KEEP ? to->seq - SQL_KEEP : 0);
     struct sql_statement st[] = {
         SQL_STATEMENT(c, SQL_LOCK, id),
-        SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int(to->bytes), base, base, id, seq, id, seq, parts),
+        SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int(to->bytes), base, base, id, seq, seq, id, seq, parts),
         SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
         SQL_STATEMENT(c, SQL_TRIM, id, id),
     };

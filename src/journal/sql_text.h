@@ -118,9 +118,9 @@
       "DELETE FROM trialog_snapshot WHERE stream = ? AND seq = ? "                                                              \
       "AND seq <> (SELECT s.snapshot_seq FROM trialog_stream s WHERE s.id = ?)")                                                \
     X(SQL_SNAPSHOT, "SELECT snapshot_seq, snapshot_bytes, base FROM trialog_stream WHERE id = ?")                               \
-    X(SQL_PUBLISH, /* seq, bytes, base, base, stream, seq, stream, seq, parts: only if all parts are there still */             \
+    X(SQL_PUBLISH, /* seq, bytes, base, base, stream, seq, seq, stream, seq, parts: only if all parts are there still, and the operations */ \
       "UPDATE trialog_stream SET snapshot_seq = ?, snapshot_bytes = ?, base = CASE WHEN base < ? THEN ? ELSE base END "         \
-      "WHERE id = ? AND name IS NOT NULL AND snapshot_seq < ? "                                                                 \
+      "WHERE id = ? AND name IS NOT NULL AND snapshot_seq < ? AND head >= ? "                                                   \
       "AND (SELECT COUNT(*) FROM trialog_snapshot p WHERE p.stream = ? AND p.seq = ?) = ?")                                     \
     X(SQL_TRIM, /* stream, stream */                                                                                            \
       "DELETE FROM trialog_op WHERE stream = ? AND first_seq + count <= (SELECT s.base FROM trialog_stream s WHERE s.id = ?)")  \

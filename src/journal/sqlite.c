@@ -238,7 +238,7 @@ static enum sql_end open_file(struct sql_conn *c, bool create, struct tl_err *er
     int sys = os->stat(c->path, true, &st);
     if (code != SQLITE_OK && (code & 0xff) == SQLITE_CANTOPEN) {
         if (sys == -ENOENT && !create) {
-            err_set(err, TL_ENOTFOUND, "there is no SQLite database '%s'", c->path);
+            err_set(err, TL_ENOTFOUND, "there is no SQLite database '%s': creating a study makes it", c->path);
         } else {
             err_set(err, TL_EACCESS, "cannot open or make the SQLite database '%s': it, or its folder, may not be written", c->path);
         }

@@ -613,7 +613,7 @@ class Databases(Case):
         self.fails(4, "there is a study 's' in 's.journal' already", "copy", "--study-name", "s", "--to", "s.journal")
 
     def test_messages(self):
-        self.fails(3, "no SQLite database 's.db'.*create-study", "study-names")
+        self.fails(3, "no SQLite database 's.db': creating a study makes it", "study-names")
         self.assertEqual(os.listdir(self.work), [])
         self.fails(2, "option 'tiemout'", "create-study", "--storage", "sqlite:///s.db?tiemout=1")
         self.assertEqual(os.listdir(self.work), [])

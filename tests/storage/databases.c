@@ -273,6 +273,7 @@ END_TEST
 /* ---- answers that get lost ---- */
 
 static int lose; /* so many answers to appends */
+static bool dead;
 static int writes_behind; /* transactions that wrote something since the last append did */
 
 static enum sql_end run_and_lose(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
@@ -285,6 +286,10 @@ static enum sql_end run_and_lose(struct sql_conn *c, struct sql_batch *batch, st
         wrote = wrote || (batch->statements[i].id == SQL_TOUCH && batch->statements[i].changed > 0);
     }
     writes_behind = put ? 0 : writes_behind + wrote;
+    if (dead) {
+        err_set(err, TL_ENET, "the server is gone");
+        return SQL_GONE;
+    }
     if (puts && lose > 0) {
         lose--;
         err_set(err, TL_ENET, "the answer was lost");
@@ -314,6 +319,56 @@ START_TEST(what_was_found_later_is_made_durable)
     ck_assert_int_eq(attr(b, study), 4);
     tl_storage_close(a);
     tl_storage_close(b);
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
+START_TEST(closing_does_not_wait_for_a_server_that_is_gone)
+{
+    optimistic_run = run_and_lose;
+    setup_kind(1);
+    tl_storage *s = kit_open(url);
+    int64_t study = make_study(s, "s"), id;
+    OK(tl_storage_create_trial(s, study, NULL, &id, NULL, err)); /* and a lease */
+    dead = true;
+    int64_t start = os->monotonic_ns();
+    tl_storage_close(s);
+    ck_assert_int_lt(os->monotonic_ns() - start, INT64_C(20000000000)); /* not the three minutes of three time limits */
+    dead = false;
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
+/* A snapshot of what a database does not hold any more is not put into it. */
+static bool shorten;
+static enum sql_end run_and_shorten(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+{
+    for (size_t i = 0; shorten && i < batch->n; i++) {
+        if (batch->statements[i].id == SQL_PUBLISH) {
+            raw("UPDATE trialog_stream SET head = 3");
+            shorten = false;
+        }
+    }
+    return sqlite_driver.run(c, batch, err);
+}
+
+START_TEST(a_snapshot_does_not_outlive_its_operations)
+{
+    optimistic_run = run_and_shorten;
+    setup_kind(1);
+    tl_storage *s = kit_open(url);
+    int64_t study = make_study(s, "s");
+    for (int i = 0; i < 5; i++) {
+        set_attr(s, study, i);
+    }
+    shorten = true;
+    OK(tl_storage_snapshot(s, err));
+    ck_assert(!shorten);
+    ck_assert_int_eq(raw("SELECT snapshot_seq FROM trialog_stream"), 0);
+    ck_assert_int_eq(raw("SELECT COUNT(*) FROM trialog_snapshot"), 0);
+    tl_storage_close(s);
     optimistic_run = NULL;
     kit_clean();
 }
@@ -708,6 +763,8 @@ int main(void)
     tcase_add_loop_test(t, another_way_since_a_backup_is_noticed, 0, 2);
     tcase_add_loop_test(t, a_file_that_is_gone_is_begun_anew, 0, 2);
     tcase_add_loop_test(t, what_was_found_later_is_made_durable, 0, 2);
+    tcase_add_test(t, closing_does_not_wait_for_a_server_that_is_gone);
+    tcase_add_test(t, a_snapshot_does_not_outlive_its_operations);
     tcase_add_loop_test(t, a_forked_child_goes_on_by_itself, 0, 2);
     tcase_add_loop_test(t, two_hundred_start_at_once_on_nothing, 0, 2);
     tcase_add_loop_test(t, trials_of_a_killed_worker_are_failed_once, 0, 4);
