@@ -21,7 +21,8 @@ import warnings
 
 old = "--old" in sys.argv
 wanted = os.environ.get("TRIALOG_PYTHON_OPTUNA31" if old else "TRIALOG_PYTHON_OPTUNA")
-if wanted and os.path.realpath(sys.executable) != os.path.realpath(wanted) and "TPE_VS_OPTUNA" not in os.environ:
+# A virtual environment's Python is a link to the one that it was made with: only its own name tells them apart.
+if wanted and os.path.abspath(sys.executable) != os.path.abspath(wanted) and "TPE_VS_OPTUNA" not in os.environ:
     os.environ["TPE_VS_OPTUNA"] = "1"
     os.execv(wanted, [wanted, *sys.argv])
 try:
