@@ -86,6 +86,14 @@ static PyObject *message_object(const char *text)
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "backslashreplace");
 }
 
+void raise_class(PyObject *class, const struct call *c, int code)
+{
+    PyObject *message = message_object(c->err.message[0] ? c->err.message : tl_code_text(code));
+    if (message)
+        PyErr_SetObject(class, message);
+    DROP(message);
+}
+
 static PyObject *raise_unknown(PyObject *class, const struct tl_err *err)
 {
     PyObject *message = message_object(err->message);
@@ -119,10 +127,7 @@ PyObject *raise_err(struct native *m, const struct kit_object *kit, const struct
     case TL_EUNKNOWN: return raise_unknown(own[ERROR_unknown], err);
     default: break;
     }
-    PyObject *message = message_object(err->message[0] ? err->message : tl_code_text(code));
-    if (message)
-        PyErr_SetObject(class, message);
-    DROP(message);
+    raise_class(class, c, code);
     return NULL;
 }
 

@@ -112,6 +112,8 @@ bool call_cancelled(void *ctx);
 
 /* Raises the exception that belongs to a code of the library; always returns NULL. `kit` may be NULL. */
 PyObject *raise_err(struct native *m, const struct kit_object *kit, const struct call *c, int code);
+/* The same with a class of Python's own. */
+void raise_class(PyObject *class, const struct call *c, int code);
 int errors_init(struct native *m, PyObject *module);
 
 /* ---- JSON (json.c) ---- */

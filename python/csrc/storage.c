@@ -99,17 +99,22 @@ static int seconds_from(PyObject *o, const char *what, int64_t none, int64_t *ou
     return 0;
 }
 
-static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, struct tl_storage_options *o)
+static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, PyObject **kit, struct tl_storage_options *o)
 {
     static char *names[] = {"url",      "durability", "lock",      "timeout", "lease",     "retry_lost", "snapshot",
-                            "read_only", "must_exist", "grace", "allow_damaged", NULL};
+                            "read_only", "must_exist", "grace", "allow_damaged", "kit", NULL};
     static const char *const durabilities[] = {"full", "relaxed", "off", NULL}, *const locks[] = {"both", "kernel", NULL};
     const char *durability = "full", *lock = "both";
     PyObject *timeout = Py_None, *lease = Py_None, *grace = Py_None;
-    int snapshot = 1, read_only = 0, must_exist = 0, allow_damaged = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ssOOIpppOp", names, url, &durability, &lock, &timeout, &lease, &o->retry_lost,
-                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged))
+    int retry_lost = 0, snapshot = 1, read_only = 0, must_exist = 0, allow_damaged = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ssOOipppOpO", names, url, &durability, &lock, &timeout, &lease, &retry_lost,
+                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged, kit))
         return -1;
+    if (retry_lost < 0) {
+        PyErr_Format(PyExc_ValueError, "retry_lost must be 0 or more, not %d", retry_lost);
+        return -1;
+    }
+    o->retry_lost = (unsigned)retry_lost;
     int d = choice("durability", durability, durabilities), l = d < 0 ? -1 : choice("lock", lock, locks);
     if (l < 0 || seconds_from(timeout, "timeout", 0, &o->timeout_ms) < 0 || seconds_from(lease, "lease", -1, &o->lease_ms) < 0 ||
         seconds_from(grace, "grace", 0, &o->grace_ms) < 0)
@@ -144,6 +149,24 @@ static void list_remove(struct storage_object *self)
     self->link = NULL;
 }
 
+static int check_kit(const struct native *m, PyObject *kit)
+{
+    if (kit == Py_None || PyObject_TypeCheck(kit, m->kit_type))
+        return 0;
+    PyErr_SetString(PyExc_TypeError, "kit must be a Kit or None");
+    return -1;
+}
+
+/* A journal that is not there is a missing file, not a missing key. */
+static void raise_not_opened(struct storage_object *self, const struct call *c, int code)
+{
+    raise_err(self->native, self->kit, c, code);
+    if (code != TL_ENOTFOUND || !PyErr_ExceptionMatches(PyExc_KeyError))
+        return;
+    PyErr_Clear();
+    raise_class(PyExc_FileNotFoundError, c, code);
+}
+
 /* A path is what the file system's encoding makes of it: Python names what is no text there by surrogates. */
 static const char *path_bytes(PyObject *url, PyObject **owner)
 {
@@ -161,8 +184,8 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 {
     struct native *m = PyType_GetModuleState(type);
     struct tl_storage_options options = TL_STORAGE_OPTIONS_INIT;
-    PyObject *url, *owner;
-    if (read_options(args, kwargs, &url, &options) < 0)
+    PyObject *url, *owner, *kit = Py_None;
+    if (read_options(args, kwargs, &url, &kit, &options) < 0 || check_kit(m, kit) < 0)
         return NULL;
     const char *text = path_bytes(url, &owner);
     if (!text)
@@ -173,6 +196,7 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         struct call c;
         self->native = m;
         self->url = Py_NewRef(url);
+        self->kit = kit == Py_None ? NULL : (struct kit_object *)Py_NewRef(kit);
         int rc = TL_ECANCELLED;
         if (call_begin(&c)) {
             rc = tl_storage_open(text, &options, &self->storage, &c.err);
@@ -183,7 +207,7 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         if (rc == TL_OK) {
             list_add(self);
         } else {
-            raise_err(m, NULL, &c, rc);
+            raise_not_opened(self, &c, rc);
             Py_CLEAR(object);
         }
     }
@@ -356,10 +380,8 @@ static int set_kit(PyObject *object, PyObject *value, void *unused)
 {
     (void)unused;
     struct storage_object *self = (struct storage_object *)object;
-    if (value && value != Py_None && !PyObject_TypeCheck(value, self->native->kit_type)) {
-        PyErr_SetString(PyExc_TypeError, "kit must be a Kit or None");
+    if (value && check_kit(self->native, value) < 0)
         return -1;
-    }
     PyObject *old = (PyObject *)self->kit;
     self->kit = !value || value == Py_None ? NULL : (struct kit_object *)Py_NewRef(value);
     DROP(old);
@@ -444,7 +466,7 @@ int storage_init(struct native *m, PyObject *module)
 {
     static PyType_Slot slots[] = {
         {Py_tp_doc, "Storage(url, *, durability='full', lock='both', timeout=None, lease=None, retry_lost=0, snapshot=True, "
-                    "read_only=False, must_exist=False, grace=None, allow_damaged=False)\n--\n\nAn open journal."},
+                    "read_only=False, must_exist=False, grace=None, allow_damaged=False, kit=None)\n--\n\nAn open journal."},
         {Py_tp_new, storage_new},
         {Py_tp_methods, all_methods},
         {Py_tp_getset, getset},

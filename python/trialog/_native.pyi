@@ -43,6 +43,7 @@ class Storage:
         must_exist: bool = False,
         grace: float | None = None,
         allow_damaged: bool = False,
+        kit: Kit | None = None,
     ) -> Storage: ...
     @property
     def worker_id(self) -> str: ...

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing.context
 import os
-import re
 from collections.abc import Container, Sequence
 from typing import Any, Callable
 
@@ -22,6 +20,7 @@ from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trialog import _native
+from trialog._url import pickled
 
 __all__ = ["JournalStorage", "UnknownOutcomeError"]
 
@@ -44,10 +43,6 @@ _kit = _native.Kit(
     ),
     [StudyDirection(i) for i in range(3)],
 )
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"^([a-zA-Z0-9+.-]+://[^:/?#@]*):[^/?#]*@", r"\1@", url)
 
 
 class _Retry:
@@ -119,19 +114,16 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         self._open()
 
     def _open(self) -> None:
-        self._native = _native.Storage(self._url, **self._options)
-        self._native.kit = _kit
+        self._native = _native.Storage(self._url, kit=_kit, **self._options)
         # With a callback, Optuna has to be told of each trial that is lost: it asks by itself at the beginning of a trial.
         self._looks_itself = self._options["lease"] is not None and self._stale_callback is None
         self._just_failed: set[int] = set()  # lost trials that the engine failed and Optuna is about to fail
 
-    # ---- pickling: URL and options; what lives in memory brings its log along. A password travels only to a process that multiprocessing
-    # is starting; anything else that is pickled may end up in a file, and who reads it takes the password from the environment again. ----
+    # ---- pickling: URL and options, without passwords (trialog._url); what lives in memory brings its log along ----
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        if multiprocessing.context.get_spawning_popen() is None:
-            state["_url"] = _without_password(self._url)
+        state["_url"] = pickled(self._url)
         del state["_native"], state["_just_failed"], state["_looks_itself"]
         if self._url.startswith("memory://"):
             state["_log"] = self._native.export_lines()
@@ -146,6 +138,9 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
                 self._native.import_lines(log)
             except _exceptions.DuplicatedStudyError:
                 pass  # memory://NAME of this process: it is there already
+
+    def __copy__(self) -> JournalStorage:
+        return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> JournalStorage:
         if self._url.startswith("memory://"):

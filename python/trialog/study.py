@@ -15,6 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Callable, Container, Iterable, Mapping, Sequence, Union
 
 from trialog import _native
+from trialog._url import shown
 from trialog.distributions import BaseDistribution, _modern
 from trialog.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from trialog.logging import get_logger
@@ -90,7 +91,7 @@ class Study:
         self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"<trialog.Study {self.study_name!r} in {self._native_storage.url!r}>"
+        return f"<trialog.Study {self.study_name!r} in {shown(self._native_storage.url)!r}>"
 
     # ---- what it is made of ----
 

@@ -2,7 +2,10 @@
 """What Python code can do to the extension while it works: it runs whenever an object is made, a value is turned into JSON or a warning is
 shown, and may close the storage or change what it was called with. Whatever it does, nothing crashes and nothing is lost.
 """
+import copy
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -152,3 +155,52 @@ def test_integers_of_numpy():
     t = study.ask()
     assert (t.suggest_int("n", 0, 5), t.suggest_categorical("c", [numpy.int64(6), numpy.int64(7)])) == (3, 7)
     assert study.trials[0].params == {"n": 3, "c": 7}
+
+
+def test_opening_raises_the_callers_classes(tmp_path):
+    optuna = pytest.importorskip("optuna")
+    (tmp_path / "j").mkdir()
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        trialog.JournalStorage(tmp_path / "j")
+    with pytest.raises(exceptions.StorageInternalError):
+        trialog.create_study(storage=tmp_path / "j")
+    for way in (trialog.JournalStorage, lambda path: trialog.create_study(storage=path)):
+        with pytest.raises(FileNotFoundError, match="cannot open"):
+            way(tmp_path / "none" / "j")
+    with pytest.raises(ValueError, match="retry_lost"):
+        _native.Storage("memory://", retry_lost=-1)
+    with pytest.raises(TypeError, match="kit"):
+        _native.Storage("memory://", kit=1)
+
+
+class Opened:
+    """In the place of _native.Storage: no server is asked."""
+
+    def __init__(self, url, **options):
+        self.url = url
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("redis://:secret@h:1/0", "redis://h:1/0"),
+        ("redis://user:secr@:secret@h:6379/1?prefix=p", "redis://user@h:6379/1?prefix=p"),
+        ("postgresql://me@db/x", "postgresql://me@db/x"),
+        ("postgresql+psycopg2://u:secret@h/d?a=b", "postgresql+psycopg2://u@h/d?a=b"),
+        ("mysql://u@h/d?password=secret&a=b", "mysql://u@h/d?a=b"),
+        ("postgresql:///d?password=secret", "postgresql:///d"),
+        ("sqlite:////tmp/u:x@y", "sqlite:////tmp/u:x@y"),
+        ("/tmp/u:x@y?z", "/tmp/u:x@y?z"),
+    ],
+)
+def test_passwords_are_not_pickled(monkeypatch, url, public):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(_native, "Storage", Opened)
+    for storage in (trialog.JournalStorage(url), trialog.storages.JournalStorage(url)):
+        assert pickle.loads(pickle.dumps(storage))._native.url == public
+        assert copy.copy(storage)._native.url == copy.deepcopy(storage)._native.url == url
+        assert "secret" not in repr(storage)
+        monkeypatch.setattr(multiprocessing.context, "get_spawning_popen", lambda: 1)
+        assert pickle.loads(pickle.dumps(storage))._native.url == url
+        monkeypatch.undo()
+        monkeypatch.setattr(_native, "Storage", Opened)

@@ -191,26 +191,6 @@ def test_pickle_and_deepcopy(tmp_path):
     assert pickle.loads(pickle.dumps(study)).trials == study.trials == copy.deepcopy(study).trials
 
 
-def test_no_password_in_a_pickle(monkeypatch):
-    from trialog.optuna import _without_password
-
-    for url, bare in {
-        "redis://user:pa:s@s@host:6379/1?prefix=p": "redis://user@host:6379/1?prefix=p",
-        "redis://:secret@host": "redis://@host",
-        "postgresql+psycopg2://me:secret@db/x": "postgresql+psycopg2://me@db/x",
-        "postgresql://me@db/x": "postgresql://me@db/x",
-        "/a/path:with@signs": "/a/path:with@signs",
-        "memory://a": "memory://a",
-    }.items():
-        assert _without_password(url) == bare
-    storage = trialog.JournalStorage("memory://")
-    storage._url = "redis://user:secret@host/0"
-    assert b"secret" not in pickle.dumps(storage.__getstate__())
-    monkeypatch.setattr("multiprocessing.context.get_spawning_popen", lambda: 1)
-    assert b"secret" in pickle.dumps(storage.__getstate__())
-    storage._url = "memory://"
-
-
 def test_memory_travels_with_its_log():
     storage = trialog.JournalStorage("memory://")
     study = optuna.create_study(study_name="s", storage=storage)

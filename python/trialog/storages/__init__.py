@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from trialog import _native, exceptions
+from trialog._url import pickled, shown
 from trialog.storages import journal
 from trialog.storages.journal import JournalFileOpenLock, JournalFileStorage, JournalFileSymlinkLock
 
@@ -53,16 +54,15 @@ def _kit() -> _native.Kit:
 
 
 class _Storage:
-    """An open journal and what it was opened with. Pickled and copied, a file is opened again; a journal in memory carries its log and
-    becomes one of its own."""
+    """An open journal and what it was opened with. Pickled and copied, a file is opened again (without a password of its URL, see
+    trialog._url); a journal in memory carries its log and becomes one of its own."""
 
     _native: _native.Storage
 
     def _open(self, url: str, **options: Any) -> None:
         self._url = url
         self._options = options
-        self._native = _native.Storage(url, **options)
-        self._native.kit = _kit()
+        self._native = _native.Storage(url, kit=_kit(), **options)
 
     def close(self) -> None:
         """Flushes and closes the journal. Without it that happens when nothing refers to it any more, or at the end."""
@@ -72,15 +72,26 @@ class _Storage:
         """Nothing to do: for scripts that call it."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url!r})"
+        return f"{type(self).__name__}({shown(self._url)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         in_memory = self._url.startswith("memory:")
         return {
-            "url": _memory() if in_memory else self._url,
+            "url": _memory() if in_memory else pickled(self._url),
             "options": self._options,
             "log": self._native.export_lines() if in_memory else b"",
         }
+
+    def __copy__(self) -> _Storage:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Storage:
+        state = self.__getstate__()
+        if not self._url.startswith("memory:"):
+            state["url"] = self._url  # with its password: it stays in this process
+        other: _Storage = object.__new__(type(self))
+        other.__setstate__(state)
+        return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._open(state["url"], **state["options"])
