@@ -289,7 +289,8 @@ static PyObject *tell_trial(struct study_object *s, struct trial_object *t, enum
     struct call c;
     if (!use(s, &c))
         return NULL;
-    PyThread_acquire_lock(t->lock, WAIT_LOCK);
+    if (!trial_lock(t))
+        return done(s, &c, TL_OK) ? trial_raise_in_use(t) : NULL;
     int code;
     bool by_handle = t->trial != NULL;
     if (by_handle)
@@ -298,7 +299,7 @@ static PyObject *tell_trial(struct study_object *s, struct trial_object *t, enum
         code = tl_study_tell_number(s->study, t->number, state, values, n, false, &final, &c.err);
     if (by_handle && code == TL_OK)
         t->trial = NULL; /* freed; unlinked below, with the GIL */
-    PyThread_release_lock(t->lock);
+    trial_unlock(t);
     PyObject *result = told(s, &c, code, final);
     if (!t->trial)
         trial_object_unlink(t);

@@ -12,6 +12,7 @@
 #include "native.h"
 
 #include <pythread.h>
+#include <stdatomic.h>
 
 struct trial_object;
 
@@ -34,7 +35,8 @@ struct trial_object {
     struct study_object *study;
     PyObject *owner;  /* the Python study, `study` of the trial */
     tl_trial *trial;  /* NULL: told, or the storage is closed */
-    PyThread_type_lock lock; /* around uses of `trial`: taken without the GIL */
+    PyThread_type_lock lock; /* around uses of `trial`: taken without the GIL, by trial_lock */
+    atomic_ulong holder;     /* the thread that has it; 0: none */
     PyObject *params; /* dict: what was suggested so far, external values */
     int64_t id, number;
     bool eager;       /* suggestions are written at once */
@@ -45,6 +47,10 @@ struct trial_object {
  * distributions that were asked for, or NULL. */
 PyObject *trial_object_new(PyTypeObject *class, struct study_object *study, PyObject *owner, tl_trial *trial, bool eager,
                            PyObject *space);
+/* false: this very thread has the lock, because code that runs while the trial makes an object came back to it. */
+bool trial_lock(struct trial_object *t);
+void trial_unlock(struct trial_object *t);
+PyObject *trial_raise_in_use(const struct trial_object *t);
 /* With the GIL, when the handle is gone or about to go. */
 void trial_object_unlink(struct trial_object *t);
 int trial_init(struct native *m, PyObject *module);

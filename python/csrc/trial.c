@@ -43,6 +43,28 @@ static PyObject *raise_finished(struct trial_object *t)
     return raise_err(t->study->native, t->study->storage->kit, &c, TL_EFINISHED);
 }
 
+bool trial_lock(struct trial_object *t)
+{
+    unsigned long me = PyThread_get_thread_ident();
+    if (atomic_load(&t->holder) == me)
+        return false;
+    PyThread_acquire_lock(t->lock, WAIT_LOCK);
+    atomic_store(&t->holder, me);
+    return true;
+}
+
+void trial_unlock(struct trial_object *t)
+{
+    atomic_store(&t->holder, 0);
+    PyThread_release_lock(t->lock);
+}
+
+PyObject *trial_raise_in_use(const struct trial_object *t)
+{
+    return PyErr_Format(PyExc_RuntimeError, "trial %lld is being read by this thread: a warning's or signal's handler must not use it then",
+                        (long long)t->number);
+}
+
 /* Not so when the class was called. */
 static bool has_study(const struct trial_object *t)
 {
@@ -58,10 +80,14 @@ static bool enter(struct trial_object *t, struct call *c)
         return false;
     if (!storage_use(t->study->storage, c))
         return false;
-    PyThread_acquire_lock(t->lock, WAIT_LOCK);
+    if (!trial_lock(t)) {
+        if (storage_done(t->study->storage, c, TL_OK))
+            trial_raise_in_use(t);
+        return false;
+    }
     if (t->trial)
         return true;
-    PyThread_release_lock(t->lock);
+    trial_unlock(t);
     if (storage_done(t->study->storage, c, TL_OK))
         raise_finished(t);
     return false;
@@ -92,7 +118,7 @@ static bool leave(struct trial_object *t, struct call *c, int code)
         drop_forgotten(t);
         call_native(c);
     }
-    PyThread_release_lock(t->lock);
+    trial_unlock(t);
     return storage_done(t->study->storage, c, code);
 }
 

@@ -31,7 +31,7 @@ def kit_with(float_distribution):
 
 def with_debug(code):
     """Runs code in a Python that notices writing beside memory and using it after it was freed."""
-    run = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr[-3000:]
     return run.stdout
 
@@ -204,3 +204,28 @@ def test_passwords_are_not_pickled(monkeypatch, url, public):
         assert pickle.loads(pickle.dumps(storage))._native.url == url
         monkeypatch.undo()
         monkeypatch.setattr(_native, "Storage", Opened)
+
+
+def test_a_trial_is_used_while_it_is_read():
+    code = """
+import sys; sys.path.insert(0, %r)
+from test_extension import *
+study = trialog.create_study()
+t = study.ask()
+warnings.simplefilter("ignore")
+t.suggest_categorical("c", [[1, 2]])
+warnings.simplefilter("always")
+def show(*args):
+    for use in (lambda: t.set_user_attr("warned", True), lambda: study.tell(t, 1.0)):
+        try:
+            use()
+        except RuntimeError as e:
+            print(e)
+warnings.showwarning = show
+print(t.distributions["c"].choices)
+warnings.simplefilter("ignore")
+t.set_user_attr("later", 1)
+print(study.tell(t, 2.0).value)
+""" % HERE
+    told = "trial 0 is being read by this thread: a warning's or signal's handler must not use it then\n"
+    assert with_debug(code) == 2 * told + "([1, 2],)\n2.0\n"
