@@ -29,14 +29,17 @@ def answer(command):
 
 
 def crowd(commands):
-    """Trials a second of workers that start together."""
+    """Trials a second of workers that start together; None when one of them failed."""
     ps = [subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for c in commands]
     for p in ps:
         assert p.stdout.readline() == "ready\n"
     for p in ps:
         p.stdin.write("\n")
         p.stdin.flush()
-    said = [json.loads(p.communicate()[0]) for p in ps]
+    out = [p.communicate()[0] for p in ps]
+    if any(p.returncode for p in ps):
+        return None
+    said = [json.loads(o) for o in out]
     return sum(s["trials"] for s in said) / (max(s["end"] for s in said) - min(s["start"] for s in said))
 
 
@@ -46,6 +49,9 @@ class Side:
 
 
 def row(what, ours, theirs, better):
+    if None in theirs:  # ours never does
+        print("| %-44s | %12.6g | %12s | %8s |" % (what, statistics.median(ours), "fails", "-"), flush=True)
+        return None
     a, b = statistics.median(ours), statistics.median(theirs)
     ratio = a / b if better == "more" else b / a
     print("| %-44s | %12.6g | %12.6g | %8.1f |" % (what, a, b, ratio), flush=True)
@@ -57,7 +63,7 @@ def measure(build, python, new_url, rounds=3, workers=(1, 4, 16, 64), read_trial
     tables. `share`: how many times its work we do, so that both take a while."""
     program = lambda name: os.path.join(build, "bench", name)
     ours = Side(lambda u, n: [program("bench_calls"), u, "s", str(n)], lambda u: [program("bench_calls"), u, "s", "read"],
-                lambda u, n: [program("bench_worker"), u, "s", str(n), "full", "both"], share)
+                lambda u, n: [program("bench_worker"), u, "s", str(n), "full", "both", "suggest"], share)
     theirs = Side(lambda u, n: [python, THEIRS, "calls", u, "s", str(n)], lambda u: [python, THEIRS, "read", u, "s"],
                   lambda u, n: [python, THEIRS, "work", u, "s", str(n)], 1)
     print("| %-44s | %12s | %12s | %8s |" % ("", "Trialog", "Optuna", "ratio"))

@@ -4,8 +4,11 @@
  * as durable, and tells the result, until its share is done. The sampler is the random one, as on Optuna's side: the journal is
  * measured. Prints {"trials": N, "start": S, "end": E} (seconds since the epoch).
  *
- *   bench_worker STORAGE STUDY TRIALS full|relaxed|off both|kernel
+ *   bench_worker STORAGE STUDY TRIALS full|relaxed|off both|kernel [suggest]
+ *
+ * suggest: the parameters are asked for one by one, as Optuna's objective does, instead of with the trial.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,7 @@ static int fail(const struct tl_err *err)
     return 1;
 }
 
-static int one_trial(tl_study *study, struct tl_err *err)
+static int one_trial(tl_study *study, bool suggest, struct tl_err *err)
 {
     static const char *const names[] = {"x0", "x1", "x2", "x3", "x4"};
     const struct tl_dist range = TL_FLOAT_RANGE(-10, 10);
@@ -38,7 +41,7 @@ static int one_trial(tl_study *study, struct tl_err *err)
     for (int i = 0; i < 5; i++)
         space[i] = (struct tl_param_spec){names[i], 0, &range};
     ask.space = space;
-    ask.n_space = 5;
+    ask.n_space = suggest ? 0 : 5;
     int rc = tl_study_ask(study, &ask, &trial, err);
     if (rc != TL_OK)
         return rc;
@@ -82,7 +85,7 @@ int main(int argc, char **argv)
     double start = now();
     long trials = atol(argv[3]);
     for (long i = 0; i < trials; i++) {
-        if (one_trial(study, &err) != TL_OK)
+        if (one_trial(study, argc > 6 && strcmp(argv[6], "suggest") == 0, &err) != TL_OK)
             return fail(&err);
     }
     printf("{\"trials\":%ld,\"start\":%.6f,\"end\":%.6f}\n", trials, start, now());
