@@ -154,6 +154,7 @@ int time_from(struct native *m, PyObject *datetime, struct tl_time *out);
 int doubles_from(PyObject *sequence, double **out, size_t *n);
 /* C numbers with errors that name the argument. */
 int int64_from(PyObject *o, const char *what, int64_t *out);
+int id_from(PyObject *o, const char *what, int64_t *out); /* what no number can hold, nothing has as its id: KeyError */
 int double_from(PyObject *o, const char *what, double *out);
 int state_from(PyObject *o, enum tl_state *out);
 

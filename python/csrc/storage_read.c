@@ -28,7 +28,7 @@ static tl_view *open_study(struct storage_object *self, PyObject *study_id)
     struct call c;
     int64_t id;
     tl_view *view = NULL;
-    if (int64_from(study_id, "a study's id", &id) < 0)
+    if (id_from(study_id, "a study's id", &id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     if (!s || !storage_done(self, &c, tl_view_open_study(s, id, true, &view, &c.err))) {
@@ -235,7 +235,7 @@ static PyObject *fail_lost(PyObject *object, PyObject *study)
     struct ids ids = {NULL, 0, 0};
     struct call c;
     int64_t study_id = -1;
-    if (study != Py_None && int64_from(study, "a study's id", &study_id) < 0)
+    if (study != Py_None && id_from(study, "a study's id", &study_id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     if (!s)

@@ -55,7 +55,7 @@ static PyObject *delete_study(PyObject *object, PyObject *study_id)
     struct storage_object *self = (struct storage_object *)object;
     struct call c;
     int64_t id;
-    if (int64_from(study_id, "a study's id", &id) < 0)
+    if (id_from(study_id, "a study's id", &id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     if (!s || !storage_done(self, &c, tl_storage_delete_study(s, id, &c.err)))
@@ -70,7 +70,7 @@ static PyObject *set_attr(PyObject *object, PyObject *const *args, Py_ssize_t n,
     struct storage_object *self = (struct storage_object *)object;
     PyObject *key_owner = NULL, *json_owner = NULL;
     int64_t id;
-    if (!n_args(name, n, 4) || int64_from(args[0], "an id", &id) < 0)
+    if (!n_args(name, n, 4) || id_from(args[0], "an id", &id) < 0)
         return NULL;
     int system = PyObject_IsTrue(args[1]);
     const char *key = system < 0 ? NULL : text_utf8(args[2], "the key of an attribute", &key_owner);
@@ -278,7 +278,7 @@ static PyObject *create_trial(PyObject *object, PyObject *const *args, Py_ssize_
     struct call c;
     int64_t study_id, id, number;
     PyObject *result = NULL;
-    if (!n_args("create_trial", n, 2) || int64_from(args[0], "a study's id", &study_id) < 0)
+    if (!n_args("create_trial", n, 2) || id_from(args[0], "a study's id", &study_id) < 0)
         return NULL;
     bool plain = args[1] == Py_None;
     tl_storage *s = plain || template_from(self->native, &t, args[1]) == 0 ? storage_use(self, &c) : NULL;
@@ -298,7 +298,7 @@ static PyObject *set_param(PyObject *object, PyObject *const *args, Py_ssize_t n
     int64_t id;
     double internal;
     struct call c;
-    if (!n_args("set_param", n, 4) || int64_from(args[0], "a trial's id", &id) < 0 ||
+    if (!n_args("set_param", n, 4) || id_from(args[0], "a trial's id", &id) < 0 ||
         double_from(args[2], "a parameter's internal value", &internal) < 0 || dist_from(self->native, args[3], &d) < 0)
         return NULL;
     const char *name = text_utf8(args[1], "a parameter's name", &owner);
@@ -318,7 +318,7 @@ static PyObject *set_state(PyObject *object, PyObject *const *args, Py_ssize_t n
     size_t n_values;
     bool updated = true;
     struct call c;
-    if (!n_args("set_state", n, 3) || int64_from(args[0], "a trial's id", &id) < 0 || state_from(args[1], &state) < 0 ||
+    if (!n_args("set_state", n, 3) || id_from(args[0], "a trial's id", &id) < 0 || state_from(args[1], &state) < 0 ||
         doubles_from(args[2], &values, &n_values) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
@@ -333,7 +333,7 @@ static PyObject *report(PyObject *object, PyObject *const *args, Py_ssize_t n)
     int64_t id, step;
     double value;
     struct call c;
-    if (!n_args("report", n, 3) || int64_from(args[0], "a trial's id", &id) < 0 || int64_from(args[1], "a step", &step) < 0 ||
+    if (!n_args("report", n, 3) || id_from(args[0], "a trial's id", &id) < 0 || int64_from(args[1], "a step", &step) < 0 ||
         double_from(args[2], "an intermediate value", &value) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);

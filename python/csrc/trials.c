@@ -370,14 +370,14 @@ static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"kit", "study_id", "states", "copy", NULL};
     struct storage_object *self = (struct storage_object *)object;
-    PyObject *kit_arg, *states = Py_None;
-    long long study_id;
+    PyObject *kit_arg, *id, *states = Py_None;
+    int64_t study_id;
     int copy = 0;
     unsigned mask = (1u << TL_N_STATES) - 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL|Op", names, &kit_arg, &study_id, &states, &copy))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Op", names, &kit_arg, &id, &states, &copy))
         return NULL;
     struct kit_object *kit = kit_from(self, kit_arg);
-    if (!kit || (states != Py_None && state_mask(kit, states, &mask) < 0))
+    if (!kit || id_from(id, "a study's id", &study_id) < 0 || (states != Py_None && state_mask(kit, states, &mask) < 0))
         return NULL;
     struct call c;
     tl_view *view = NULL;
@@ -442,7 +442,7 @@ static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
         return NULL;
     }
     struct kit_object *kit = kit_from(self, args[0]);
-    if (!kit || int64_from(args[1], "a trial's id", &id) < 0)
+    if (!kit || id_from(args[1], "a trial's id", &id) < 0)
         return NULL;
     struct call c;
     tl_view *view = NULL;
@@ -482,7 +482,7 @@ static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     struct kit_object *kit = kit_from(self, args[0]);
-    if (!kit || int64_from(args[1], "a study's id", &id) < 0)
+    if (!kit || id_from(args[1], "a study's id", &id) < 0)
         return NULL;
     struct call c;
     tl_view *view = NULL;
@@ -512,10 +512,11 @@ static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t 
 static PyObject *trial_id(PyObject *object, PyObject *args)
 {
     struct storage_object *self = (struct storage_object *)object;
-    long long study_id, number;
-    int64_t id;
+    PyObject *study, *trial;
+    int64_t study_id, number, id;
     struct call c;
-    if (!PyArg_ParseTuple(args, "LL", &study_id, &number))
+    if (!PyArg_ParseTuple(args, "OO", &study, &trial) || id_from(study, "a study's id", &study_id) < 0 ||
+        id_from(trial, "a trial's number", &number) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     if (!s || !storage_done(self, &c, tl_storage_trial_id(s, study_id, number, &id, &c.err)))
@@ -529,7 +530,7 @@ static PyObject *trial_number(PyObject *object, PyObject *trial)
     int64_t id, number;
     struct call c;
     tl_view *view = NULL;
-    if (int64_from(trial, "a trial's id", &id) < 0)
+    if (id_from(trial, "a trial's id", &id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     if (!s)
@@ -539,13 +540,13 @@ static PyObject *trial_number(PyObject *object, PyObject *trial)
     return storage_done(self, &c, rc) ? PyLong_FromLongLong(number) : NULL;
 }
 
-static PyObject *n_trials(PyObject *object, PyObject *args)
+static PyObject *n_trials(PyObject *object, PyObject *study)
 {
     struct storage_object *self = (struct storage_object *)object;
-    long long study_id;
+    int64_t study_id;
     struct call c;
     tl_view *view = NULL;
-    if (!PyArg_ParseTuple(args, "L", &study_id))
+    if (id_from(study, "a study's id", &study_id) < 0)
         return NULL;
     tl_storage *s = storage_use(self, &c);
     bool open = s && storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err));
@@ -567,6 +568,6 @@ PyMethodDef storage_trial_methods[] = {
     {"best_trial", (PyCFunction)(void (*)(void))best_trial, METH_FASTCALL, "best_trial(kit, study_id)\n--\n\nWhatever constraints say."},
     {"trial_id", trial_id, METH_VARARGS, "trial_id(study_id, number)\n--\n\n"},
     {"trial_number", trial_number, METH_O, "trial_number(trial_id)\n--\n\n"},
-    {"counts", n_trials, METH_VARARGS, "counts(study_id)\n--\n\nHow many trials there are of each state, by its number."},
+    {"counts", n_trials, METH_O, "counts(study_id)\n--\n\nHow many trials there are of each state, by its number."},
     {NULL, NULL, 0, NULL},
 };

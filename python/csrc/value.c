@@ -64,6 +64,16 @@ int int64_from(PyObject *o, const char *what, int64_t *out)
     return 0;
 }
 
+int id_from(PyObject *o, const char *what, int64_t *out)
+{
+    int rc = int64_from(o, what, out);
+    if (rc < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_KeyError, "nothing has the id %R", o);
+    }
+    return rc;
+}
+
 int double_from(PyObject *o, const char *what, double *out)
 {
     *out = PyFloat_AsDouble(o);

@@ -229,3 +229,28 @@ print(study.tell(t, 2.0).value)
 """ % HERE
     told = "trial 0 is being read by this thread: a warning's or signal's handler must not use it then\n"
     assert with_debug(code) == 2 * told + "([1, 2],)\n2.0\n"
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, -(2**70), 2**62, -1])
+def test_ids_that_nothing_has(number):
+    storage = _native.Storage("memory://")
+    study_id = storage.create_study("s", [1])
+    kit = kit_with(distributions.FloatDistribution)
+    calls = [
+        lambda: storage.trials(kit, number),
+        lambda: storage.trial(kit, number),
+        lambda: storage.best_trial(kit, number),
+        lambda: storage.counts(number),
+        lambda: storage.trial_number(number),
+        lambda: storage.trial_id(study_id, number),
+        lambda: storage.trial_id(number, 0),
+        lambda: storage.study_name(number),
+        lambda: storage.create_trial(number, None),
+        lambda: storage.delete_study(number),
+        lambda: storage.report(number, 0, 1.0),
+        lambda: storage.set_state(number, 3, None),
+        lambda: storage.set_trial_attr(number, False, "a", 1),
+    ]
+    for call in calls:
+        with pytest.raises(KeyError):
+            call()
