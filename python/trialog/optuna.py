@@ -108,7 +108,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
             "snapshot": snapshot,
             "read_only": read_only,
         }
-        self._url = os.fspath(url)
+        self._url = os.fsdecode(url)
         callback = heartbeat_stale_trial_callback or failed_trial_callback
         self._stale_callback = _Retry(callback) if callback else None
         self._open()

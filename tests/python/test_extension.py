@@ -127,6 +127,8 @@ def test_paths_that_are_no_text(tmp_path):
     storage.close()
     assert b"\xff.journal" in os.listdir(os.fsencode(tmp_path))
     assert _native.Storage(path, must_exist=True).find_study("s") == 0
+    assert trialog.load_study(study_name="s", storage=os.fsencode(path)).trials == []
+    assert [study.study_name for study in trialog.JournalStorage(os.fsencode(path)).get_all_studies()] == ["s"]
     with pytest.raises(ValueError, match="NUL"):
         _native.Storage(f"{tmp_path}/a\0b")
 

@@ -131,7 +131,7 @@ class JournalStorage(_Storage):
         snapshot: bool = True,
         read_only: bool = False,
     ) -> None:
-        url = os.fspath(getattr(log_storage, "_file_path", log_storage))
+        url = os.fsdecode(getattr(log_storage, "_file_path", log_storage))
         if url in ("memory:", "memory://"):
             url = _memory()
         self._open(
@@ -220,7 +220,7 @@ def get_storage(storage: Any) -> Any:
     """The storage object that an argument ``storage`` means."""
     if storage is None:
         return InMemoryStorage()
-    if isinstance(storage, (str, os.PathLike)):
+    if isinstance(storage, (str, bytes, os.PathLike)):
         return JournalStorage(storage)
     if isinstance(getattr(storage, "_native", None), _native.Storage):
         return storage
