@@ -57,11 +57,11 @@ static struct client_library library = {"PostgreSQL", "libpq5", {"libpq.so.5", N
 
 /* What the server says about itself, as text, in the order of SETTINGS. */
 enum { SERVER_VERSION, FSYNC, COMMIT, FULL_PAGES, RECOVERY, MESSAGES, N_SETTINGS };
-#define SETTINGS                                                                                                                  \
-    "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'), "                 \
-    "current_setting('full_page_writes'), pg_is_in_recovery()::text, (SELECT count(*) FROM pg_proc "                              \
-    "WHERE proname = 'pg_logical_emit_message' AND pg_get_function_arguments(oid) LIKE '%boolean%text%text%' "     \
-    "AND has_function_privilege(oid, 'EXECUTE'))::text"
+static const char settings_text[] =
+    "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'), "
+    "current_setting('full_page_writes'), pg_is_in_recovery()::text, (SELECT count(*) FROM pg_proc "
+    "WHERE proname = 'pg_logical_emit_message' AND pg_get_function_arguments(oid) LIKE '%boolean%text%text%' "
+    "AND has_function_privilege(oid, 'EXECUTE'))::text";
 
 /* Statements of our own behind those of sql_text.h. */
 enum { RAISE_HEAD = SQL_N_TEXTS, FLUSH, N_STATEMENTS };
@@ -685,15 +685,15 @@ static int take_settings(void *ctx, const PGresult *r)
 /* Full durability is ours to ask for: who wants it gets it even where the server's default is to answer early. */
 static enum sql_end set_up(struct sql_conn *c, const struct tl_storage_options *options, int64_t deadline_ns, struct tl_err *err)
 {
+    const char *commit = options->durability != TL_DURABILITY_FULL ? "SET synchronous_commit = off"
+                         : "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
     const char *const texts[] = {
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
         "SET client_min_messages = warning",
         "SET statement_timeout = 0",
         "SET lock_timeout = '10s'", /* a wait that is given up by the server leaves the connection in order */
-        options->durability == TL_DURABILITY_FULL ?
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'" :
-            "SET synchronous_commit = off",
-        SETTINGS,
+        commit,
+        settings_text,
     };
     struct texts rows = {take_settings, c};
     enum sql_end end = run_texts(c, texts, TL_COUNT(texts), NULL, deadline_ns, &rows, err);

@@ -52,7 +52,7 @@ static int append(const char *path, struct tl_err *err)
     if (rc != TL_OK) {
         return rc;
     }
-    struct append a = {.deliver = {NULL, ignore_lines, ignore_rewind}, .compose = compose, .timeout_ms = 10000};
+    struct append a = {.deliver = {.lines = ignore_lines, .rewind = ignore_rewind}, .compose = compose, .timeout_ms = 10000};
     rc = b->ops->append(b, &a, err);
     b->ops->close(b);
     return rc;
