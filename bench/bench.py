@@ -48,11 +48,11 @@ class Bench:
     def __init__(self, args):
         self.build = os.path.abspath(args.build)
         self.folder = os.path.abspath(args.folder)
-        self.python = os.environ.get("TRIALOG_PYTHON_OPTUNA")
+        self.optuna_python = os.environ.get("TRIALOG_PYTHON_OPTUNA")
         self.runs = args.runs
         self.big = args.trials
         os.makedirs(self.folder, exist_ok=True)
-        if not self.python:
+        if not self.optuna_python:
             sys.exit("bench.py: set TRIALOG_PYTHON_OPTUNA to a Python with Optuna (make bench does)")
 
     def program(self, name):
@@ -83,7 +83,7 @@ class Bench:
         log, snap, peer = [], [], []
         self.json(ours, path, "write-snapshot")
         for _ in range(self.runs):
-            peer.append(self.json(self.python, JOBS, "open", path))
+            peer.append(self.json(self.optuna_python, JOBS, "open", path))
             log += [self.json(ours, path, "no-snapshot") for _ in range(3)]
             snap += [self.json(ours, path, "snapshot") for _ in range(5)]
         best = {r["best"] for r in log + snap + peer}
@@ -137,8 +137,8 @@ class Bench:
                     self.wipe(path)
                     if kind == "peer":
                         share = max(1, (120 if n == 1 else 160) // n)
-                        command = [self.python, JOBS, "worker", path, "s", str(share)]
-                        subprocess.run([self.python, "-c", "import sys; sys.path.insert(0, %r); import optuna_jobs, optuna; "
+                        command = [self.optuna_python, JOBS, "worker", path, "s", str(share)]
+                        subprocess.run([self.optuna_python, "-c", "import sys; sys.path.insert(0, %r); import optuna_jobs, optuna; "
                                         "optuna.create_study(study_name='s', storage=optuna_jobs.storage(%r))" % (HERE, path)], check=True)
                     else:
                         share = max(1, 4800 // n)
@@ -157,7 +157,7 @@ class Bench:
         copy = self.path("ask-optuna.log")
         shutil.copy(path, copy)
         command = self.program("trialog")
-        optuna = os.path.join(os.path.dirname(self.python), "optuna")
+        optuna = os.path.join(os.path.dirname(self.optuna_python), "optuna")
         space = json.dumps({"x0": {"name": "FloatDistribution", "attributes": {"step": None, "low": -10.0, "high": 10.0, "log": False}}})
         common = ["ask", "--study-name", "bench", "--sampler", "RandomSampler", "--search-space", space, "--storage"]
         print("\n## `ask` from the shell on a journal of 10,000 trials\n")
@@ -227,7 +227,7 @@ def main():
     p.add_argument("jobs", nargs="*", metavar="job", help="open, scaling, workers, ask, prune, tpe, python, python_tpe, native, databases; all when none is named")
     a = p.parse_args()
     b = Bench(a)
-    version = b.json(b.python, JOBS, "version")
+    version = b.json(b.optuna_python, JOBS, "version")
     print("# Trialog beside Optuna %s (Python %s), %d processors" % (version["optuna"], version["python"], os.cpu_count()))
     before = flush_rate(b.folder)
     for job in a.jobs or ["open", "scaling", "workers", "ask", "prune", "tpe", "python", "python_tpe", "native", "databases"]:
