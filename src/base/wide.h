@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The full 128-bit product of two 64-bit numbers, for hashing, number text and random numbers; and loads of
- * unaligned little-endian words.
+ * The full 128-bit product of two 64-bit numbers, for hashing, number text and random numbers; and loads and
+ * stores of unaligned little-endian words.
  */
 #ifndef TL_WIDE_H
 #define TL_WIDE_H
@@ -44,6 +44,21 @@ static inline uint32_t load_le32(const void *p)
     v = __builtin_bswap32(v);
 #endif
     return v;
+}
+
+static inline void store_le32(void *to, uint32_t v)
+{
+    uint8_t *p = to;
+    for (int i = 0; i < 4; i++) {
+        p[i] = (uint8_t)(v >> (8 * i));
+    }
+}
+
+static inline void store_le64(void *to, uint64_t v)
+{
+    uint8_t *p = to;
+    store_le32(p, (uint32_t)v);
+    store_le32(p + 4, (uint32_t)(v >> 32));
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/wide.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,29 +30,6 @@
 #define LEFTOVER_NS (3600 * INT64_C(1000000000))
 
 static const char magic[8] = "TLSNAP\r\n", end_magic[4] = "PANS", suffix[] = ".snapshot", temporary[] = ".snapshot.tmp.";
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-    put32(p, (uint32_t)v);
-    put32(p + 4, (uint32_t)(v >> 32));
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 /* ---- where it belongs ---- */
 
@@ -68,8 +46,8 @@ static int make_id(int fd, uint64_t offset, uint8_t id[48])
     if (got != n) {
         return -ENODATA;
     }
-    put32(id, n);
-    put32(id + 4, crc32c(0, edge, n));
+    store_le32(id, n);
+    store_le32(id + 4, crc32c(0, edge, n));
     got = file_pread_all(fd, edge, n, offset - n);
     if (got < 0) {
         return (int)got;
@@ -77,8 +55,8 @@ static int make_id(int fd, uint64_t offset, uint8_t id[48])
     if (got != n) {
         return -ENODATA;
     }
-    put32(id + 8, n);
-    put32(id + 12, crc32c(0, edge, n));
+    store_le32(id + 8, n);
+    store_le32(id + 12, crc32c(0, edge, n));
     uint32_t last = n < FILE_TAIL ? n : FILE_TAIL;
     memcpy(id + 16, edge + n - last, last);
     return 0;
@@ -199,16 +177,16 @@ static int check_frame(struct file *f, int fd, struct backend_mark *at, uint64_t
         file_pread_all(fd, trailer, TRAILER, s.size - TRAILER) != TRAILER) {
         return err_set(err, TL_ECORRUPT, "it is not whole");
     }
-    if (memcmp(header, magic, sizeof magic) != 0 || crc32c(0, header, HEADER - 4) != get32(header + HEADER - 4)) {
+    if (memcmp(header, magic, sizeof magic) != 0 || crc32c(0, header, HEADER - 4) != load_le32(header + HEADER - 4)) {
         return err_set(err, TL_ECORRUPT, "it is damaged, or no snapshot");
     }
-    if (get32(header + 8) != VERSION) {
-        return err_set(err, TL_EVERSION, "it is of version %u", (unsigned)get32(header + 8));
+    if (load_le32(header + 8) != VERSION) {
+        return err_set(err, TL_EVERSION, "it is of version %u", (unsigned)load_le32(header + 8));
     }
-    if (memcmp(trailer + 12, end_magic, sizeof end_magic) != 0 || get64(trailer) != s.size - HEADER - TRAILER) {
+    if (memcmp(trailer + 12, end_magic, sizeof end_magic) != 0 || load_le64(trailer) != s.size - HEADER - TRAILER) {
         return err_set(err, TL_ECORRUPT, "it is not whole");
     }
-    *at = (struct backend_mark){.offset = get64(header + 16)};
+    *at = (struct backend_mark){.offset = load_le64(header + 16)};
     memcpy(at->id, header + 24, sizeof at->id);
     rc = file_open_to_read(f, &journal, err);
     if (rc != TL_OK) {
@@ -222,7 +200,7 @@ static int check_frame(struct file *f, int fd, struct backend_mark *at, uint64_t
     f->ino = journal.ino;
     f->known = true;
     *n_image = s.size - HEADER - TRAILER;
-    *crc = get32(trailer + 8);
+    *crc = load_le32(trailer + 8);
     return TL_OK;
 }
 
@@ -249,7 +227,7 @@ static int load_from(struct file *f, int fd, int (*parse)(void *ctx, struct imag
     }
     mem_free(s.piece);
     if (rc == TL_OK) {
-        uint32_t n = get32(at.id + 8);
+        uint32_t n = load_le32(at.id + 8);
         f->offset = at.offset;
         f->n_tail = n < FILE_TAIL ? n : FILE_TAIL;
         memcpy(f->tail, at.id + 16, f->n_tail);
@@ -347,10 +325,10 @@ static int write_parts(struct sink *s, const struct backend_mark *at,
 {
     uint8_t header[HEADER] = {0}, trailer[TRAILER];
     memcpy(header, magic, sizeof magic);
-    put32(header + 8, VERSION);
-    put64(header + 16, at->offset);
+    store_le32(header + 8, VERSION);
+    store_le64(header + 16, at->offset);
     memcpy(header + 24, at->id, sizeof at->id);
-    put32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
+    store_le32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
     int rc = write_all(s, header, HEADER, err);
     if (rc == TL_OK) {
         rc = produce(ctx, &s->base, err);
@@ -359,8 +337,8 @@ static int write_parts(struct sink *s, const struct backend_mark *at,
         rc = flush_piece(s, err);
     }
     if (rc == TL_OK) {
-        put64(trailer, s->total);
-        put32(trailer + 8, s->crc);
+        store_le64(trailer, s->total);
+        store_le32(trailer + 8, s->crc);
         memcpy(trailer + 12, end_magic, sizeof end_magic);
         rc = write_all(s, trailer, TRAILER, err);
     }

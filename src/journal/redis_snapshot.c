@@ -17,6 +17,7 @@
 #include "base/crc32c.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/wide.h"
 
 #include <stdio.h>
 
@@ -28,29 +29,6 @@
 #define GENERATION 16
 
 static const char magic[8] = "TLSNAPR\n";
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-    put32(p, (uint32_t)v);
-    put32(p + 4, (uint32_t)(v >> 32));
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 static int command(struct redis *r, const struct str *words, size_t n, struct arena *memory, struct reply **reply, struct tl_err *err)
 {
@@ -82,11 +60,11 @@ int redis_mark(struct backend *b, struct backend_mark *out)
     struct backend_mark mark = {0};
     pthread_mutex_lock(&r->guard);
     mark.offset = r->at.bytes;
-    put64(mark.id, r->at.seq);
-    put64(mark.id + 8, r->at.length);
-    put32(mark.id + 16, r->at.crc);
-    put64(mark.id + 20, r->at.first_length);
-    put32(mark.id + 28, r->at.first_crc);
+    store_le64(mark.id, r->at.seq);
+    store_le64(mark.id + 8, r->at.length);
+    store_le32(mark.id + 16, r->at.crc);
+    store_le64(mark.id + 20, r->at.first_length);
+    store_le32(mark.id + 28, r->at.first_crc);
     pthread_mutex_unlock(&r->guard);
     *out = mark;
     return TL_OK;
@@ -97,7 +75,7 @@ static int find_mark(struct redis *r, const struct backend_mark *mark, struct re
 {
     struct arena memory = {0};
     struct reply *reply = NULL;
-    uint64_t seq = get64(mark->id);
+    uint64_t seq = load_le64(mark->id);
     char middle[48];
     snprintf(middle, sizeof middle, ":log:%llu", (unsigned long long)seq - 1);
     struct str words[3] = {STR("MGET"), key_of(r, &memory, ":log:0", NULL, 0), key_of(r, &memory, middle, NULL, 0)};
@@ -117,8 +95,8 @@ static int find_mark(struct redis *r, const struct backend_mark *mark, struct re
             p.seq = 1;
             p.bytes = mark->offset;
         }
-        if (p.length != get64(mark->id + 8) || p.crc != get32(mark->id + 16) || p.first_length != get64(mark->id + 20) ||
-            p.first_crc != get32(mark->id + 28)) {
+        if (p.length != load_le64(mark->id + 8) || p.crc != load_le32(mark->id + 16) || p.first_length != load_le64(mark->id + 20) ||
+            p.first_crc != load_le32(mark->id + 28)) {
             rc = err_set(err, TL_ECORRUPT, "it belongs to another journal, or the journal was rewound");
         } else {
             *at = p;
@@ -204,16 +182,16 @@ static int check_header(struct redis *r, struct str header, struct redis_positio
 {
     const uint8_t *h = (const uint8_t *)header.p;
     struct backend_mark mark = {0};
-    if (header.n != HEADER || memcmp(h, magic, sizeof magic) != 0 || crc32c(0, h, HEADER - 4) != get32(h + HEADER - 4)) {
+    if (header.n != HEADER || memcmp(h, magic, sizeof magic) != 0 || crc32c(0, h, HEADER - 4) != load_le32(h + HEADER - 4)) {
         return err_set(err, TL_ECORRUPT, "it is damaged, or no snapshot");
     }
-    if (get32(h + 8) != VERSION) {
-        return err_set(err, TL_EVERSION, "it is of version %u", (unsigned)get32(h + 8));
+    if (load_le32(h + 8) != VERSION) {
+        return err_set(err, TL_EVERSION, "it is of version %u", (unsigned)load_le32(h + 8));
     }
-    mark.offset = get64(h + 16);
+    mark.offset = load_le64(h + 16);
     memcpy(mark.id, h + 24, sizeof mark.id);
-    *length = get64(h + 72);
-    *crc = get32(h + 80);
+    *length = load_le64(h + 72);
+    *crc = load_le32(h + 80);
     return find_mark(r, &mark, at, err);
 }
 
@@ -326,13 +304,13 @@ static int put_in_place(struct sink *s, const struct backend_mark *at, struct tl
 {
     uint8_t header[HEADER] = {0};
     memcpy(header, magic, sizeof magic);
-    put32(header + 8, VERSION);
-    put32(header + 12, (uint32_t)s->parts);
-    put64(header + 16, at->offset);
+    store_le32(header + 8, VERSION);
+    store_le32(header + 12, (uint32_t)s->parts);
+    store_le64(header + 16, at->offset);
     memcpy(header + 24, at->id, sizeof at->id);
-    put64(header + 72, s->total);
-    put32(header + 80, s->crc);
-    put32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
+    store_le64(header + 72, s->total);
+    store_le32(header + 80, s->crc);
+    store_le32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
     char parts[24];
     struct arena memory = {0};
     struct reply *reply = NULL;
@@ -352,7 +330,7 @@ int redis_snapshot_save(struct backend *b, const struct backend_mark *at,
 {
     struct sink s = {.base.write = sink_write, .r = redis_of(b)};
     uint64_t chance;
-    if (get64(at->id) == 0) {
+    if (load_le64(at->id) == 0) {
         return err_set(err, TL_EUNAVAILABLE, "the journal is empty: there is nothing to keep");
     }
     int rc = os->random(&chance, sizeof chance);
