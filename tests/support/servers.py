@@ -287,12 +287,16 @@ class MariaDB(Server):
         self.install = find_program("mariadb-install-db")
         self.mariadbd, self.client = find_program("mariadbd"), find_program("mariadb")
 
+    def temporary(self):
+        """A server removes what other servers left in its folder for temporary tables, and takes what theirs are using for that."""
+        return "--tmpdir=" + self.folder
+
     def create(self):
-        self.run(self.install, "--no-defaults", "--datadir=" + self.path("data"), "--auth-root-authentication-method=normal",
+        self.run(self.install, "--no-defaults", "--datadir=" + self.path("data"), self.temporary(), "--auth-root-authentication-method=normal",
                  "--skip-test-db", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0")
 
     def command(self):
-        words = [self.mariadbd, "--no-defaults", "--datadir=" + self.path("data"), "--socket=" + self.path("sock"),
+        words = [self.mariadbd, "--no-defaults", "--datadir=" + self.path("data"), self.temporary(), "--socket=" + self.path("sock"),
                  "--pid-file=" + self.path("pid"), "--bind-address=127.0.0.1", f"--port={self.port}", "--skip-name-resolve"]
         return words + [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
 
