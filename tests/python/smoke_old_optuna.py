@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The storage under an older Optuna: a study with all kinds of parameters, attributes and ends, the queue, pickling, a copy, the heartbeat.
 
-usage: smoke_old_optuna.py (with the Python of that Optuna; run.py --with TRIALOG_PYTHON_OPTUNA31 --script)
+usage: smoke_old_optuna.py [database] (with the Python of that Optuna; run.py --with TRIALOG_PYTHON_OPTUNA31 --script)
+
+The journal is a file, or with "database" where databases.py says.
 """
 import os
 import pickle
@@ -11,6 +13,7 @@ import warnings
 
 import optuna
 
+import databases
 import trialog
 
 warnings.simplefilter("ignore")
@@ -35,8 +38,8 @@ def objective(trial):
 def main():
     print("Optuna", optuna.__version__, "Python", sys.version.split()[0])
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "j")
-        storage = trialog.JournalStorage(path)
+        url = databases.new_url(folder) if sys.argv[1:] == ["database"] else os.path.join(folder, "j")
+        storage = trialog.JournalStorage(url)
         study = optuna.create_study(study_name="s", storage=storage, pruner=optuna.pruners.MedianPruner(n_startup_trials=3))
         study.enqueue_trial({"x": 0.5, "n": 7, "c": None, "s": 0.25})
         study.optimize(objective, n_trials=25, catch=(RuntimeError,))
@@ -72,7 +75,7 @@ def main():
                 assert (a.params, a.values, a.state, a.datetime_start, a.user_attrs, a.intermediate_values) == (
                     b.params, b.values, b.state, b.datetime_start, b.user_attrs, b.intermediate_values), (a, b)
 
-        leased = trialog.JournalStorage(path, lease=5, failed_trial_callback=optuna.storages.RetryFailedTrialCallback())
+        leased = trialog.JournalStorage(url, lease=5, failed_trial_callback=optuna.storages.RetryFailedTrialCallback())
         assert leased.get_heartbeat_interval() == 1 and leased.get_failed_trial_callback() is not None
         optuna.load_study(study_name="s", storage=leased).optimize(objective, n_trials=2)
         assert len(study.trials) == 27

@@ -11,7 +11,8 @@ import trialog
 import trialog.optuna
 
 
-def _serve(connection):
+def _serve(connection, parents):
+    parents.close()  # ours is a copy: while it is open, nobody hears that the parent closed its own
     handles = {}
     while True:
         try:
@@ -39,7 +40,7 @@ class Other:
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self.connection, far = context.Pipe()
-        self.process = context.Process(target=_serve, args=(far,), daemon=True)
+        self.process = context.Process(target=_serve, args=(far, self.connection), daemon=True)
         self.process.start()
         far.close()
         self.handles = 0

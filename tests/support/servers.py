@@ -222,6 +222,10 @@ class Server:
         self.make_database(name)
         return self.url(name)
 
+    def new_place(self):
+        """An empty place, another one for each caller, but not always a database: for many short tests."""
+        return self.new_database()
+
     def save(self):
         state = {k: getattr(self, k) for k in ("kind", "folder", "settings", "password", "stays", "port", "pid", "birth", "uid", "gid")}
         with open(self.path("server.json.new"), "w") as f:
@@ -272,6 +276,11 @@ class Postgres(Server):
 
     def make_database(self, name):
         self.sql(f"create database {name} strategy=file_copy")
+
+    def new_place(self):  # a schema: making a database copies some hundred files
+        name = "s" + secrets.token_hex(6)
+        self.sql(f"create schema {name}", "trialog")
+        return self.url("trialog") + "?options=-csearch_path%3D" + name
 
     def url(self, name="trialog", port=None, user="trialog"):
         secret = ":" + self.password if self.password else ""
