@@ -711,6 +711,7 @@ const struct sql_driver mysql_driver = {
         .now = "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
         .for_update = " FOR UPDATE",
         .dual = " FROM DUAL",
+        .least = "LEAST",
         .table_end = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
     },
     .max_payload = MAX_PAYLOAD,

@@ -813,6 +813,7 @@ const struct sql_driver postgres_driver = {
         .now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
         .for_update = " FOR UPDATE",
         .dual = "",
+        .least = "LEAST",
         .table_end = "",
     },
     .max_payload = MAX_PAYLOAD,

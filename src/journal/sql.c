@@ -38,7 +38,7 @@ static const char *word_of(const struct sql_dialect *d, struct str name)
 {
     const struct { const char *name, *word; } words[] = {
         {"int", d->int_}, {"name", d->name}, {"short", d->short_}, {"bytes", d->bytes}, {"now", d->now},
-        {"for_update", d->for_update}, {"dual", d->dual}, {"table_end", d->table_end}};
+        {"for_update", d->for_update}, {"dual", d->dual}, {"least", d->least}, {"table_end", d->table_end}};
     for (size_t i = 0; i < TL_COUNT(words); i++) {
         if (str_eq(name, str_of(words[i].name))) {
             return words[i].word;

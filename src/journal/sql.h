@@ -94,6 +94,7 @@ struct sql_dialect {
     const char *now;        /* {now}: the server's clock now, not at the beginning of the transaction, as microseconds in an integer */
     const char *for_update; /* {for_update}: " FOR UPDATE", "" */
     const char *dual;       /* {dual}: " FROM DUAL", "" */
+    const char *least;      /* {least}: the function that gives the least of its arguments: "LEAST", "MIN" */
     const char *table_end;  /* {table_end}: " ENGINE=InnoDB", "" */
 };
 #define SQL_NAME_MAX 2000

@@ -42,10 +42,9 @@ struct news {
 
 static struct sql_statement read_statement(struct sql_stream *s, const char *worker, const struct own *own)
 {
-    struct sql_value none = sql_int(-1), w = sql_bytes(str_of(worker ? worker : ""));
-    return SQL_STATEMENT(s->c, SQL_READ, s->has_last ? sql_int((int64_t)s->last_first) : none, w,
-                         own && own->lines ? sql_int((int64_t)own->first_n) : none, w,
-                         sql_int((int64_t)(s->has_last ? s->last_first : s->position)), sql_int(s->stream));
+    struct sql_value w = sql_bytes(str_of(worker ? worker : "")), id = sql_int(s->stream), position = sql_int((int64_t)s->position);
+    return SQL_STATEMENT(s->c, SQL_READ, position, w, own && own->lines ? sql_int((int64_t)own->first_n) : sql_int(-1),
+                         s->has_last ? sql_int((int64_t)s->last_first) : position, id, w, id);
 }
 
 static void forget_position(struct sql_stream *s)

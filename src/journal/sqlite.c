@@ -480,7 +480,7 @@ const struct sql_driver sqlite_driver = {
     .flags = SQL_LOCKED,
     .dialect = {.int_ = "INTEGER", .name = "BLOB", .short_ = "BLOB", .bytes = "BLOB",
                 .now = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)", .for_update = "", .dual = "",
-                .table_end = ""},
+                .least = "MIN", .table_end = ""},
     .max_payload = (size_t)512 << 20,
     .connect = driver_connect,
     .close = conn_free,

@@ -4,7 +4,8 @@
     round_trips.py ROUND_TRIPS KIND        KIND: postgres, mariadb, redis
 
 An append tells what is new in its one round trip, even when others wrote meanwhile; looking for news is one round trip when there is none; a
-trial of ten parameters is at most three appends. Optuna's figures for the same trial come beside ours where a Python with Optuna is.
+trial of ten parameters is at most three appends. Nothing of that needs a temporary table on the server's disk. Optuna's figures for the same
+trial come beside ours where a Python with Optuna is.
 """
 import os
 import re
@@ -89,6 +90,13 @@ class Log:
         return len(re.findall(r"\bCOMMIT\b", self.text()))
 
 
+def tables_on_disk(server):
+    """How many temporary tables the server has written to its disk; None where it does not count them."""
+    if server.kind != "mariadb":
+        return None
+    return int(server.sql("show global status like 'Created_tmp_disk_tables'").split()[1])
+
+
 def ours(program, server, bad):
     direct = server.new_database()
     url = direct.replace(f":{server.port}/", f":{bad.port}/")
@@ -98,6 +106,7 @@ def ours(program, server, bad):
     tool.do("ask")
     tool.do("attr")  # each statement has been seen once: what is prepared is prepared
     tool.do("sync")
+    on_disk = tables_on_disk(server)
 
     def count(what):
         return bad.count(tool.do, what)[0]
@@ -112,6 +121,8 @@ def ours(program, server, bad):
     trips = count(f"trials {TRIALS}")
     figures["trips a trial"] = trips / TRIALS
     figures["appends a trial"] = (log.appends() - before) / TRIALS
+    if on_disk is not None:
+        figures["temporary tables on disk"] = tables_on_disk(server) - on_disk
     tool.do("close")
     other.do("close")
     tool.end()
@@ -147,6 +158,7 @@ def main(program, kind):
             require(theirs["appends a trial"] >= 10, "Optuna writes less than it did: the harness proves nothing")
         require(mine["append"] == 1 and mine["append + news"] == 1, "an append is more than one round trip")
         require(mine["idle read"] <= 1 and mine["read of news"] <= 1, "a read is more than one round trip")
+        require(mine.get("temporary tables on disk", 0) == 0, "reads or appends make temporary tables on the server's disk")
         require(0 < mine["appends a trial"] <= 3, "a trial of ten parameters is more than three appends")
         require(mine["trips a trial"] <= 3 + 1, "a trial is more round trips than its appends and a look")
 

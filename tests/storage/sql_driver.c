@@ -77,7 +77,8 @@ static const char *dialect(const char *text)
 {
     const struct sql_dialect *d = &driver->dialect;
     const char *const words[][2] = {{"{int}", d->int_}, {"{name}", d->name}, {"{short}", d->short_}, {"{bytes}", d->bytes},
-                                    {"{now}", d->now}, {"{for_update}", d->for_update}, {"{dual}", d->dual}, {"{table_end}", d->table_end}};
+                                    {"{now}", d->now}, {"{for_update}", d->for_update}, {"{dual}", d->dual},
+                                    {"{least}", d->least}, {"{table_end}", d->table_end}};
     char *out = arena + arena_used, *to = out;
     int n = 0;
     while (*text) {
