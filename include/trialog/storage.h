@@ -204,6 +204,12 @@ struct tl_study_summary {
  * those studies only that were written to since the last one. Non-zero ends the walk and is returned. */
 int tl_storage_each_summary(tl_storage *storage, int (*each)(void *ctx, const struct tl_study_summary *summary), void *ctx,
                             struct tl_err *err);
+/* The same of one study, to be freed with tl_study_summary_free: a database does not read the study for it if nothing was written since its
+ * summary was. `fresh` false: an older one will do; name and directions never change. TL_ENOTFOUND. */
+int tl_storage_summary(tl_storage *storage, int64_t study_id, bool fresh, struct tl_study_summary **out, struct tl_err *err);
+void tl_study_summary_free(struct tl_study_summary *summary); /* NULL: nothing */
+/* Has the storage read the study already, so that a view costs no more than its news? Else a summary may be had for less. -1: all studies. */
+bool tl_storage_has_read(tl_storage *storage, int64_t study_id);
 
 /* RUNNING trials of all studies, with the workers that run them. A worker is overdue when it has been silent for longer than its
  * lease: the next looks fail its trials. */

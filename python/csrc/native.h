@@ -206,6 +206,15 @@ bool storage_done(struct storage_object *self, struct call *c, int code);
 /* storage_write.c, storage_read.c: the methods of the type, by file. */
 extern PyMethodDef storage_write_methods[], storage_read_methods[];
 
+/* What is asked of a study as a whole: a view without unfinished trials, or a summary of a study that this handle has not read. */
+struct facts {
+    tl_view *view;
+    struct tl_study_summary *summary; /* when there is no view */
+};
+/* `fresh` false: an older summary will do (name and directions). 0, or -1 with an exception. */
+int facts_open(struct storage_object *self, PyObject *study_id, bool fresh, struct facts *f);
+void facts_close(struct facts *f);
+
 /* The kit that a method was given; NULL with an exception. */
 struct kit_object *kit_from(struct storage_object *self, PyObject *o);
 

@@ -3,6 +3,7 @@
  * Reading studies, and what is known of workers: methods of _native.Storage. Trials are read in trials.c.
  *
  * A method opens the smallest view that knows the answer, without the GIL, and turns it into Python objects with it; views need no lock.
+ * What is asked of a study as a whole comes from its summary where that spares reading the study (databases).
  */
 #include "native.h"
 
@@ -22,32 +23,41 @@ static PyObject *find_study(PyObject *object, PyObject *name)
     return result;
 }
 
-/* A view of the study without unfinished trials; NULL with an exception. */
-static tl_view *open_study(struct storage_object *self, PyObject *study_id)
+int facts_open(struct storage_object *self, PyObject *study_id, bool fresh, struct facts *f)
 {
     struct call c;
     int64_t id;
-    tl_view *view = NULL;
+    *f = (struct facts){NULL, NULL};
     if (id_from(study_id, "a study's id", &id) < 0)
-        return NULL;
+        return -1;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_view_open_study(s, id, true, &view, &c.err))) {
-        tl_view_close(view);
-        return NULL;
+    if (!s)
+        return -1;
+    int rc = tl_storage_has_read(s, id) ? tl_view_open_study(s, id, true, &f->view, &c.err)
+                                        : tl_storage_summary(s, id, fresh, &f->summary, &c.err);
+    if (!storage_done(self, &c, rc)) {
+        facts_close(f);
+        return -1;
     }
-    return view;
+    return 0;
 }
 
-static PyObject *name_of(const tl_view *view)
+void facts_close(struct facts *f)
 {
-    const char *name = tl_view_study_name(view);
+    tl_view_close(f->view);
+    tl_study_summary_free(f->summary);
+}
+
+static PyObject *name_of(const struct facts *f)
+{
+    const char *name = f->view ? tl_view_study_name(f->view) : f->summary->name;
     return text_from(name, strlen(name));
 }
 
-static PyObject *directions_of(const struct kit_object *kit, const tl_view *view)
+static PyObject *directions_of(const struct kit_object *kit, const struct facts *f)
 {
-    size_t n;
-    const enum tl_direction *d = tl_view_directions(view, &n);
+    size_t n = f->view ? 0 : f->summary->n_directions;
+    const enum tl_direction *d = f->view ? tl_view_directions(f->view, &n) : f->summary->directions;
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list && i < n; i++) {
         PyObject *member = kit ? kit->directions[d[i]] : NULL;
@@ -59,10 +69,10 @@ static PyObject *directions_of(const struct kit_object *kit, const tl_view *view
 }
 
 /* The attributes of one kind as a dictionary. */
-static PyObject *attrs_of(struct native *m, const tl_view *view, enum tl_attr_kind kind)
+static PyObject *attrs_of(struct native *m, const struct facts *f, enum tl_attr_kind kind)
 {
-    size_t n;
-    const struct tl_attr *a = tl_view_study_attrs(view, &n);
+    size_t n = f->view ? 0 : f->summary->n_attrs;
+    const struct tl_attr *a = f->view ? tl_view_study_attrs(f->view, &n) : f->summary->attrs;
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict && i < n; i++) {
         if (a[i].kind != kind)
@@ -79,18 +89,22 @@ static PyObject *attrs_of(struct native *m, const tl_view *view, enum tl_attr_ki
 
 static PyObject *study_name(PyObject *object, PyObject *study_id)
 {
-    tl_view *view = open_study((struct storage_object *)object, study_id);
-    PyObject *result = view ? name_of(view) : NULL;
-    tl_view_close(view);
+    struct facts f;
+    if (facts_open((struct storage_object *)object, study_id, false, &f) < 0)
+        return NULL;
+    PyObject *result = name_of(&f);
+    facts_close(&f);
     return result;
 }
 
 static PyObject *study_directions(PyObject *object, PyObject *study_id)
 {
     struct storage_object *self = (struct storage_object *)object;
-    tl_view *view = open_study(self, study_id);
-    PyObject *result = view ? directions_of(self->kit, view) : NULL;
-    tl_view_close(view);
+    struct facts f;
+    if (facts_open(self, study_id, false, &f) < 0)
+        return NULL;
+    PyObject *result = directions_of(self->kit, &f);
+    facts_close(&f);
     return result;
 }
 
@@ -98,12 +112,12 @@ static PyObject *study_attrs(PyObject *object, PyObject *args)
 {
     struct storage_object *self = (struct storage_object *)object;
     PyObject *study_id;
+    struct facts f;
     int system;
-    if (!PyArg_ParseTuple(args, "Op", &study_id, &system))
+    if (!PyArg_ParseTuple(args, "Op", &study_id, &system) || facts_open(self, study_id, true, &f) < 0)
         return NULL;
-    tl_view *view = open_study(self, study_id);
-    PyObject *result = view ? attrs_of(self->native, view, system ? TL_ATTR_SYSTEM : TL_ATTR_USER) : NULL;
-    tl_view_close(view);
+    PyObject *result = attrs_of(self->native, &f, system ? TL_ATTR_SYSTEM : TL_ATTR_USER);
+    facts_close(&f);
     return result;
 }
 
@@ -130,18 +144,96 @@ static int add_id(void *ctx, int64_t study_id, const char *name) /* runs without
     return 0;
 }
 
-static PyObject *study_facts(const struct storage_object *self, const tl_view *view)
+static PyObject *study_facts(const struct storage_object *self, int64_t id, const struct facts *f)
 {
     struct native *m = self->native;
-    PyObject *name = name_of(view), *directions = name ? directions_of(self->kit, view) : NULL;
-    PyObject *user = directions ? attrs_of(m, view, TL_ATTR_USER) : NULL;
-    PyObject *system = user ? attrs_of(m, view, TL_ATTR_SYSTEM) : NULL;
+    PyObject *name = name_of(f), *directions = name ? directions_of(self->kit, f) : NULL;
+    PyObject *user = directions ? attrs_of(m, f, TL_ATTR_USER) : NULL;
+    PyObject *system = user ? attrs_of(m, f, TL_ATTR_SYSTEM) : NULL;
     if (system)
-        return Py_BuildValue("(LNNNN)", (long long)tl_view_study_id(view), name, directions, user, system);
+        return Py_BuildValue("(LNNNN)", (long long)id, name, directions, user, system);
     DROP(name);
     DROP(directions);
     DROP(user);
     return NULL;
+}
+
+static int add_facts(PyObject *list, const struct storage_object *self, int64_t id, const struct facts *f)
+{
+    PyObject *facts = study_facts(self, id, f);
+    int rc = facts ? PyList_Append(list, facts) : -1;
+    DROP(facts);
+    return rc;
+}
+
+/* Where all studies are known, each is looked at by itself. */
+static PyObject *studies_by_views(struct storage_object *self, const struct ids *ids)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < ids->n; i++) {
+        struct facts f = {NULL, NULL};
+        struct call c;
+        tl_storage *s = storage_use(self, &c);
+        int rc = s ? tl_view_open_study(s, ids->items[i], false, &f.view, &c.err) : 0;
+        bool deleted = rc == TL_ENOTFOUND; /* since: it is not there */
+        if (!s || !storage_done(self, &c, deleted ? TL_OK : rc) || (!deleted && add_facts(list, self, ids->items[i], &f) < 0))
+            Py_CLEAR(list);
+        facts_close(&f);
+    }
+    return list;
+}
+
+struct copies {
+    struct tl_study_summary *items;
+    size_t n, cap;
+};
+
+static void *copy_bytes(const void *from, size_t n)
+{
+    char *to = malloc(n + 1);
+    if (to) {
+        memcpy(to, from ? from : "", from ? n : 0);
+        to[from ? n : 0] = 0;
+    }
+    return to;
+}
+
+static void copy_release(struct tl_study_summary *s)
+{
+    for (size_t i = 0; s->attrs && i < s->n_attrs; i++) {
+        free((void *)(uintptr_t)s->attrs[i].key.s);
+        free((void *)(uintptr_t)s->attrs[i].json.s);
+    }
+    free((void *)(uintptr_t)s->attrs);
+    free((void *)(uintptr_t)s->directions);
+    free((void *)(uintptr_t)s->name);
+}
+
+static int copy_summary(void *ctx, const struct tl_study_summary *from) /* runs without the GIL */
+{
+    struct copies *c = ctx;
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 64;
+        struct tl_study_summary *items = realloc(c->items, cap * sizeof *items);
+        if (!items)
+            return TL_ENOMEM;
+        c->items = items;
+        c->cap = cap;
+    }
+    struct tl_attr *attrs = calloc(from->n_attrs + 1, sizeof *attrs);
+    struct tl_study_summary *to = &c->items[c->n++];
+    *to = *from;
+    to->attrs = attrs;
+    to->name = copy_bytes(from->name, strlen(from->name));
+    to->directions = copy_bytes(from->directions, from->n_directions * sizeof *from->directions);
+    bool all = attrs && to->name && to->directions;
+    for (size_t i = 0; attrs && i < from->n_attrs; i++) {
+        attrs[i] = from->attrs[i];
+        attrs[i].key.s = copy_bytes(from->attrs[i].key.s, from->attrs[i].key.len);
+        attrs[i].json.s = copy_bytes(from->attrs[i].json.s, from->attrs[i].json.len);
+        all = all && attrs[i].key.s && attrs[i].json.s;
+    }
+    return all ? TL_OK : TL_ENOMEM;
 }
 
 static PyObject *studies(PyObject *object, PyObject *unused)
@@ -149,26 +241,21 @@ static PyObject *studies(PyObject *object, PyObject *unused)
     (void)unused;
     struct storage_object *self = (struct storage_object *)object;
     struct ids ids = {NULL, 0, 0};
+    struct copies copies = {NULL, 0, 0};
     struct call c;
     tl_storage *s = storage_use(self, &c);
     if (!s)
         return NULL;
-    PyObject *list = storage_done(self, &c, tl_storage_each_study(s, add_id, &ids, &c.err)) ? PyList_New(0) : NULL;
-    for (size_t i = 0; list && i < ids.n; i++) {
-        tl_view *view = NULL;
-        s = storage_use(self, &c);
-        int rc = s ? tl_view_open_study(s, ids.items[i], false, &view, &c.err) : 0;
-        bool deleted = rc == TL_ENOTFOUND;
-        if (!s || !storage_done(self, &c, deleted ? TL_OK : rc)) {
+    bool known = tl_storage_has_read(s, -1);
+    int rc = known ? tl_storage_each_study(s, add_id, &ids, &c.err) : tl_storage_each_summary(s, copy_summary, &copies, &c.err);
+    PyObject *list = !storage_done(self, &c, rc) ? NULL : known ? studies_by_views(self, &ids) : PyList_New(0);
+    for (size_t i = 0; i < copies.n; i++) {
+        struct facts f = {NULL, &copies.items[i]};
+        if (list && add_facts(list, self, copies.items[i].study_id, &f) < 0)
             Py_CLEAR(list);
-        } else if (!deleted) { /* deleted since: it is not there */
-            PyObject *facts = study_facts(self, view);
-            if (!facts || PyList_Append(list, facts) < 0)
-                Py_CLEAR(list);
-            DROP(facts);
-        }
-        tl_view_close(view);
+        copy_release(&copies.items[i]);
     }
+    free(copies.items);
     free(ids.items);
     return list;
 }

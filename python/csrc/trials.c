@@ -542,21 +542,16 @@ static PyObject *trial_number(PyObject *object, PyObject *trial)
 
 static PyObject *n_trials(PyObject *object, PyObject *study)
 {
-    struct storage_object *self = (struct storage_object *)object;
-    int64_t study_id;
-    struct call c;
-    tl_view *view = NULL;
-    if (id_from(study, "a study's id", &study_id) < 0)
+    struct facts f;
+    if (facts_open((struct storage_object *)object, study, true, &f) < 0)
         return NULL;
-    tl_storage *s = storage_use(self, &c);
-    bool open = s && storage_done(self, &c, tl_view_open_study(s, study_id, true, &view, &c.err));
-    PyObject *counts = open ? PyTuple_New(TL_N_STATES) : NULL;
+    PyObject *counts = PyTuple_New(TL_N_STATES);
     for (int i = 0; counts && i < TL_N_STATES; i++) {
-        PyObject *v = PyLong_FromSize_t(tl_view_count(view, (enum tl_state)i));
+        PyObject *v = PyLong_FromSize_t(f.view ? tl_view_count(f.view, (enum tl_state)i) : f.summary->counts[i]);
         if (!v || PyTuple_SetItem(counts, i, v) < 0)
             Py_CLEAR(counts);
     }
-    tl_view_close(view);
+    facts_close(&f);
     return counts;
 }
 

@@ -119,6 +119,16 @@ int part_of_stream(tl_storage *root, int64_t stream, tl_storage **out, struct tl
     return rc;
 }
 
+bool part_is_open(tl_storage *root, int64_t study_id)
+{
+    struct parts *p = root->parts;
+    uint64_t index;
+    pthread_mutex_lock(&p->mutex);
+    bool open = study_id >= 0 && map64_get(&p->of_stream, (uint64_t)(study_id >> PART_SHIFT), &index);
+    pthread_mutex_unlock(&p->mutex);
+    return open;
+}
+
 int storage_part(tl_storage **st, int64_t *id, int64_t *base, const char *what, struct tl_err *err)
 {
     int64_t given = *id;

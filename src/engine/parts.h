@@ -34,6 +34,8 @@ static inline bool is_root(const tl_storage *st)
 int storage_part(tl_storage **st, int64_t *id, int64_t *base, const char *what, struct tl_err *err);
 /* The part of the study with that name; others stay as they are. TL_ENOTFOUND. */
 int storage_part_named(tl_storage **st, const char *name, struct tl_err *err);
+/* Is the part of the study with this id open? */
+bool part_is_open(tl_storage *root, int64_t study_id);
 /* The part of a stream. */
 int part_of_stream(tl_storage *root, int64_t stream, tl_storage **out, struct tl_err *err);
 

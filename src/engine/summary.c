@@ -4,7 +4,8 @@
  *
  * On a storage with a catalog the stream's row holds one as JSON, with the position that it describes. A listing takes it when it
  * is up to date; else it reads the study and leaves a new one behind, so that the next listing reads nothing. Who wrote to a study
- * does that when the storage is closed. On other storages a summary is made from the state.
+ * does that when the storage is closed. Who asks for one study leaves a new one behind unless trials run: then it would be out of date
+ * at once. On other storages a summary is made from the state.
  *
  * {"v":1,"directions":[0],"counts":[…],"best":NUMBER,"value":X,"start":PACKED,"attrs":[[KIND,"KEY",JSON],…]}; without "attrs" when they are
  * too long to be kept there. A summary that cannot be read counts as none.
@@ -275,4 +276,90 @@ TL_API int tl_storage_each_summary(tl_storage *storage, int (*each)(void *ctx, c
 {
     struct listing l = {storage, each, ctx, err};
     return is_root(storage) ? root_each_stream(storage, from_stream, &l, err) : tl_storage_each_study(storage, from_state, &l, err);
+}
+
+/* ---- one study ---- */
+
+struct owned {
+    struct tl_study_summary s; /* first: what callers have */
+    struct arena memory;       /* what was read from a row … */
+    tl_view *view;             /* … or what the summary was made from */
+};
+
+struct wanted {
+    struct owned *out;
+    bool fresh;
+    bool found, done; /* is there such a study? does its row say enough? */
+    uint64_t seq;     /* of the row's summary */
+    struct tl_err *err;
+};
+
+static int take_entry(void *ctx, const struct catalog_entry *e)
+{
+    struct wanted *w = ctx;
+    struct owned *o = w->out;
+    w->found = !e->deleted;
+    w->seq = e->summary_seq;
+    if (e->deleted || (w->fresh && e->summary_seq != e->head)) {
+        return TL_OK;
+    }
+    char *name = arena_dup(&o->memory, e->name.p, e->name.n), *bytes = arena_dup(&o->memory, e->summary.p, e->summary.n);
+    if (!name || !bytes) {
+        return err_nomem(w->err);
+    }
+    w->done = decode((struct str){bytes, e->summary.n}, &o->s, &o->memory);
+    o->s.study_id = e->stream << PART_SHIFT;
+    o->s.name = name;
+    return TL_OK;
+}
+
+/* From the study's row; `w->done` false: it does not say enough. */
+static int from_row(tl_storage *root, int64_t study_id, struct wanted *w)
+{
+    int rc = storage_enter(root, w->err);
+    if (rc == TL_OK && study_id >= 0 && (study_id & PART_LOCAL) == 0 && study_id >> PART_SHIFT > 0) {
+        rc = root->catalog->ops->each(root->catalog, study_id >> PART_SHIFT, take_entry, w, w->err);
+    }
+    return rc == TL_OK && !w->found ? err_set(w->err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id) : rc;
+}
+
+TL_API int tl_storage_summary(tl_storage *storage, int64_t study_id, bool fresh, struct tl_study_summary **out, struct tl_err *err)
+{
+    struct owned *o = mem_zalloc(1, sizeof *o);
+    struct wanted w = {.out = o, .fresh = fresh, .err = err};
+    if (!o) {
+        return err_nomem(err);
+    }
+    int rc = is_root(storage) && !part_is_open(storage, study_id) ? from_row(storage, study_id, &w) : TL_OK;
+    if (rc == TL_OK && !w.done) {
+        arena_reset(&o->memory);
+        rc = tl_view_open(storage, study_id, true, &o->view, err);
+        rc = rc == TL_OK ? from_view(o->view, &o->s, err) : rc;
+        int64_t id = study_id;
+        tl_storage *part = storage;
+        if (rc == TL_OK && w.found && o->s.counts[TL_RUNNING] == 0 && storage_part(&part, &id, NULL, "study", NULL) == TL_OK) {
+            summary_write(part, w.seq);
+        }
+    }
+    if (rc != TL_OK) {
+        tl_study_summary_free(&o->s);
+        return rc;
+    }
+    *out = &o->s;
+    return TL_OK;
+}
+
+TL_API void tl_study_summary_free(struct tl_study_summary *summary)
+{
+    struct owned *o = (struct owned *)(void *)summary;
+    if (o) {
+        tl_view_close(o->view);
+        arena_release(&o->memory);
+        mem_free(o);
+    }
+}
+
+TL_API bool tl_storage_has_read(tl_storage *storage, int64_t study_id)
+{
+    return !is_root(storage) || part_is_open(storage, study_id);
 }

@@ -686,6 +686,71 @@ START_TEST(a_listing_reads_no_operations)
 }
 END_TEST
 
+static struct tl_study_summary *summary_of(tl_storage *s, int64_t id, bool fresh, uint64_t lines)
+{
+    struct tl_study_summary *out;
+    OK(tl_storage_summary(s, id, fresh, &out, err));
+    ck_assert_uint_eq(lines_read(s), lines);
+    ck_assert_int_eq(out->study_id, id);
+    ck_assert_str_eq(out->name, "s");
+    ck_assert_int_eq(out->directions[0], TL_MINIMIZE);
+    return out;
+}
+
+START_TEST(one_fact_of_a_study_reads_no_operations)
+{
+    setup_kind(_i);
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    struct tl_study_summary *sum;
+    const double values[] = {0.25};
+    tl_storage *w = kit_open(url), *reader = kit_open(url);
+    spec.state = TL_COMPLETE;
+    spec.values = values;
+    spec.n_values = 1;
+    int64_t other = make_study(w, "other"), id = make_study(w, "s"), running;
+    for (int i = 0; i < 50; i++) {
+        OK(tl_storage_create_trial(w, id, &spec, NULL, NULL, err));
+    }
+    set_attr(w, id, 7);
+    tl_storage_close(w);
+    ck_assert(!tl_storage_has_read(reader, id) && !tl_storage_has_read(reader, -1));
+    sum = summary_of(reader, id, true, 0);
+    ck_assert(sum->n_trials == 50 && sum->counts[TL_COMPLETE] == 50 && sum->best == 0 && sum->best_value == 0.25 && sum->n_attrs == 1);
+    tl_study_summary_free(sum);
+
+    /* it was written to, and a trial runs: read, and no new summary is left behind; an old one tells the directions */
+    w = kit_open(url);
+    OK(tl_storage_create_trial(w, id, NULL, &running, NULL, err));
+    tl_study_summary_free(summary_of(reader, id, false, 0));
+    sum = summary_of(reader, id, true, 53);
+    ck_assert(sum->counts[TL_RUNNING] == 1 && tl_storage_has_read(reader, id) && !tl_storage_has_read(reader, other));
+    tl_study_summary_free(sum);
+    tl_storage_close(reader);
+    reader = kit_open(url);
+    tl_study_summary_free(summary_of(reader, id, true, 53));
+    tl_storage_close(reader);
+
+    /* the trial ended: who reads the study leaves a summary to the next one */
+    OK(tl_storage_set_state(w, running, TL_FAIL, NULL, 0, NULL, err));
+    for (int round = 0; round < 2; round++) {
+        reader = kit_open(url);
+        sum = summary_of(reader, id, true, round == 0 ? 54 : 0);
+        ck_assert_uint_eq(sum->counts[TL_FAIL], 1);
+        tl_study_summary_free(sum);
+        tl_storage_close(reader);
+    }
+    OK(tl_storage_delete_study(w, id, err));
+    reader = kit_open(url);
+    const int64_t none[] = {id, id + 1, -1, 0, INT64_MAX};
+    for (size_t i = 0; i < TL_COUNT(none); i++) {
+        FAILS(TL_ENOTFOUND, "no study", tl_storage_summary(reader, none[i], i % 2, &sum, err));
+    }
+    tl_storage_close(reader);
+    tl_storage_close(w);
+    kit_clean();
+}
+END_TEST
+
 START_TEST(a_deleted_study_leaves_its_number_behind)
 {
     setup_kind(_i);
@@ -773,6 +838,7 @@ int main(void)
     tcase_add_test(t, a_network_file_system_is_refused);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
+    tcase_add_loop_test(t, one_fact_of_a_study_reads_no_operations, 0, 2);
     tcase_add_loop_test(t, a_deleted_study_leaves_its_number_behind, 0, 2);
     tcase_add_loop_test(t, copies_go_everywhere, 0, 2);
     return check_run("databases", t);
