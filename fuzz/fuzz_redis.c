@@ -18,10 +18,12 @@ static const char *sent;
 static size_t left, piece, requests;
 static int64_t now_ns;
 
-static int play_connect(const struct os_address *to, int64_t timeout_ms)
+static int play_connect(const struct os_address *to, int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx)
 {
     (void)to;
     (void)timeout_ms;
+    (void)cancelled;
+    (void)ctx;
     now_ns += 1000000;
     return left > 0 ? 1000 : -ECONNREFUSED;
 }

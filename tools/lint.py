@@ -57,7 +57,7 @@ LIBC = """
     strcasecmp strncasecmp strpbrk strerror_r __xpg_strerror_r strerrordesc_np __cpu_model __cpu_indicator_init snprintf vsnprintf qsort bsearch __errno_location
     __memcpy_chk __memmove_chk __memset_chk __snprintf_chk __vsnprintf_chk __stack_chk_fail __assert_fail
     pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_mutex_destroy
-    pthread_mutex_timedlock pthread_mutex_clocklock pthread_once
+    pthread_mutex_timedlock pthread_mutex_clocklock pthread_once pthread_self pthread_equal
     pthread_mutexattr_init pthread_mutexattr_settype pthread_mutexattr_destroy
     pthread_cond_init pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait pthread_cond_signal pthread_cond_broadcast
     pthread_cond_destroy pthread_condattr_init pthread_condattr_setclock pthread_condattr_destroy

@@ -57,7 +57,7 @@ struct tl_storage_options {
     size_t size; /* sizeof(struct tl_storage_options) */
     enum tl_durability durability;
     enum tl_lock_mode lock;
-    int64_t timeout_ms;      /* longest wait for the lock; 0: 60,000; < 0: no limit */
+    int64_t timeout_ms;      /* longest wait for the lock, or for a database; a write has an answer by then; 0: 60,000; < 0: no limit */
     int64_t grace_ms;        /* age at which a foreign lock file counts as abandoned; 0: 30,000; at least 3,000 */
     bool read_only;          /* nothing is written, not even a snapshot; the journal must exist */
     bool must_exist;         /* do not create a missing journal */
@@ -65,7 +65,8 @@ struct tl_storage_options {
     bool no_snapshot;        /* neither load nor write snapshots */
     const char *worker_id;   /* for tests: this worker id instead of a fresh UUID */
     const struct tl_log_sink *log; /* borrowed until tl_storage_close */
-    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; true ends the wait with TL_ECANCELLED */
+    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting, by any thread that waits; true ends the wait with TL_ECANCELLED, or with
+                                   * TL_EUNKNOWN when a database may have got what was to be written */
     void *cancelled_ctx;
     int64_t lease_ms;    /* see LEASES; 0: 60,000; < 0: no lease; at least 500 */
     unsigned retry_lost; /* how often a trial that is lost goes back into the queue; 0: never */
@@ -79,7 +80,7 @@ struct tl_storage_options {
  * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.
  * Errors: TL_EUNSUPPORTED (unknown URL), TL_EACCESS, TL_EIO, TL_ENOTFOUND, TL_ENOMEM. */
 int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
-/* Flushes, writes a snapshot if one is due, frees. NULL is fine. Views, studies and trials must be freed before. */
+/* Flushes, writes a snapshot if one is due, frees. NULL is fine. A database that does not answer is waited for some seconds, no longer. Views, studies and trials must be freed before. */
 void tl_storage_close(tl_storage *storage);
 /* The URL or path for people, NUL-terminated, cut to n: "***" for a password, and without options. */
 void tl_storage_url_show(const char *url, char *out, size_t n);

@@ -522,8 +522,35 @@ static int sys_poll(int fd, enum os_ready what, int64_t timeout_ms)
     }
 }
 
+#define CONNECT_SLICE_MS 50 /* how often connecting may be cancelled */
+
+/* How long a connection may take. */
+struct patience {
+    int64_t deadline_ns;
+    bool (*cancelled)(void *ctx); /* NULL: never */
+    void *ctx;
+};
+
+/* Waits until an attempt to connect has come to an end: 1; -ETIMEDOUT, -ECANCELED. */
+static int wait_connected(int fd, const struct patience *p)
+{
+    for (;;) {
+        int64_t left = (p->deadline_ns - sys_monotonic_ns()) / 1000000;
+        int rc = sys_poll(fd, OS_WRITABLE, left < CONNECT_SLICE_MS ? left : CONNECT_SLICE_MS);
+        if (rc != 0) {
+            return rc;
+        }
+        if (left < CONNECT_SLICE_MS) {
+            return -ETIMEDOUT;
+        }
+        if (p->cancelled && p->cancelled(p->ctx)) {
+            return -ECANCELED;
+        }
+    }
+}
+
 /* One address. */
-static int connect_one(const struct sockaddr *to, socklen_t n, int64_t timeout_ms)
+static int connect_one(const struct sockaddr *to, socklen_t n, const struct patience *p)
 {
     int yes = 1, error = 0;
     socklen_t size = sizeof error;
@@ -537,8 +564,7 @@ static int connect_one(const struct sockaddr *to, socklen_t n, int64_t timeout_m
     }
     int rc = code_of(connect(fd, to, n));
     if (rc == -EINPROGRESS || rc == -EINTR) {
-        rc = sys_poll(fd, OS_WRITABLE, timeout_ms);
-        rc = rc == 0 ? -ETIMEDOUT : rc;
+        rc = wait_connected(fd, p);
         if (rc == 1) {
             rc = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1 ? -errno : -error;
         }
@@ -550,7 +576,7 @@ static int connect_one(const struct sockaddr *to, socklen_t n, int64_t timeout_m
     return fd;
 }
 
-static int connect_path(const char *path, int64_t timeout_ms)
+static int connect_path(const char *path, const struct patience *p)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t n = strlen(path);
@@ -558,16 +584,16 @@ static int connect_path(const char *path, int64_t timeout_ms)
         return -ENAMETOOLONG;
     }
     memcpy(to.sun_path, path, n + 1);
-    return connect_one((const struct sockaddr *)&to, sizeof to, timeout_ms);
+    return connect_one((const struct sockaddr *)&to, sizeof to, p);
 }
 
-static int sys_connect(const struct os_address *to, int64_t timeout_ms)
+static int sys_connect(const struct os_address *to, int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx)
 {
+    struct patience p = {sys_monotonic_ns() + timeout_ms * 1000000, cancelled, ctx};
     if (to->path) {
-        return connect_path(to->path, timeout_ms);
+        return connect_path(to->path, &p);
     }
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
-    int64_t deadline = sys_monotonic_ns() + timeout_ms * 1000000;
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)to->port);
     int rc = getaddrinfo(to->host, port, &hints, &found);
@@ -576,9 +602,8 @@ static int sys_connect(const struct os_address *to, int64_t timeout_ms)
     }
     int fd = -ENXIO;
     for (const struct addrinfo *a = found; a; a = a->ai_next) {
-        int64_t left = (deadline - sys_monotonic_ns()) / 1000000;
-        fd = left < 0 ? -ETIMEDOUT : connect_one(a->ai_addr, a->ai_addrlen, left);
-        if (fd >= 0 || fd == -ETIMEDOUT) {
+        fd = sys_monotonic_ns() > p.deadline_ns ? -ETIMEDOUT : connect_one(a->ai_addr, a->ai_addrlen, &p);
+        if (fd >= 0 || fd == -ETIMEDOUT || fd == -ECANCELED) {
             break;
         }
     }

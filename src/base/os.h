@@ -69,8 +69,9 @@ struct os_table {
     void (*wake_word)(atomic_uint *word, bool all); /* or one */
 
     /* A connected stream socket that never blocks and gives up on a peer that vanished. Names are looked up first, and that takes as
-     * long as it takes; then every address is tried until the time is up. -ENXIO: there is no such host. */
-    int (*connect)(const struct os_address *to, int64_t timeout_ms);
+     * long as it takes; then every address is tried until the time is up, or until `cancelled`, asked every 50 ms, says so (-ECANCELED; NULL: never).
+     * -ENXIO: there is no such host. */
+    int (*connect)(const struct os_address *to, int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx);
     int64_t (*send)(int fd, const void *bytes, size_t n); /* may be short; -EAGAIN: nothing fits now; no SIGPIPE */
     int64_t (*recv)(int fd, void *bytes, size_t n); /* 0: the peer closed; -EAGAIN: nothing there now */
     int (*poll)(int fd, enum os_ready what, int64_t timeout_ms); /* 1; 0: time is up */

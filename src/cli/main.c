@@ -34,7 +34,7 @@ const struct opt cli_global_opts[] = {
     {OPT_CHOICE, "lock", 0, 0, offsetof(struct cli_globals, lock), "HOW", "both|kernel", "both",
      "kernel is quicker, but only when no Optuna process writes to the journal"},
     {OPT_DURATION, "lock-timeout", 0, 0, offsetof(struct cli_globals, lock_timeout), "TIME", NULL, NULL,
-     "longest wait for the journal's lock. Default: 60s"},
+     "longest wait for the journal's lock, or for a database. Default: 60s"},
     {OPT_FLAG, "help", 'h', 0, offsetof(struct cli_globals, help), NULL, NULL, NULL, "show the command's help"},
     OPT_TABLE_END,
 };

@@ -207,7 +207,7 @@ void leases_close(tl_storage *st)
     if (atomic_load(&l->held)) {
         struct lease left = {l->length_ms, l->retries, true};
         bool running = st->stale || !st->state || runs_trials(st->state, st->worker);
-        if (running && storage_read_news(st, NULL) == TL_OK && !st->stale) /* perhaps others ended them */
+        if (running && storage_read_news(st, 0, NULL) == TL_OK && !st->stale) /* perhaps others ended them */
             running = runs_trials(st->state, st->worker);
         int rc = running ? ops_of(st)->take(st->backend, st->worker, &left, &err)
                          : ops_of(st)->drop(st->backend, st->worker, &err);

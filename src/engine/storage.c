@@ -228,13 +228,13 @@ int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_
     return TL_OK;
 }
 
-int storage_read_news(tl_storage *st, struct tl_err *err)
+int storage_read_news(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 {
-    struct deliver d = {st, storage_lines, storage_rewind, storage_image};
+    struct deliver d = {st, storage_lines, storage_rewind, storage_image, deadline_ns};
     return st->backend->ops->read(st->backend, &d, err);
 }
 
-int storage_rebuild(tl_storage *st, struct tl_err *err)
+int storage_rebuild(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 {
     struct state *fresh = state_new();
     if (!fresh)
@@ -247,7 +247,7 @@ int storage_rebuild(tl_storage *st, struct tl_err *err)
     st->stale = false;
     pthread_mutex_unlock(&st->state_lock);
     int rc = storage_load_snapshot(st, err);
-    rc = rc == TL_OK ? storage_read_news(st, err) : rc;
+    rc = rc == TL_OK ? storage_read_news(st, deadline_ns, err) : rc;
     if (rc != TL_OK) { /* what was read so far is no state of the journal that anybody should see */
         pthread_mutex_lock(&st->state_lock);
         st->stale = true;
@@ -290,7 +290,7 @@ int storage_enter(tl_storage *st, struct tl_err *err)
     if (TL_LIKELY(!stale))
         return TL_OK;
     storage_exclusive(st);
-    rc = st->stale ? storage_rebuild(st, err) : TL_OK;
+    rc = st->stale ? storage_rebuild(st, 0, err) : TL_OK;
     storage_shared(st);
     return rc;
 }
@@ -356,7 +356,7 @@ static int begin(tl_storage *st, tl_storage **out, struct tl_err *err)
 {
     int rc = storage_load_snapshot(st, err);
     if (rc == TL_OK)
-        rc = storage_read_news(st, err);
+        rc = storage_read_news(st, 0, err);
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
@@ -431,6 +431,8 @@ TL_API void tl_storage_close(tl_storage *st)
     /* In a forked child the threads and files are the parent's. Where that cannot be told apart, nothing is touched. */
     if (atomic_load(&st->fork_count) != atomic_load(&fork_count) && after_fork(st, NULL) != TL_OK)
         return;
+    if (st->backend && st->backend->ops->closing)
+        st->backend->ops->closing(st->backend);
     storage_snapshot_join(st);
     leases_close(st);
     if (st->catalog)
@@ -460,7 +462,7 @@ int store_refresh(tl_storage *st, struct tl_err *err)
         pthread_mutex_lock(&st->state_lock);
         read = !st->stale;
         pthread_mutex_unlock(&st->state_lock);
-        rc = read ? storage_read_news(st, err) : TL_OK;
+        rc = read ? storage_read_news(st, 0, err) : TL_OK;
         pthread_mutex_unlock(&st->read_lock);
     } while (!read);
     if (rc == TL_OK)

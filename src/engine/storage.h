@@ -70,9 +70,10 @@ int storage_rewind(void *ctx, const char *why, struct tl_err *err);
 int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_err *err);
 /* Study that a broken create-trial line names, -1 when it is no such line: its trial keeps its place in the count. */
 int64_t storage_broken_create_trial(struct str line);
-/* Delivers what is new; storage_rebuild throws the state away first. Caller holds read_lock, or nobody else knows the handle. */
-int storage_read_news(tl_storage *st, struct tl_err *err);
-int storage_rebuild(tl_storage *st, struct tl_err *err);
+/* Delivers what is new; storage_rebuild throws the state away first. `deadline_ns`: when to give up waiting for a server, 0: after the
+ * storage's time limit. Caller holds read_lock, or nobody else knows the handle. */
+int storage_read_news(tl_storage *st, int64_t deadline_ns, struct tl_err *err);
+int storage_rebuild(tl_storage *st, int64_t deadline_ns, struct tl_err *err);
 /* Keeps everybody else out of the backend, and lets them in again. */
 void storage_exclusive(tl_storage *st);
 void storage_shared(tl_storage *st);

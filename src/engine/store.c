@@ -17,6 +17,9 @@
  *
  * When it is not known whether a group landed (the lock was lost), the log is read again: every line of ours carries (worker, n), so
  * it is either found, and its verdict taken from there, or written once more under the lock. A failed flush ends in TL_EUNKNOWN.
+ *
+ * One time limit holds for all that: whatever is tried again and read to settle it, the group has an answer when the storage's time
+ * limit has passed since it was begun, and what is not known by then is TL_EUNKNOWN.
  */
 #include "engine/storage.h"
 
@@ -36,6 +39,7 @@ struct group {
     struct commit *first;
     struct append *append;
     struct commit *unapplied; /* encoded last, not applied yet */
+    int64_t deadline_ns; /* INT64_MAX: none */
     bool state_locked, applied_early;
 
     /* optimistic */
@@ -311,6 +315,18 @@ static bool has_verdicts(const struct commit *c)
     return true;
 }
 
+static bool out_of_time(const struct group *g)
+{
+    return g->deadline_ns != INT64_MAX && os->monotonic_ns() >= g->deadline_ns;
+}
+
+/* What is left of the time limit, for an append. */
+static int64_t left_ms(const struct group *g)
+{
+    int64_t left = g->deadline_ns == INT64_MAX ? -MS : g->deadline_ns - os->monotonic_ns();
+    return g->deadline_ns != INT64_MAX && left < 0 ? 0 : left / MS;
+}
+
 static bool is_stale(tl_storage *st)
 {
     pthread_mutex_lock(&st->state_lock);
@@ -330,10 +346,13 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
         if (c->phase == PHASE_QUEUED && !g->optimistic) /* nothing was applied early there, and somebody may have read on already */
             forget_verdicts(c);
     }
-    pthread_mutex_lock(&st->read_lock);
-    int rc = g->applied_early || is_stale(st) ? storage_rebuild(st, &why) : storage_read_news(st, &why);
-    pthread_mutex_unlock(&st->read_lock);
-    g->applied_early = false;
+    int rc = TL_EUNAVAILABLE;
+    if (!g->optimistic || !out_of_time(g)) { /* files are read without waiting for anybody */
+        pthread_mutex_lock(&st->read_lock);
+        rc = g->applied_early || is_stale(st) ? storage_rebuild(st, g->deadline_ns, &why) : storage_read_news(st, g->deadline_ns, &why);
+        pthread_mutex_unlock(&st->read_lock);
+        g->applied_early = false;
+    }
     g->fresh = g->fresh || rc == TL_OK;
     pthread_mutex_lock(&st->state_lock);
     uint64_t seen = rc == TL_OK ? state_worker_n(st->state, str_of(st->worker)) : 0;
@@ -396,7 +415,7 @@ static enum outcome append_group(struct group *g, struct tl_err *err)
     struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image},
                        .ctx = g,
                        .compose = compose,
-                       .timeout_ms = st->options.timeout_ms,
+                       .timeout_ms = left_ms(g),
                        .cancelled = st->options.cancelled ? cancelled : NULL,
                        .outcome = OUTCOME_ERROR};
     g->append = &a;
@@ -453,7 +472,7 @@ static void read_for_waiting(struct group *g)
 {
     struct tl_err err = TL_ERR_INIT;
     pthread_mutex_lock(&g->st->read_lock);
-    int rc = storage_read_news(g->st, &err);
+    int rc = storage_read_news(g->st, g->deadline_ns, &err);
     pthread_mutex_unlock(&g->st->read_lock);
     g->fresh = rc == TL_OK;
     if (rc != TL_OK)
@@ -468,7 +487,7 @@ static void mend_state(struct group *g)
     if (TL_LIKELY(!is_stale(st)))
         return;
     pthread_mutex_lock(&st->read_lock);
-    int rc = storage_rebuild(st, &err);
+    int rc = storage_rebuild(st, g->deadline_ns, &err);
     pthread_mutex_unlock(&st->read_lock);
     if (rc != TL_OK)
         fail_queued(g, rc, &err);
@@ -477,8 +496,9 @@ static void mend_state(struct group *g)
 /* Appends the group until all that it holds is settled. */
 static void append_until_settled(struct group *g)
 {
-    int64_t start = os->monotonic_ns();
+    int64_t start = os->monotonic_ns(), limit = g->st->options.timeout_ms;
     unsigned unknown = 0, conflicts = 0;
+    g->deadline_ns = limit < 0 || limit >= (INT64_MAX - start) / MS ? INT64_MAX : start + limit * MS;
     for (mend_state(g); any_queued(g); mend_state(g)) {
         struct tl_err err = TL_ERR_INIT;
         enum outcome how = append_group(g, &err);
@@ -486,7 +506,7 @@ static void append_until_settled(struct group *g)
             if (!pause_after_conflict(g->st, ++conflicts, start, &err))
                 fail_queued(g, TL_ELOCKED, &err);
         } else if (how == OUTCOME_UNKNOWN && any_queued(g)) {
-            if (++unknown == SETTLE_TRIES) /* known not to be in the log, unless the request may land yet */
+            if (++unknown == SETTLE_TRIES || out_of_time(g)) /* known not to be in the log, unless the request may land yet */
                 fail_queued(g, g->again ? TL_EUNKNOWN : TL_EUNAVAILABLE, &err);
         } else if (how == OUTCOME_NOTHING && g->waits) {
             read_for_waiting(g);

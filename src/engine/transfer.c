@@ -48,7 +48,7 @@ TL_API int tl_storage_export_lines(tl_storage *st, int (*lines)(void *ctx, const
     if (rc != TL_OK)
         return rc;
     struct outward o = {lines, ctx, 0};
-    struct deliver d = {&o, hand_out, rewound, no_lines};
+    struct deliver d = {&o, hand_out, rewound, no_lines, 0};
     storage_exclusive(st);
     st->backend->ops->restart(st->backend);
     rc = st->backend->ops->read(st->backend, &d, err);

@@ -36,6 +36,7 @@ struct deliver {
     deliver_fn *lines;
     rewind_fn *rewind;
     image_fn *image;
+    int64_t deadline_ns; /* of a read: when to give up waiting, by os->monotonic_ns(); 0: after the storage's time limit */
 };
 
 /* How an append ended. */
@@ -64,7 +65,7 @@ struct append {
     uint64_t first_n;
     size_t n_ops;
     int64_t timeout_ms; /* for the lock; < 0: no limit */
-    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never */
+    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never. The outcome may then be UNKNOWN */
 
     /* results */
     enum outcome outcome; /* UNKNOWN: the position stays before our lines, so that the next read delivers them if they landed */
@@ -170,6 +171,9 @@ struct backend_ops {
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */
     void (*describe)(struct backend *b, struct buf *out);
+    /* (optional) the handle is about to be closed: what waits, in whatever thread, and what is still to be done waits for some seconds in all from
+     * now on, whatever the time limits say. Any thread */
+    void (*closing)(struct backend *b);
     const struct lease_ops *leases; /* (optional) */
 };
 

@@ -130,7 +130,7 @@ static int checked_read(struct backend *b, const struct deliver *d, struct tl_er
 {
     struct checked *c = checked_of(b);
     struct watch w = {.c = c, .outer = d};
-    struct deliver inner = {&w, watch_lines, watch_rewind, watch_image};
+    struct deliver inner = {&w, watch_lines, watch_rewind, watch_image, d->deadline_ns};
     int others = atomic_fetch_add(&c->reading, 1);
     assert(others == 0 && "two readers");
     int rc = c->inner->ops->read(c->inner, &inner, err);
@@ -144,7 +144,7 @@ static int checked_append(struct backend *b, struct append *a, struct tl_err *er
     struct checked *c = checked_of(b);
     struct watch w = {.c = c, .outer = &a->deliver, .append = a};
     struct append inner = *a;
-    inner.deliver = (struct deliver){&w, watch_lines, watch_rewind, watch_image};
+    inner.deliver = (struct deliver){&w, watch_lines, watch_rewind, watch_image, 0};
     w.inner = &inner;
     inner.ctx = &w;
     inner.compose = watch_compose;
@@ -173,6 +173,12 @@ static int checked_flush(struct backend *b, uint64_t token, struct tl_err *err)
     int rc = c->inner->ops->flush(c->inner, token, err);
     assert(rc == TL_OK || rc == TL_EUNKNOWN);
     return rc;
+}
+
+static void checked_closing(struct backend *b)
+{
+    struct checked *c = checked_of(b);
+    c->inner->ops->closing(c->inner);
 }
 
 static int checked_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err)
@@ -312,6 +318,7 @@ struct backend *backend_checked(struct backend *inner)
         .snapshot_due = ops->snapshot_due ? checked_snapshot_due : NULL,
         .forked = ops->forked ? checked_forked : NULL,
         .describe = ops->describe ? checked_describe : NULL,
+        .closing = ops->closing ? checked_closing : NULL,
         .leases = ops->leases ? &checked_leases : NULL,
     };
     c->base.ops = &c->ops;

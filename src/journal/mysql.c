@@ -39,7 +39,6 @@ static struct client_library library = {"MySQL", "libmariadb3", {"libmariadb.so.
 #define my client_table
 
 #define SLICE_MS 50
-#define ANSWER_NS (60 * INT64_C(1000000000)) /* the longest wait for a small answer */
 #define TEXT_MAX ((size_t)1 << 30)           /* what the protocol takes */
 #define MAX_PAYLOAD ((size_t)4 << 20)        /* with every byte escaped still below the 16 MiB that servers take by default */
 #define SETTING_MAX 48
@@ -61,6 +60,8 @@ static const char *const setting_names[] = {
 struct sql_conn {
     MYSQL *my;
     struct buf text; /* of the batch under way */
+    bool (*cancelled)(void *ctx); /* of the options */
+    void *cancelled_ctx;
     char settings[N_SETTINGS][SETTING_MAX];
     int64_t packet; /* longest text that the server takes */
 };
@@ -387,7 +388,7 @@ static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *
 /* Ends a transaction that a failed statement left open. False: the connection is of no use. */
 static bool roll_back(struct sql_conn *c, int64_t deadline_ns)
 {
-    struct limit l = {.deadline_ns = deadline_ns == INT64_MAX ? deadline_ns : os->monotonic_ns() + ANSWER_NS};
+    struct limit l = {.deadline_ns = deadline_ns, .cancelled = c->cancelled, .cancelled_ctx = c->cancelled_ctx};
     int rc = 0;
     buf_clear(&c->text);
     buf_add_text(&c->text, "ROLLBACK");
@@ -397,7 +398,7 @@ static bool roll_back(struct sql_conn *c, int64_t deadline_ns)
 static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
 {
     bool reads = batch->flags & SQL_READ_ONLY;
-    struct limit l = {batch->deadline_ns, reads ? batch->cancelled : NULL, batch->cancelled_ctx, err, false, 0};
+    struct limit l = {batch->deadline_ns, batch->cancelled, batch->cancelled_ctx, err, false, 0};
     struct progress p = {0};
     if (batch->cancelled && batch->cancelled(batch->cancelled_ctx)) {
         err_set(err, TL_ECANCELLED, "cancelled");
@@ -538,7 +539,7 @@ static enum sql_end set_up(struct sql_conn *c, int64_t deadline_ns, struct tl_er
                  "'sync_binlog', 'binlog_format', 'max_allowed_packet')"},
     };
     struct sql_statement repeatable = {.text = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"};
-    struct sql_batch batch = {statements, TL_COUNT(statements), 0, take_setting, c, deadline_ns, NULL, NULL};
+    struct sql_batch batch = {statements, TL_COUNT(statements), 0, take_setting, c, deadline_ns, c->cancelled, c->cancelled_ctx};
     enum sql_end end = mysql_run(c, &batch, err);
     const char *packet = c->settings[PACKET];
     (void)num_parse_int(packet, packet + strlen(packet), &c->packet);
@@ -607,6 +608,8 @@ static enum sql_end mysql_connect(struct url *url, const struct tl_storage_optio
         return SQL_FAILED;
     }
     c->text = (struct buf)BUF_INIT(TEXT_MAX);
+    c->cancelled = options->cancelled;
+    c->cancelled_ctx = options->cancelled_ctx;
     c->packet = 1 << 20; /* until the server has told */
     enum sql_end end = start(c, url, options, deadline_ns, err);
     if (end != SQL_DONE) {
@@ -633,7 +636,7 @@ static int see_row(void *ctx, size_t statement, const struct sql_value *columns,
     return 0;
 }
 
-static enum sql_end mysql_has_table(struct sql_conn *c, const char *name, bool *out, struct tl_err *err)
+static enum sql_end mysql_has_table(struct sql_conn *c, const char *name, bool *out, int64_t deadline_ns, struct tl_err *err)
 {
     struct sql_statement s = {
         .text = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
@@ -641,7 +644,7 @@ static enum sql_end mysql_has_table(struct sql_conn *c, const char *name, bool *
         .params = {sql_bytes(str_of(name))},
     };
     bool found = false;
-    struct sql_batch batch = {&s, 1, SQL_READ_ONLY, see_row, &found, os->monotonic_ns() + ANSWER_NS, NULL, NULL};
+    struct sql_batch batch = {&s, 1, SQL_READ_ONLY, see_row, &found, deadline_ns, c->cancelled, c->cancelled_ctx};
     enum sql_end end = mysql_run(c, &batch, err);
     if (end == SQL_DONE) {
         *out = found;
@@ -657,7 +660,7 @@ static enum sql_end mysql_create_schema(struct sql_conn *c, const char *const *s
 {
     struct sql_statement lock = {.text = "SELECT GET_LOCK('trialog schema', 10)"}, texts[SCHEMA_MAX + 1];
     bool locked = false;
-    struct sql_batch batch = {&lock, 1, 0, see_row, &locked, deadline_ns, NULL, NULL};
+    struct sql_batch batch = {&lock, 1, 0, see_row, &locked, deadline_ns, c->cancelled, c->cancelled_ctx};
     if (n > SCHEMA_MAX) {
         err_set(err, TL_EINTERNAL, "a schema of %zu statements", n);
         return SQL_FAILED;
@@ -675,11 +678,11 @@ static enum sql_end mysql_create_schema(struct sql_conn *c, const char *const *s
         texts[i].text = statements[i];
     }
     texts[n].text = "DO RELEASE_LOCK('trialog schema')";
-    batch = (struct sql_batch){texts, n + 1, 0, NULL, NULL, deadline_ns, NULL, NULL};
+    batch = (struct sql_batch){texts, n + 1, 0, NULL, NULL, deadline_ns, c->cancelled, c->cancelled_ctx};
     end = mysql_run(c, &batch, err);
     if (end != SQL_DONE && end != SQL_MAYBE && end != SQL_GONE) {
         struct tl_err later = TL_ERR_INIT;
-        batch = (struct sql_batch){texts + n, 1, 0, NULL, NULL, deadline_ns, NULL, NULL};
+        batch = (struct sql_batch){texts + n, 1, 0, NULL, NULL, deadline_ns, c->cancelled, c->cancelled_ctx};
         return mysql_run(c, &batch, &later) == SQL_DONE ? end : SQL_GONE;
     }
     return end;

@@ -47,7 +47,6 @@ static struct client_library library = {"PostgreSQL", "libpq5", {"libpq.so.5", N
 #define pq client_table
 
 #define SLICE_MS 50
-#define ANSWER_NS (60 * INT64_C(1000000000)) /* the longest wait for a small answer */
 #define MAX_PAYLOAD ((size_t)256 << 20) /* of the 1 GiB that a value may have; memory on both sides is the limit that matters */
 #define TYPE_BOOL 16u
 #define TYPE_BYTEA 17u
@@ -72,6 +71,8 @@ struct sql_conn {
     PGconn *pg;
     bool prepared[N_STATEMENTS];
     bool grouped; /* appends share flushes */
+    bool (*cancelled)(void *ctx); /* of the options */
+    void *cancelled_ctx;
     char settings[N_SETTINGS][32];
 };
 
@@ -462,7 +463,6 @@ static void take_result(struct run *run, size_t i, bool prepare, const PGresult 
 static enum sql_end advance(struct run *run, PGresult **out)
 {
     PGconn *pg = run->c->pg;
-    bool reads = run->batch->flags & SQL_READ_ONLY;
     for (;;) {
         int unsent = pq.PQflush(pg);
         if (unsent < 0) {
@@ -472,7 +472,7 @@ static enum sql_end advance(struct run *run, PGresult **out)
             *out = pq.PQgetResult(pg);
             return SQL_DONE;
         }
-        if (reads && run->batch->cancelled && run->batch->cancelled(run->batch->cancelled_ctx)) {
+        if (run->batch->cancelled && run->batch->cancelled(run->batch->cancelled_ctx)) {
             err_set(run->err, TL_ECANCELLED, "cancelled while waiting for PostgreSQL");
             return SQL_GONE;
         }
@@ -635,7 +635,8 @@ struct texts {
 static enum sql_end run_texts(struct sql_conn *c, const char *const *texts, size_t n, const char *param, int64_t deadline_ns,
                               const struct texts *rows, struct tl_err *err)
 {
-    struct sql_batch batch = {.n = n, .flags = SQL_BEGIN | SQL_COMMIT, .deadline_ns = deadline_ns};
+    struct sql_batch batch = {.n = n, .flags = SQL_BEGIN | SQL_COMMIT, .deadline_ns = deadline_ns, .cancelled = c->cancelled,
+                              .cancelled_ctx = c->cancelled_ctx};
     struct run run = {.c = c, .batch = &batch, .end = SQL_DONE, .err = err};
     bool sent = true, done = false;
     for (size_t i = 0; i < n && sent; i++) {
@@ -725,6 +726,8 @@ static enum sql_end postgres_connect(struct url *url, const struct tl_storage_op
         err_nomem(err);
         return SQL_FAILED;
     }
+    c->cancelled = options->cancelled;
+    c->cancelled_ctx = options->cancelled_ctx;
     enum sql_end end = url_keywords(url, options, &k, err) == TL_OK ? SQL_DONE : SQL_FAILED;
     bool go = end == SQL_DONE && !url_unknown(url); /* else sql.c refuses it; no need to ask the server first */
     if (go) {
@@ -757,13 +760,13 @@ static int count_rows(void *ctx, const PGresult *r)
     return 0;
 }
 
-static enum sql_end postgres_has_table(struct sql_conn *c, const char *name, bool *out, struct tl_err *err)
+static enum sql_end postgres_has_table(struct sql_conn *c, const char *name, bool *out, int64_t deadline_ns, struct tl_err *err)
 {
     static const char *const text = "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1::text AND relkind IN ('r', 'p', 'v', 'f') "
                                     "AND pg_catalog.pg_table_is_visible(oid)";
     bool found = false;
     struct texts rows = {count_rows, &found};
-    enum sql_end end = run_texts(c, &text, 1, name, os->monotonic_ns() + ANSWER_NS, &rows, err);
+    enum sql_end end = run_texts(c, &text, 1, name, deadline_ns, &rows, err);
     if (end == SQL_DONE) {
         *out = found;
     }

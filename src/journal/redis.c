@@ -249,21 +249,29 @@ static int fetch(struct redis *r, const struct deliver *d, int64_t deadline_ns, 
     }
 }
 
+static int enter(struct redis *r, int64_t deadline_ns, struct tl_err *err)
+{
+    return guard_enter(&r->guard, deadline_ns, r->link.cancelled, r->link.cancelled_ctx, err);
+}
+
 static int redis_read(struct backend *b, const struct deliver *d, struct tl_err *err)
 {
     struct redis *r = redis_of(b);
-    pthread_mutex_lock(&r->guard);
-    int rc = fetch(r, d, redis_deadline(r->timeout_ms), err);
-    pthread_mutex_unlock(&r->guard);
+    int64_t deadline = d->deadline_ns ? d->deadline_ns : redis_deadline(r->timeout_ms);
+    int rc = enter(r, deadline, err);
+    if (rc == TL_OK) {
+        rc = fetch(r, d, deadline, err);
+        guard_leave(&r->guard);
+    }
     return rc;
 }
 
 static void redis_restart(struct backend *b)
 {
     struct redis *r = redis_of(b);
-    pthread_mutex_lock(&r->guard);
+    guard_lock(&r->guard);
     begin_anew(r);
-    pthread_mutex_unlock(&r->guard);
+    guard_leave(&r->guard);
 }
 
 /* The head by itself; -1: no line. */
@@ -303,9 +311,12 @@ static int redis_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err)
         if (rc != TL_OK) {
             return rc;
         }
-        pthread_mutex_lock(&r->guard);
+        rc = enter(r, limit, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
         bool news = head + 1 != (int64_t)r->at.seq;
-        pthread_mutex_unlock(&r->guard);
+        guard_leave(&r->guard);
         if (news) {
             return 1;
         }
@@ -387,8 +398,7 @@ static int write_lines(struct redis *r, struct append *a, int64_t deadline, stru
     if (!words) {
         return err_nomem(err);
     }
-    struct redis_call c = {.script = SCRIPT_APPEND, .words = words, .n = n, .deadline_ns = deadline, .cancelled = a->cancelled,
-                           .ctx = a->ctx, .memory = &r->memory};
+    struct redis_call c = {.script = SCRIPT_APPEND, .words = words, .n = n, .deadline_ns = deadline, .memory = &r->memory};
     struct reply *reply = NULL;
     enum redis_status status;
     int64_t head = -1;
@@ -422,6 +432,16 @@ static int write_lines(struct redis *r, struct append *a, int64_t deadline, stru
     return rc;
 }
 
+/* What compose asks of leases has the append's deadline; until 0: it is not composing any more. */
+static void set_composing(struct redis *r, int64_t until_ns)
+{
+    pthread_mutex_lock(&r->lease_mutex);
+    r->composing = until_ns != 0;
+    r->composer = pthread_self();
+    r->compose_until_ns = until_ns;
+    pthread_mutex_unlock(&r->lease_mutex);
+}
+
 static int redis_append(struct backend *b, struct append *a, struct tl_err *err)
 {
     struct redis *r = redis_of(b);
@@ -431,23 +451,28 @@ static int redis_append(struct backend *b, struct append *a, struct tl_err *err)
     if (r->read_only) {
         return err_set(err, TL_EACCESS, "the journal is open for reading only");
     }
-    int64_t start = os->monotonic_ns();
-    pthread_mutex_lock(&r->guard);
+    int64_t start = os->monotonic_ns(), deadline = redis_deadline(a->timeout_ms);
+    int rc = enter(r, deadline, err);
     a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
+    if (rc != TL_OK) {
+        return rc;
+    }
     buf_clear(&r->out);
-    int rc = a->compose(a->ctx, &r->out, err);
+    set_composing(r, deadline);
+    rc = a->compose(a->ctx, &r->out, err);
+    set_composing(r, 0);
     if (rc == TL_OK && r->out.failed) {
         rc = err_set(err, r->out.failed, "the lines to be written are too long or memory is short");
     }
     if (rc == TL_OK && r->out.len > 0) {
-        rc = write_lines(r, a, redis_deadline(a->timeout_ms), err);
+        rc = write_lines(r, a, deadline, err);
     } else if (rc == TL_OK) {
         a->outcome = OUTCOME_NOTHING;
     }
     if (r->out.cap > (size_t)16 << 20) {
         buf_release(&r->out);
     }
-    pthread_mutex_unlock(&r->guard);
+    guard_leave(&r->guard);
     return rc;
 }
 
@@ -457,7 +482,7 @@ static void redis_close(struct backend *b)
 {
     struct redis *r = redis_of(b);
     link_release(&r->link);
-    pthread_mutex_destroy(&r->guard);
+    guard_release(&r->guard);
     pthread_mutex_destroy(&r->lease_mutex);
     buf_release(&r->out);
     buf_release(&r->news);
@@ -472,9 +497,10 @@ static void redis_forked(struct backend *b)
     struct redis *r = redis_of(b);
     link_drop(&r->link);
     buf_release(&r->link.request);
-    link_init(&r->link);
-    pthread_mutex_init(&r->guard, NULL);
+    (void)link_init(&r->link, NULL);
+    (void)guard_init(&r->guard, NULL);
     pthread_mutex_init(&r->lease_mutex, NULL);
+    r->composing = false;
     r->lease_worker[0] = 0;
     r->looks = 0;
 }
@@ -483,6 +509,11 @@ static void redis_describe(struct backend *b, struct buf *out)
 {
     struct redis *r = redis_of(b);
     buf_add(out, r->description.data, r->description.len);
+}
+
+static void redis_closing(struct backend *b)
+{
+    atomic_store(&redis_of(b)->link.closing_ns, os->monotonic_ns());
 }
 
 static const struct backend_ops redis_ops = {
@@ -499,6 +530,7 @@ static const struct backend_ops redis_ops = {
     .snapshot_save = redis_snapshot_save,
     .forked = redis_forked,
     .describe = redis_describe,
+    .closing = redis_closing,
     .leases = &redis_leases,
 };
 
@@ -512,16 +544,18 @@ int redis_open(const char *url, const struct tl_storage_options *options, struct
     r->log = options->log;
     r->read_only = options->read_only;
     r->timeout_ms = options->timeout_ms == 0 ? 60000 : options->timeout_ms;
-    pthread_mutex_init(&r->guard, NULL);
     pthread_mutex_init(&r->lease_mutex, NULL);
     r->out = (struct buf)BUF_INIT(OUT_MAX);
     r->news = (struct buf)BUF_INIT(NEWS_MAX);
     r->description = (struct buf)BUF_INIT(4096);
-    link_init(&r->link);
     r->link.log = options->log;
+    r->link.cancelled = options->cancelled;
+    r->link.cancelled_ctx = options->cancelled_ctx;
     int64_t head;
     bool exists;
-    int rc = redis_url_parse(url, &r->link.url, err);
+    int rc = link_init(&r->link, err);
+    rc = rc == TL_OK ? guard_init(&r->guard, err) : rc;
+    rc = rc == TL_OK ? redis_url_parse(url, &r->link.url, err) : rc;
     rc = rc == TL_OK ? get_head(r, redis_deadline(r->timeout_ms), &head, &exists, err) : rc;
     rc = rc == TL_OK ? redis_probe(r, err) : rc;
     if (rc == TL_OK && !exists && (options->must_exist || options->read_only)) {

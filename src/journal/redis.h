@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/guard.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "journal/backend.h"
@@ -48,18 +49,24 @@ void redis_url_release(struct redis_url *u);
 
 /* ---- redis_io.c ---- */
 
+/* What ends a wait besides what it waits for. */
+struct redis_limit {
+    int64_t deadline_ns;
+    bool (*cancelled)(void *ctx); /* asked every 50 ms */
+    void *ctx;
+};
 struct redis_tls;
 struct redis_io {
     int fd; /* -1: none */
     struct redis_tls *tls;
 };
 /* Connects; with TLS, also shakes hands and looks at the certificate. `*again`: the same may succeed soon. */
-int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct os_address *to, int64_t deadline_ns, bool *again,
+int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct os_address *to, const struct redis_limit *limit, bool *again,
                   struct tl_err *err);
 void redis_io_close(struct redis_io *io); /* without a word to the server: also for a child that inherited it */
-int redis_io_send(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err);
+int redis_io_send(struct redis_io *io, const char *bytes, size_t n, const struct redis_limit *limit, struct tl_err *err);
 /* At least one byte. */
-int redis_io_recv(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err);
+int redis_io_recv(struct redis_io *io, char *bytes, size_t n, const struct redis_limit *limit, size_t *got, struct tl_err *err);
 
 /* redis_tls.c, used by redis_io.c alone. Bytes go through memory: it never touches the socket. */
 struct redis_tls *redis_tls_new(const struct redis_url *u, struct tl_err *err);
@@ -108,7 +115,7 @@ enum redis_status { STATUS_OK, STATUS_REWOUND, STATUS_CONFLICT, STATUS_ALREADY, 
 
 #define SHA_MAX 41
 struct redis_link {
-    pthread_mutex_t mutex; /* a leaf: held while one request and its reply travel, never in callbacks */
+    struct guard guard; /* a leaf: held while one request and its reply travel, never in callbacks */
     struct redis_url url;
     const struct tl_log_sink *log;
     struct redis_io io;
@@ -118,6 +125,9 @@ struct redis_link {
     uint16_t port;
     char sha[N_SCRIPTS][SHA_MAX];
     bool connected, was_connected;
+    bool (*cancelled)(void *ctx); /* the user's; NULL: never */
+    void *cancelled_ctx;
+    atomic_int_fast64_t closing_ns; /* since when the handle is being closed; 0: it is not */
     atomic_uint chance; /* for jitter */
 };
 struct redis_call {
@@ -125,16 +135,15 @@ struct redis_call {
     const struct str *words;  /* arguments of the script */
     size_t n;
     int64_t deadline_ns;
-    bool (*cancelled)(void *ctx);
-    void *ctx;
     struct arena *memory; /* the reply lies here */
     /* result: the server may have got the request although the call failed, now or later */
     bool maybe;
 };
-void link_init(struct redis_link *l); /* after a fork, too: what was inherited must be closed before */
+int link_init(struct redis_link *l, struct tl_err *err); /* after a fork, too: what was inherited must be closed before */
 void link_release(struct redis_link *l);
 void link_drop(struct redis_link *l); /* closes the connection */
-/* Sends, and again while that may help, until the deadline: repeating any of our requests is harmless. */
+/* Sends, and again while that may help, until the deadline, or until the user cancels it: repeating any of our requests is harmless. When the
+ * handle is being closed, some seconds in all are the limit, then a moment for each. */
 int link_call(struct redis_link *l, struct redis_call *c, struct reply **out, struct tl_err *err);
 /* Longer and longer pauses with jitter; false when the deadline is too near. */
 bool link_pause(struct redis_link *l, int tries, int64_t deadline_ns);
@@ -159,7 +168,7 @@ struct redis {
     const struct tl_log_sink *log;
     int64_t timeout_ms;
     bool read_only;
-    pthread_mutex_t guard; /* position, hole, out, news, memory */
+    struct guard guard; /* position, hole, out, news, memory */
     struct redis_position at;
     struct buf out, news;
     struct arena memory;
@@ -167,8 +176,11 @@ struct redis {
     int64_t hole_since_ns;
     uint64_t hole_head; /* head when it was first seen */
     bool hole_known;
-    pthread_mutex_t lease_mutex; /* looks */
+    pthread_mutex_t lease_mutex; /* what follows */
     int64_t looks;
+    bool composing;       /* a thread composes an append: what it asks of leases is part of that, and has its deadline */
+    pthread_t composer;
+    int64_t compose_until_ns;
     char lease_worker[64]; /* whose lease appends renew; empty: none */
     struct buf description;
     bool evicts;

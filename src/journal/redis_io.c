@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #define PIECE 16384
+#define SLICE_MS 50 /* how often waiting may be cancelled */
 
 static int64_t left_ms(int64_t deadline_ns)
 {
@@ -21,14 +22,24 @@ static int64_t left_ms(int64_t deadline_ns)
     return left <= 0 ? 0 : (left + MS - 1) / MS;
 }
 
-static int wait_for(const struct redis_io *io, enum os_ready what, int64_t deadline_ns, struct tl_err *err)
+static int wait_for(const struct redis_io *io, enum os_ready what, const struct redis_limit *limit, struct tl_err *err)
 {
-    int64_t left = left_ms(deadline_ns);
-    int rc = left > 0 ? os->poll(io->fd, what, left) : 0;
-    if (rc < 0) {
-        return err_set(err, TL_ENET, "cannot wait for the Redis server (errno %d)", -rc);
+    for (;;) {
+        int64_t left = left_ms(limit->deadline_ns);
+        int rc = left > 0 ? os->poll(io->fd, what, left < SLICE_MS ? left : SLICE_MS) : 0;
+        if (rc < 0) {
+            return err_set(err, TL_ENET, "cannot wait for the Redis server (errno %d)", -rc);
+        }
+        if (rc > 0) {
+            return TL_OK;
+        }
+        if (left <= SLICE_MS) {
+            return err_set(err, TL_ENET, "the Redis server does not answer");
+        }
+        if (limit->cancelled(limit->ctx)) {
+            return err_set(err, TL_ECANCELLED, "cancelled while waiting for the Redis server");
+        }
     }
-    return rc > 0 ? TL_OK : err_set(err, TL_ENET, "the Redis server does not answer");
 }
 
 static int broken(struct tl_err *err, int sys)
@@ -40,12 +51,12 @@ static int broken(struct tl_err *err, int sys)
     return TL_ENET;
 }
 
-static int send_raw(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+static int send_raw(struct redis_io *io, const char *bytes, size_t n, const struct redis_limit *limit, struct tl_err *err)
 {
     while (n > 0) {
         int64_t put = os->send(io->fd, bytes, n);
         if (put == -EAGAIN) {
-            int rc = wait_for(io, OS_WRITABLE, deadline_ns, err);
+            int rc = wait_for(io, OS_WRITABLE, limit, err);
             if (rc != TL_OK) {
                 return rc;
             }
@@ -59,7 +70,7 @@ static int send_raw(struct redis_io *io, const char *bytes, size_t n, int64_t de
     return TL_OK;
 }
 
-static int recv_raw(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+static int recv_raw(struct redis_io *io, char *bytes, size_t n, const struct redis_limit *limit, size_t *got, struct tl_err *err)
 {
     for (;;) {
         int64_t came = os->recv(io->fd, bytes, n);
@@ -73,7 +84,7 @@ static int recv_raw(struct redis_io *io, char *bytes, size_t n, int64_t deadline
         if (came != -EAGAIN) {
             return broken(err, (int)-came);
         }
-        int rc = wait_for(io, OS_READABLE, deadline_ns, err);
+        int rc = wait_for(io, OS_READABLE, limit, err);
         if (rc != TL_OK) {
             return rc;
         }
@@ -82,12 +93,12 @@ static int recv_raw(struct redis_io *io, char *bytes, size_t n, int64_t deadline
 
 /* ---- TLS: its bytes pass through memory ---- */
 
-static int flush_tls(struct redis_io *io, int64_t deadline_ns, struct tl_err *err)
+static int flush_tls(struct redis_io *io, const struct redis_limit *limit, struct tl_err *err)
 {
     char piece[PIECE];
     size_t n;
     while ((n = redis_tls_pending(io->tls, piece, sizeof piece)) > 0) {
-        int rc = send_raw(io, piece, n, deadline_ns, err);
+        int rc = send_raw(io, piece, n, limit, err);
         if (rc != TL_OK) {
             return rc;
         }
@@ -96,38 +107,38 @@ static int flush_tls(struct redis_io *io, int64_t deadline_ns, struct tl_err *er
 }
 
 /* Does what a step asked for. */
-static int follow(struct redis_io *io, enum redis_tls_step step, int64_t deadline_ns, struct tl_err *err)
+static int follow(struct redis_io *io, enum redis_tls_step step, const struct redis_limit *limit, struct tl_err *err)
 {
     char piece[PIECE];
     size_t n = 0;
-    int rc = flush_tls(io, deadline_ns, step == TLS_FAILED ? NULL : err); /* an alert should arrive if it can */
+    int rc = flush_tls(io, limit, step == TLS_FAILED ? NULL : err); /* an alert should arrive if it can */
     if (step == TLS_FAILED) {
         return TL_ENET;
     }
     if (rc != TL_OK || step != TLS_MORE) {
         return rc;
     }
-    rc = recv_raw(io, piece, sizeof piece, deadline_ns, &n, err);
+    rc = recv_raw(io, piece, sizeof piece, limit, &n, err);
     return rc == TL_OK && !redis_tls_feed(io->tls, piece, n) ? err_nomem(err) : rc;
 }
 
-static int shake_hands(struct redis_io *io, int64_t deadline_ns, struct tl_err *err)
+static int shake_hands(struct redis_io *io, const struct redis_limit *limit, struct tl_err *err)
 {
     for (;;) {
         enum redis_tls_step step = redis_tls_handshake(io->tls, err);
-        int rc = follow(io, step, deadline_ns, err);
+        int rc = follow(io, step, limit, err);
         if (rc != TL_OK || step == TLS_DONE) {
             return rc;
         }
     }
 }
 
-static int send_tls(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+static int send_tls(struct redis_io *io, const char *bytes, size_t n, const struct redis_limit *limit, struct tl_err *err)
 {
     while (n > 0) {
         size_t taken = 0;
         enum redis_tls_step step = redis_tls_write(io->tls, bytes, n, &taken, err);
-        int rc = follow(io, step, deadline_ns, err);
+        int rc = follow(io, step, limit, err);
         if (rc != TL_OK) {
             return rc;
         }
@@ -137,14 +148,14 @@ static int send_tls(struct redis_io *io, const char *bytes, size_t n, int64_t de
     return TL_OK;
 }
 
-static int recv_tls(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+static int recv_tls(struct redis_io *io, char *bytes, size_t n, const struct redis_limit *limit, size_t *got, struct tl_err *err)
 {
     for (;;) {
         enum redis_tls_step step = redis_tls_read(io->tls, bytes, n, got, err);
         if (step == TLS_DONE) {
             return *got > 0 ? TL_OK : err_set(err, TL_ENET, "the Redis server closed the connection");
         }
-        int rc = follow(io, step, deadline_ns, err);
+        int rc = follow(io, step, limit, err);
         if (rc != TL_OK) {
             return rc;
         }
@@ -153,24 +164,29 @@ static int recv_tls(struct redis_io *io, char *bytes, size_t n, int64_t deadline
 
 /* ---- for the link ---- */
 
-int redis_io_send(struct redis_io *io, const char *bytes, size_t n, int64_t deadline_ns, struct tl_err *err)
+int redis_io_send(struct redis_io *io, const char *bytes, size_t n, const struct redis_limit *limit, struct tl_err *err)
 {
-    return io->tls ? send_tls(io, bytes, n, deadline_ns, err) : send_raw(io, bytes, n, deadline_ns, err);
+    return io->tls ? send_tls(io, bytes, n, limit, err) : send_raw(io, bytes, n, limit, err);
 }
 
-int redis_io_recv(struct redis_io *io, char *bytes, size_t n, int64_t deadline_ns, size_t *got, struct tl_err *err)
+int redis_io_recv(struct redis_io *io, char *bytes, size_t n, const struct redis_limit *limit, size_t *got, struct tl_err *err)
 {
-    return io->tls ? recv_tls(io, bytes, n, deadline_ns, got, err) : recv_raw(io, bytes, n, deadline_ns, got, err);
+    return io->tls ? recv_tls(io, bytes, n, limit, got, err) : recv_raw(io, bytes, n, limit, got, err);
 }
 
-int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct os_address *to, int64_t deadline_ns, bool *again,
+int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct os_address *to, const struct redis_limit *limit, bool *again,
                   struct tl_err *err)
 {
     int rc = TL_OK;
     *io = (struct redis_io){-1, NULL};
     *again = false;
-    int64_t limit = os->monotonic_ns() + u->connect_ms * MS;
-    int fd = os->connect(to, left_ms(limit < deadline_ns ? limit : deadline_ns));
+    struct redis_limit sooner = *limit;
+    int64_t most = os->monotonic_ns() + u->connect_ms * MS;
+    sooner.deadline_ns = most < limit->deadline_ns ? most : limit->deadline_ns;
+    int fd = os->connect(to, left_ms(sooner.deadline_ns), limit->cancelled, limit->ctx);
+    if (fd == -ECANCELED) {
+        return err_set(err, TL_ECANCELLED, "cancelled while connecting to the Redis server at %s", u->where);
+    }
     if (fd < 0) {
         *again = fd != -ENXIO && fd != -EACCES && fd != -EPERM && fd != -ENAMETOOLONG;
         if (fd == -ENXIO && !to->path) {
@@ -187,7 +203,7 @@ int redis_io_open(struct redis_io *io, const struct redis_url *u, const struct o
     io->fd = fd;
     if (u->tls) {
         io->tls = redis_tls_new(u, err);
-        rc = io->tls ? shake_hands(io, limit, err) : err ? err->code : TL_ENET;
+        rc = io->tls ? shake_hands(io, &sooner, err) : err ? err->code : TL_ENET;
     }
     if (rc != TL_OK) {
         redis_io_close(io);

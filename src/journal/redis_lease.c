@@ -18,7 +18,12 @@ static int call(struct backend *b, enum redis_script script, const struct str *w
                 struct reply **reply, struct tl_err *err)
 {
     struct redis *r = redis_of(b);
-    struct redis_call c = {.script = script, .words = words, .n = n, .deadline_ns = redis_deadline(r->timeout_ms), .memory = memory};
+    int64_t deadline = redis_deadline(r->timeout_ms);
+    pthread_mutex_lock(&r->lease_mutex);
+    bool part_of_append = r->composing && pthread_equal(r->composer, pthread_self());
+    deadline = part_of_append && r->compose_until_ns < deadline ? r->compose_until_ns : deadline;
+    pthread_mutex_unlock(&r->lease_mutex);
+    struct redis_call c = {.script = script, .words = words, .n = n, .deadline_ns = deadline, .memory = memory};
     return link_call(&r->link, &c, reply, err);
 }
 

@@ -9,8 +9,9 @@
  * has forgotten them (SCRIPT FLUSH, a restart) gets the text again.
  *
  * Failure: the server's own errors become codes and advice in `errors` below. When the time is up, `maybe` says whether the server
- * may have the request, or may still get it. Invariants: no text of the server is shown that may hold a password (some
- * versions repeat the words of a command that they do not know); the mutex is held while one request and its reply travel.
+ * may have the request, or may still get it. Who waits, for the server or for a
+ * thread that does, is asked every 50 ms whether to go on. Invariants: no text of the server is shown that may hold a password (some
+ * versions repeat the words of a command that they do not know); the guard is held while one request and its reply travel.
  */
 #include "journal/redis.h"
 
@@ -27,6 +28,8 @@
 #define PAUSE_MAX_MS 500
 #define REDIRECTS 16
 #define COMPLAIN_AFTER 11 /* tries: about two seconds */
+#define CLOSE_MS 3000     /* who closes waits that long in all, then for a moment each */
+#define CLOSE_EACH_MS 500
 
 int64_t redis_deadline(int64_t timeout_ms)
 {
@@ -34,9 +37,9 @@ int64_t redis_deadline(int64_t timeout_ms)
     return timeout_ms < 0 || timeout_ms >= (INT64_MAX - now) / MS ? INT64_MAX : now + timeout_ms * MS;
 }
 
-void link_init(struct redis_link *l)
+int link_init(struct redis_link *l, struct tl_err *err)
 {
-    pthread_mutex_init(&l->mutex, NULL);
+    int rc = guard_init(&l->guard, err);
     l->io = (struct redis_io){-1, NULL};
     l->reader = NULL;
     l->connected = false;
@@ -44,6 +47,7 @@ void link_init(struct redis_link *l)
     uint32_t chance = 0;
     (void)os->random(&chance, sizeof chance);
     atomic_store(&l->chance, chance | 1);
+    return rc;
 }
 
 void link_drop(struct redis_link *l)
@@ -59,7 +63,7 @@ void link_release(struct redis_link *l)
     link_drop(l);
     buf_release(&l->request);
     redis_url_release(&l->url);
-    pthread_mutex_destroy(&l->mutex);
+    guard_release(&l->guard);
 }
 
 /* Half to all of 1, 2, 4 … 500 ms. */
@@ -156,24 +160,25 @@ static bool follow_move(struct redis_link *l, struct str text)
 /* ---- one request ---- */
 
 /* `*sent`: the server may have the whole request. */
-static int exchange(struct redis_link *l, const struct str *words, size_t n, int64_t deadline_ns, struct arena *memory,
+static int exchange(struct redis_link *l, const struct str *words, size_t n, const struct redis_limit *limit, struct arena *memory,
                     struct reply **out, bool *sent, struct tl_err *err)
 {
     char piece[PIECE];
     struct reply *reply = NULL;
-    int64_t limit = os->monotonic_ns() + l->url.reply_ms * MS;
-    limit = limit < deadline_ns ? limit : deadline_ns;
+    struct redis_limit one = *limit;
+    int64_t most = os->monotonic_ns() + l->url.reply_ms * MS;
+    one.deadline_ns = most < limit->deadline_ns ? most : limit->deadline_ns;
     buf_clear(&l->request);
     int rc = reply_request(&l->request, words, n, err);
     if (rc != TL_OK) {
         return rc;
     }
     *sent = true;
-    rc = redis_io_send(&l->io, l->request.data, l->request.len, limit, err);
+    rc = redis_io_send(&l->io, l->request.data, l->request.len, &one, err);
     reply_reader_use(l->reader, memory);
     while (rc == TL_OK && !reply) {
         size_t got = 0;
-        rc = redis_io_recv(&l->io, piece, sizeof piece, limit, &got, err);
+        rc = redis_io_recv(&l->io, piece, sizeof piece, &one, &got, err);
         rc = rc == TL_OK ? reply_feed(l->reader, piece, got, &reply, err) : rc;
     }
     if (l->request.cap > REQUEST_KEEP) {
@@ -186,12 +191,12 @@ static int exchange(struct redis_link *l, const struct str *words, size_t n, int
 }
 
 /* AUTH or SELECT. What the server says to AUTH is not repeated. */
-static int greet_with(struct redis_link *l, const struct str *words, size_t n, int64_t deadline_ns, bool *again, struct tl_err *err)
+static int greet_with(struct redis_link *l, const struct str *words, size_t n, const struct redis_limit *limit, bool *again, struct tl_err *err)
 {
     struct arena memory = {0};
     struct reply *reply = NULL;
     bool sent = false;
-    int rc = exchange(l, words, n, deadline_ns, &memory, &reply, &sent, err);
+    int rc = exchange(l, words, n, limit, &memory, &reply, &sent, err);
     *again = rc == TL_ENET;
     if (rc == TL_OK && reply->type == REPLY_ERROR) {
         enum action action = judge(l, reply->text, err);
@@ -205,23 +210,23 @@ static int greet_with(struct redis_link *l, const struct str *words, size_t n, i
     return rc;
 }
 
-static int greet(struct redis_link *l, int64_t deadline_ns, bool *again, struct tl_err *err)
+static int greet(struct redis_link *l, const struct redis_limit *limit, bool *again, struct tl_err *err)
 {
     const struct redis_url *u = &l->url;
     char db[24];
     int rc = TL_OK;
     if (u->password) {
         struct str words[3] = {STR("AUTH"), str_of(u->user ? u->user : u->password), str_of(u->password)};
-        rc = greet_with(l, words, u->user ? 3 : 2, deadline_ns, again, err);
+        rc = greet_with(l, words, u->user ? 3 : 2, limit, again, err);
     }
     if (rc == TL_OK && u->db != 0) {
         struct str words[2] = {STR("SELECT"), redis_number(db, (uint64_t)u->db)};
-        rc = greet_with(l, words, 2, deadline_ns, again, err);
+        rc = greet_with(l, words, 2, limit, again, err);
     }
     return rc;
 }
 
-static int ensure_connected(struct redis_link *l, int64_t deadline_ns, bool *again, struct tl_err *err)
+static int ensure_connected(struct redis_link *l, const struct redis_limit *limit, bool *again, struct tl_err *err)
 {
     struct tl_err local = TL_ERR_INIT;
     struct tl_err *why = err ? err : &local; /* greet reads the code */
@@ -234,8 +239,8 @@ static int ensure_connected(struct redis_link *l, int64_t deadline_ns, bool *aga
         to = (struct os_address){NULL, l->host, l->port};
     }
     int rc = reply_reader_new(&l->reader, why);
-    rc = rc == TL_OK ? redis_io_open(&l->io, &l->url, &to, deadline_ns, again, why) : rc;
-    rc = rc == TL_OK ? greet(l, deadline_ns, again, why) : rc;
+    rc = rc == TL_OK ? redis_io_open(&l->io, &l->url, &to, limit, again, why) : rc;
+    rc = rc == TL_OK ? greet(l, limit, again, why) : rc;
     if (rc != TL_OK) {
         link_drop(l);
         if (l->host[0] && *again) { /* the node that a cluster named is gone: ask the first one again */
@@ -250,28 +255,28 @@ static int ensure_connected(struct redis_link *l, int64_t deadline_ns, bool *aga
 /* ---- scripts ---- */
 
 /* Learns the hash; a server that does not permit that gets the text every time. */
-static int load_script(struct redis_link *l, struct redis_call *c, struct tl_err *err)
+static int load_script(struct redis_link *l, struct redis_call *c, const struct redis_limit *limit, struct tl_err *err)
 {
     struct str words[3] = {STR("SCRIPT"), STR("LOAD"), str_of(redis_scripts[c->script])};
     struct reply *reply = NULL;
     bool sent;
-    int rc = exchange(l, words, 3, c->deadline_ns, c->memory, &reply, &sent, err);
+    int rc = exchange(l, words, 3, limit, c->memory, &reply, &sent, err);
     if (rc == TL_OK && reply->type == REPLY_TEXT && reply->text.n == SHA_MAX - 1) {
         memcpy(l->sha[c->script], reply->text.p, reply->text.n);
     }
     return rc;
 }
 
-static int run(struct redis_link *l, struct redis_call *c, bool by_text, struct reply **out, struct tl_err *err)
+static int run(struct redis_link *l, struct redis_call *c, bool by_text, const struct redis_limit *limit, struct reply **out, struct tl_err *err)
 {
     bool sent = false;
     if (c->script == SCRIPT_NONE) {
-        int rc = exchange(l, c->words, c->n, c->deadline_ns, c->memory, out, &sent, err);
+        int rc = exchange(l, c->words, c->n, limit, c->memory, out, &sent, err);
         c->maybe = c->maybe || (sent && rc != TL_OK);
         return rc;
     }
     char *sha = l->sha[c->script];
-    int rc = !sha[0] && !by_text ? load_script(l, c, err) : TL_OK;
+    int rc = !sha[0] && !by_text ? load_script(l, c, limit, err) : TL_OK;
     if (rc != TL_OK) {
         return rc;
     }
@@ -292,7 +297,7 @@ static int run(struct redis_link *l, struct redis_call *c, bool by_text, struct 
     if (c->n > 0) {
         memcpy(words + 5, c->words, c->n * sizeof *words);
     }
-    rc = exchange(l, words, c->n + 5, c->deadline_ns, c->memory, out, &sent, err);
+    rc = exchange(l, words, c->n + 5, limit, c->memory, out, &sent, err);
     c->maybe = c->maybe || (sent && rc != TL_OK);
     return rc;
 }
@@ -300,16 +305,16 @@ static int run(struct redis_link *l, struct redis_call *c, bool by_text, struct 
 /* What became of one try. */
 enum verdict { VERDICT_DONE, VERDICT_FAIL, VERDICT_PAUSE, VERDICT_AT_ONCE };
 
-static enum verdict try_once(struct redis_link *l, struct redis_call *c, bool *by_text, int *redirects, struct reply **out,
-                             struct tl_err *err)
+static enum verdict try_once(struct redis_link *l, struct redis_call *c, const struct redis_limit *limit, bool *by_text, int *redirects,
+                             struct reply **out, struct tl_err *err)
 {
     struct reply *reply = NULL;
     bool again = false;
-    int rc = ensure_connected(l, c->deadline_ns, &again, err);
+    int rc = ensure_connected(l, limit, &again, err);
     if (rc != TL_OK) {
         return again ? VERDICT_PAUSE : VERDICT_FAIL;
     }
-    rc = run(l, c, *by_text, &reply, err);
+    rc = run(l, c, *by_text, limit, &reply, err);
     if (rc != TL_OK) {
         link_drop(l);
         return rc == TL_ENET || rc == TL_EIO ? VERDICT_PAUSE : VERDICT_FAIL;
@@ -335,18 +340,39 @@ static enum verdict try_once(struct redis_link *l, struct redis_call *c, bool *b
     return action == ACT_FAIL ? VERDICT_FAIL : VERDICT_PAUSE;
 }
 
+/* A call under way. */
+struct under_way {
+    struct redis_link *l;
+    int64_t began_ns;
+};
+
+static bool given_up(void *ctx)
+{
+    const struct under_way *u = ctx;
+    int64_t closing = atomic_load(&u->l->closing_ns), all = closing + CLOSE_MS * MS, each = u->began_ns + CLOSE_EACH_MS * MS;
+    return (u->l->cancelled && u->l->cancelled(u->l->cancelled_ctx)) || (closing != 0 && os->monotonic_ns() > (all > each ? all : each));
+}
+
 int link_call(struct redis_link *l, struct redis_call *c, struct reply **out, struct tl_err *err)
 {
     struct tl_err local = TL_ERR_INIT, *why = err ? err : &local; /* the code is read below */
     bool by_text = false, first = !l->was_connected;
     int64_t start = os->monotonic_ns(), first_limit = start + FIRST_MS * MS;
     int redirects = 0;
+    struct under_way under_way = {l, start};
+    struct redis_limit limits = {c->deadline_ns, given_up, &under_way};
     c->maybe = false;
     for (int tries = 0;; tries++) {
-        pthread_mutex_lock(&l->mutex);
-        enum verdict verdict = try_once(l, c, &by_text, &redirects, out, why);
+        if (given_up(&under_way)) {
+            return err_set(why, TL_ECANCELLED, "cancelled while waiting for the Redis server at %s", l->url.where);
+        }
+        int rc = guard_enter(&l->guard, c->deadline_ns, given_up, &under_way, why);
+        if (rc != TL_OK) {
+            return rc;
+        }
+        enum verdict verdict = try_once(l, c, &limits, &by_text, &redirects, out, why);
         bool connected = l->was_connected;
-        pthread_mutex_unlock(&l->mutex);
+        guard_leave(&l->guard);
         if (verdict == VERDICT_DONE) {
             return TL_OK;
         }
@@ -357,15 +383,12 @@ int link_call(struct redis_link *l, struct redis_call *c, struct reply **out, st
             continue;
         }
         int64_t limit = first && !connected && why->code == TL_ENET && first_limit < c->deadline_ns ? first_limit : c->deadline_ns;
-        if (c->cancelled && c->cancelled(c->ctx)) {
-            return err_set(why, TL_ECANCELLED, "cancelled while waiting for the Redis server at %s", l->url.where);
-        }
         if (tries == COMPLAIN_AFTER) {
             log_emit(l->log, LOG_DATABASE, "trying again for a while: %s", why->message);
         }
         if (!link_pause(l, tries, limit)) {
             double seconds = (double)(os->monotonic_ns() - start) / 1e9;
-            int rc = why->code;
+            rc = why->code;
             return err_wrap(why, rc, "given up after %.1f s", seconds);
         }
     }

@@ -58,14 +58,14 @@ int redis_mark(struct backend *b, struct backend_mark *out)
 {
     struct redis *r = redis_of(b);
     struct backend_mark mark = {0};
-    pthread_mutex_lock(&r->guard);
+    guard_lock(&r->guard);
     mark.offset = r->at.bytes;
     store_le64(mark.id, r->at.seq);
     store_le64(mark.id + 8, r->at.length);
     store_le32(mark.id + 16, r->at.crc);
     store_le64(mark.id + 20, r->at.first_length);
     store_le32(mark.id + 28, r->at.first_crc);
-    pthread_mutex_unlock(&r->guard);
+    guard_leave(&r->guard);
     *out = mark;
     return TL_OK;
 }
@@ -231,9 +231,9 @@ int redis_snapshot_load(struct backend *b, int (*parse)(void *ctx, struct image_
     int rc = words[1].p ? command(r, words, 4, &memory, &fields, &why) : err_nomem(&why);
     bool there = rc == TL_OK && fields->type == REPLY_LIST && fields->n == 2 && fields->item[0]->type != REPLY_NIL;
     if (there) {
-        pthread_mutex_lock(&r->guard);
+        guard_lock(&r->guard);
         rc = load(r, fields, parse, ctx, &why);
-        pthread_mutex_unlock(&r->guard);
+        guard_leave(&r->guard);
     }
     arena_release(&memory);
     if (rc == TL_ENOMEM) {

@@ -150,6 +150,37 @@ int64_t sql_deadline(int64_t timeout_ms)
     return timeout_ms < 0 || timeout_ms >= (INT64_MAX - now) / SQL_MS ? INT64_MAX : now + timeout_ms * SQL_MS;
 }
 
+int sql_enter(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err)
+{
+    return guard_enter(&c->guard, deadline_ns, c->options.cancelled, c->options.cancelled_ctx, err);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Who closes waits for some seconds in all, then for a moment each. */
+static int64_t closing_limit(const struct sql_catalog *c)
+{
+    int64_t closing = atomic_load(&c->closing_ns), all = closing + CLOSE_MS * SQL_MS, each = atomic_load(&c->began_ns) + CLOSE_EACH_MS * SQL_MS;
+    return closing == 0 ? INT64_MAX : all > each ? all : each;
+}
+
+/* Asked by whoever waits. What threads waited for when the handle began to be closed ends, too. */
+static bool given_up(void *ctx)
+{
+    struct sql_catalog *c = ctx;
+    return (c->user_cancelled && c->user_cancelled(c->user_ctx)) || os->monotonic_ns() > closing_limit(c);
+}
+
+/* Begins something that waits for the server: until when? */
+static int64_t begin_call(struct sql_catalog *c, int64_t deadline_ns)
+{
+    atomic_store(&c->began_ns, os->monotonic_ns());
+    return earlier(deadline_ns, earlier(c->until_ns, closing_limit(c)));
+}
+
 static void drop_connection(struct sql_catalog *c)
 {
     if (c->conn) {
@@ -173,7 +204,7 @@ static int pause_before(const struct sql_catalog *c, unsigned tries, int64_t dea
     }
     int64_t most = (int64_t)PAUSE_FIRST_MS << doubled;
     uint32_t r = 0;
-    if (c->options.cancelled && c->options.cancelled(c->options.cancelled_ctx)) {
+    if (c->options.cancelled(c->options.cancelled_ctx)) {
         return err_set(err, TL_ECANCELLED, "cancelled while waiting for the database");
     }
     most = (most < PAUSE_MOST_MS ? most : PAUSE_MOST_MS) * SQL_MS;
@@ -181,7 +212,7 @@ static int pause_before(const struct sql_catalog *c, unsigned tries, int64_t dea
         r = UINT32_MAX / 2;
     }
     int64_t pause = most / 8 + (int64_t)((double)most * r / UINT32_MAX);
-    pause = pause < SLICE_NS || !c->options.cancelled ? pause : SLICE_NS;
+    pause = pause < SLICE_NS || !c->user_cancelled ? pause : SLICE_NS;
     if (pause >= deadline_ns - now) { /* one more try would have no time: it could only hide what the last one said */
         return err_set(err, code, "the database did not come round within the time limit, %u tries; the last one: %s", tries, last->message);
     }
@@ -243,13 +274,13 @@ static enum sql_end look_at_tables(struct sql_catalog *c, int64_t deadline_ns, s
 {
     const struct sql_driver *d = c->driver;
     bool ours = false, studies = false, trials = false;
-    enum sql_end end = d->has_table(c->conn, "trialog_meta", &ours, err);
+    enum sql_end end = d->has_table(c->conn, "trialog_meta", &ours, deadline_ns, err);
     if (end != SQL_DONE || ours) {
         return end;
     }
-    end = d->has_table(c->conn, "studies", &studies, err);
+    end = d->has_table(c->conn, "studies", &studies, deadline_ns, err);
     if (end == SQL_DONE) {
-        end = d->has_table(c->conn, "trial_params", &trials, err);
+        end = d->has_table(c->conn, "trial_params", &trials, deadline_ns, err);
     }
     if (end == SQL_DONE && studies && trials) {
         err_set(err, TL_EUNSUPPORTED, "this database holds studies of Optuna's RDBStorage, which Trialog never touches: give another "
@@ -332,28 +363,18 @@ static int failed_inside(struct sql_catalog *c, enum sql_end end, struct tl_err 
     if (end == SQL_GONE || end == SQL_MAYBE) {
         drop_connection(c);
     }
-    int code = end == SQL_FAILED && err && err->code ? err->code : TL_EUNAVAILABLE;
+    int code = err && (end == SQL_FAILED ? err->code : err->code == TL_ECANCELLED) ? err->code : TL_EUNAVAILABLE;
     if (err) {
         err->code = code;
     }
     return code;
 }
 
-/* Who closes waits for some seconds in all, then for a moment each. */
-static int64_t closing_limit(const struct sql_catalog *c, int64_t deadline_ns)
-{
-    if (c->closing_ns == 0) {
-        return deadline_ns;
-    }
-    int64_t all = c->closing_ns + CLOSE_MS * SQL_MS, each = os->monotonic_ns() + CLOSE_EACH_MS * SQL_MS, limit = all > each ? all : each;
-    return limit < deadline_ns ? limit : deadline_ns;
-}
-
 static int run_until_done(struct sql_catalog *c, unsigned flags, struct sql_statement *s, size_t n, struct sql_rows *rows,
                           int64_t deadline_ns, struct tl_err *err)
 {
     bool perhaps = false;
-    deadline_ns = closing_limit(c, deadline_ns);
+    deadline_ns = begin_call(c, deadline_ns);
     for (unsigned tries = 1;; tries++) {
         struct tl_err why = TL_ERR_INIT;
         enum sql_end end = have_connection(c, deadline_ns, &why);
@@ -379,7 +400,8 @@ static int run_until_done(struct sql_catalog *c, unsigned flags, struct sql_stat
             }
             return perhaps && connected ? TL_EUNKNOWN : why.code ? why.code : TL_EIO;
         }
-        int rc = pause_before(c, tries, deadline_ns, &why, code, err);
+        int rc = why.code == TL_ECANCELLED ? err_set(err, TL_ECANCELLED, "%s", why.message)
+                                           : pause_before(c, tries, deadline_ns, &why, code, err);
         if (rc != TL_OK) {
             return perhaps && rc == TL_ECANCELLED ? err_set(err, TL_EUNKNOWN, "cancelled; the database may have done it") : rc;
         }
@@ -392,13 +414,16 @@ int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, siz
     int rc;
     struct tl_err own = TL_ERR_INIT;
     err = err ? err : &own;
-    pthread_mutex_lock(&c->guard);
+    rc = sql_enter(c, deadline_ns, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
     if (c->in_transaction) {
-        rc = failed_inside(c, run_once(c, s, n, 0, rows, deadline_ns, err), err);
+        rc = failed_inside(c, run_once(c, s, n, 0, rows, begin_call(c, deadline_ns), err), err);
     } else {
         rc = run_until_done(c, how == SQL_WRITES ? SQL_BEGIN | SQL_COMMIT : SQL_READ_ONLY, s, n, rows, deadline_ns, err);
     }
-    pthread_mutex_unlock(&c->guard);
+    sql_leave(c);
     return rc;
 }
 
@@ -415,7 +440,7 @@ int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct 
     if (c->lost_transaction || !c->in_transaction) {
         return err_set(err, TL_EUNAVAILABLE, "the database's transaction was lost");
     }
-    enum sql_end end = run_once(c, s, n, SQL_COMMIT, NULL, sql_deadline(c->options.timeout_ms), err);
+    enum sql_end end = run_once(c, s, n, SQL_COMMIT, NULL, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
     int rc = failed_inside(c, end, err);
     c->in_transaction = false;
     return end == SQL_MAYBE ? TL_EUNKNOWN : rc;
@@ -442,19 +467,6 @@ bool sql_changed(struct sql_catalog *c, uint64_t *seen)
 
 /* ---- opening and closing ---- */
 
-/* Recursive, for what leases do inside compose(). */
-static int make_guard(struct sql_catalog *c, struct tl_err *err)
-{
-    pthread_mutexattr_t attr;
-    int sys = pthread_mutexattr_init(&attr);
-    if (sys == 0) {
-        sys = pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-        sys = sys == 0 ? pthread_mutex_init(&c->guard, &attr) : sys;
-        pthread_mutexattr_destroy(&attr);
-    }
-    return sys == 0 ? TL_OK : err_sys(err, sys, "cannot make a lock");
-}
-
 static void catalog_free(struct sql_catalog *c)
 {
     for (size_t i = 0; i < SQL_N_TEXTS; i++) {
@@ -467,7 +479,7 @@ static void catalog_free(struct sql_catalog *c)
         }
         mem_free(c->url);
     }
-    pthread_mutex_destroy(&c->guard);
+    guard_release(&c->guard);
     mem_free(c);
 }
 
@@ -481,14 +493,14 @@ static void before_fork(void)
 {
     pthread_mutex_lock(&local_mutex);
     for (struct sql_catalog *c = local_catalogs; c; c = c->next_local) {
-        pthread_mutex_lock(&c->guard);
+        guard_lock(&c->guard);
     }
 }
 
 static void after_fork_parent(void)
 {
     for (struct sql_catalog *c = local_catalogs; c; c = c->next_local) {
-        pthread_mutex_unlock(&c->guard);
+        guard_leave(&c->guard);
     }
     pthread_mutex_unlock(&local_mutex);
 }
@@ -496,7 +508,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     for (struct sql_catalog *c = local_catalogs; c; c = c->next_local) {
-        (void)make_guard(c, NULL);
+        (void)guard_init(&c->guard, NULL);
     }
     pthread_mutex_init(&local_mutex, NULL);
 }
@@ -529,10 +541,7 @@ static void forget_local(struct sql_catalog *c)
 
 static void catalog_closing(struct catalog *base)
 {
-    struct sql_catalog *c = catalog_of(base);
-    pthread_mutex_lock(&c->guard);
-    c->closing_ns = os->monotonic_ns();
-    pthread_mutex_unlock(&c->guard);
+    atomic_store(&catalog_of(base)->closing_ns, os->monotonic_ns());
 }
 
 static void catalog_close(struct catalog *base)
@@ -553,7 +562,7 @@ static void catalog_forked(struct catalog *base)
     c->checked = false;
     c->in_transaction = c->lost_transaction = false;
     c->changes++;
-    (void)make_guard(c, NULL);
+    (void)guard_init(&c->guard, NULL);
 }
 
 /* ---- the catalog ---- */
@@ -641,9 +650,9 @@ static int catalog_remove(struct catalog *base, int64_t stream, struct str line,
     };
     int rc = sql_do(c, SQL_WRITES, s, TL_COUNT(s), &rows, limit_of(c), err);
     const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, TL_COUNT(s) - 1, &at) : NULL;
-    pthread_mutex_lock(&c->guard);
+    guard_lock(&c->guard);
     c->changes++; /* for the stream's backend: what this connection commits is not seen as a change by others */
-    pthread_mutex_unlock(&c->guard);
+    guard_leave(&c->guard);
     bool ours = row && row->columns[2].i == 1 && !row->columns[0].null && str_eq(row->columns[0].bytes, str_of(worker)) &&
                 row->columns[1].i == (int64_t)n;
     if (rc == TL_OK && !ours) {
@@ -707,11 +716,14 @@ static void catalog_describe(struct catalog *base, struct buf *out)
 {
     struct sql_catalog *c = catalog_of(base);
     struct tl_err err = TL_ERR_INIT;
-    pthread_mutex_lock(&c->guard);
-    if (!c->in_transaction && have_connection(c, limit_of(c), &err) == SQL_DONE && c->driver->describe) {
+    int64_t deadline = limit_of(c);
+    if (sql_enter(c, deadline, &err) != TL_OK) {
+        return;
+    }
+    if (!c->in_transaction && have_connection(c, begin_call(c, deadline), &err) == SQL_DONE && c->driver->describe) {
         c->driver->describe(c->conn, out);
     }
-    pthread_mutex_unlock(&c->guard);
+    sql_leave(c);
 }
 
 int sql_open(const struct sql_driver *driver, const char *url, const struct tl_storage_options *options, struct catalog **out,
@@ -723,6 +735,11 @@ int sql_open(const struct sql_driver *driver, const char *url, const struct tl_s
     }
     c->driver = driver;
     c->options = *options;
+    c->user_cancelled = options->cancelled;
+    c->user_ctx = options->cancelled_ctx;
+    c->options.cancelled = given_up;
+    c->options.cancelled_ctx = c;
+    c->until_ns = INT64_MAX;
     c->ops = (struct catalog_ops){
         .size = sizeof c->ops,
         .name = driver->name,
@@ -738,7 +755,7 @@ int sql_open(const struct sql_driver *driver, const char *url, const struct tl_s
         .describe = catalog_describe,
     };
     c->base.ops = &c->ops;
-    int rc = make_guard(c, err);
+    int rc = guard_init(&c->guard, err);
     if (rc != TL_OK) {
         mem_free(c);
         return rc;

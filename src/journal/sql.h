@@ -79,8 +79,8 @@ struct sql_batch {
     void *ctx;
     int64_t deadline_ns; /* os->monotonic_ns() at which to give up waiting (for locks and for the server); INT64_MAX: never. Then
                           * SQL_AGAIN, SQL_GONE or SQL_MAYBE, as it is */
-    bool (*cancelled)(void *ctx); /* NULL, or asked about every 50 ms while nothing has been sent yet or only reads are waited for;
-                                   * true: SQL_FAILED with TL_ECANCELLED */
+    bool (*cancelled)(void *ctx); /* NULL, or asked about every 50 ms while waiting. true: SQL_FAILED when nothing has been sent yet, else as when
+                                   * the deadline passes; with TL_ECANCELLED */
     void *cancelled_ctx;
 };
 
@@ -112,7 +112,8 @@ struct sql_driver {
                          * are cut at 1 MiB where that can be chosen) */
     /* A connection: session settings (time zone, isolation, timeouts, quiet notices) are made here, in few round trips. `url` is asked
      * for options with url_option; then url_unknown must be empty, else TL_EINVAL names it (sql.c checks that). The library behind it is
-     * loaded here (client_library.h). Without options->read_only and options->must_exist a missing database may be created where that is
+     * loaded here (client_library.h). `options->cancelled` is asked while something
+     * is waited for here or in has_table and create_schema. Without options->read_only and options->must_exist a missing database may be created where that is
      * usual (SQLite). */
     enum sql_end (*connect)(struct url *url, const struct tl_storage_options *options, int64_t deadline_ns, struct sql_conn **out,
                             struct tl_err *err);
@@ -124,7 +125,7 @@ struct sql_driver {
     /* SQL_LOCKED: ends the transaction that a batch with SQL_BEGIN and without SQL_COMMIT opened. */
     void (*rollback)(struct sql_conn *c);
     /* Is there a table of that name where ours would be? */
-    enum sql_end (*has_table)(struct sql_conn *c, const char *name, bool *out, struct tl_err *err);
+    enum sql_end (*has_table)(struct sql_conn *c, const char *name, bool *out, int64_t deadline_ns, struct tl_err *err);
     /* Runs the statements (dialect filled in, no parameters, each fine when it was done before) under a lock that all creators share:
      * of 200 processes that start at once none may fail. */
     enum sql_end (*create_schema)(struct sql_conn *c, const char *const *statements, size_t n, int64_t deadline_ns, struct tl_err *err);

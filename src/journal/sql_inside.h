@@ -2,15 +2,16 @@
  *
  * What the files of the SQL storages share: the catalog with its one connection, collected rows, streams.
  *
- * One mutex, the guard, protects the connection and the position of every stream of a catalog. It is recursive: leases are taken and
+ * One lock, the guard, protects the connection and the position of every stream of a catalog. It is recursive: leases are taken and
  * looked at inside compose(), while the thread holds it already; inside a transaction of a SQL_LOCKED driver they become part of it.
+ * It is held while the server is waited for, so who waits for it does so with a limit, too.
  */
 #ifndef TL_SQL_INSIDE_H
 #define TL_SQL_INSIDE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/guard.h"
 #include "base/mem.h"
 #include "journal/catalog.h"
 #include "journal/sql.h"
@@ -28,14 +29,18 @@ struct sql_catalog {
     struct catalog_ops ops; /* with the driver's name */
     const struct sql_driver *driver;
     char *url; /* holds the password: overwritten when it is freed */
-    struct tl_storage_options options;
+    struct tl_storage_options options; /* `cancelled` is never NULL: it is the user's, or says that a closing handle has waited enough */
+    bool (*user_cancelled)(void *ctx);
+    void *user_ctx;
     char *texts[SQL_N_TEXTS]; /* in the driver's dialect */
 
-    pthread_mutex_t guard;
+    struct guard guard;
     struct sql_conn *conn; /* NULL: none at the moment */
     bool in_transaction;   /* of a SQL_LOCKED driver */
     bool lost_transaction; /* its connection broke */
-    int64_t closing_ns;    /* since when the handle is being closed; 0: it is not */
+    atomic_int_fast64_t closing_ns; /* since when the handle is being closed; 0: it is not */
+    atomic_int_fast64_t began_ns;   /* when the call began that waits for the server */
+    int64_t until_ns;      /* of the append under way, which bounds everything that is done for it; INT64_MAX: there is none */
     bool checked;          /* the tables are there, and of a version that we know */
     struct sql_catalog *next_local; /* of the SQL_LOCKED ones of this process */
     uint64_t changes;      /* how often others were seen to have committed (driver->changed) */
@@ -57,6 +62,13 @@ void sql_rows_release(struct sql_rows *rows);
 const struct sql_row *sql_rows_next(const struct sql_rows *rows, size_t statement, size_t *at);
 
 /* ---- statements (sql.c) ---- */
+
+/* Takes the guard. TL_ELOCKED: the deadline has passed; TL_ECANCELLED. */
+int sql_enter(struct sql_catalog *c, int64_t deadline_ns, struct tl_err *err);
+static inline void sql_leave(struct sql_catalog *c)
+{
+    guard_leave(&c->guard);
+}
 
 struct sql_statement sql_make(struct sql_catalog *c, enum sql_text id, size_t n_params, ...); /* params: struct sql_value */
 #define SQL_COUNT_(...) (sizeof((struct sql_value[]){__VA_ARGS__}) / sizeof(struct sql_value))

@@ -49,8 +49,11 @@ static int lease_now(struct backend *b, enum lease_clock what_for, int64_t *now,
         SQL_STATEMENT(s->c, SQL_TURN, id, clock, sql_int(s->turn)),
     };
     size_t at = 0;
-    pthread_mutex_lock(&s->c->guard);
-    int rc = run(s, SQL_READS, st, 1, &rows, err);
+    int rc = sql_enter(s->c, sql_deadline(s->c->options.timeout_ms), err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    rc = run(s, SQL_READS, st, 1, &rows, err);
     const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
     if (rc == TL_OK && !row) {
         rc = err_set(err, TL_ENOTFOUND, "study %lld is not in the database any more", (long long)s->stream);
@@ -67,7 +70,7 @@ static int lease_now(struct backend *b, enum lease_clock what_for, int64_t *now,
             s->turn = ours ? counter + 1 : counter;
         }
     }
-    pthread_mutex_unlock(&s->c->guard);
+    sql_leave(s->c);
     sql_rows_release(&rows);
     return rc < 0 ? rc : ours;
 }

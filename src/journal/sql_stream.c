@@ -113,8 +113,9 @@ static int deliver_row(struct sql_stream *s, const struct deliver *d, const stru
         payload = (struct str){own->lines->data, own->lines->len};
     }
     if (first > s->position || count == 0 || count_lines(payload) != count) {
-        return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on", (long long)s->stream,
-                       (unsigned long long)s->position);
+        return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on (row %llu has %llu of %llu)", (long long)s->stream,
+                       (unsigned long long)s->position, (unsigned long long)first, (unsigned long long)count_lines(payload),
+                       (unsigned long long)count);
     }
     int rc = d->lines(d->ctx, payload.p, payload.n, -1, err);
     if (rc == TL_OK) {
@@ -234,26 +235,29 @@ static int stream_read(struct backend *b, const struct deliver *d, struct tl_err
 {
     struct sql_stream *s = sql_stream_of(b);
     struct news news = {0};
-    int rc = TL_OK;
-    pthread_mutex_lock(&s->c->guard);
+    int64_t deadline = d->deadline_ns ? d->deadline_ns : sql_deadline(s->c->options.timeout_ms);
+    int rc = sql_enter(s->c, deadline, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
     if (sql_changed(s->c, &s->seen) || !s->complete) {
         s->complete = false;
-        rc = read_all(s, d, NULL, NULL, &news, sql_deadline(s->c->options.timeout_ms), err);
+        rc = read_all(s, d, NULL, NULL, &news, deadline, err);
         s->complete = rc == TL_OK;
     }
     if (rc == TL_OK && TL_UNLIKELY(s->unsure[0])) {
-        rc = make_sure(s, sql_deadline(s->c->options.timeout_ms), err);
+        rc = make_sure(s, deadline, err);
     }
-    pthread_mutex_unlock(&s->c->guard);
+    sql_leave(s->c);
     return rc;
 }
 
 static void stream_restart(struct backend *b)
 {
     struct sql_stream *s = sql_stream_of(b);
-    pthread_mutex_lock(&s->c->guard);
+    guard_lock(&s->c->guard);
     forget_position(s);
-    pthread_mutex_unlock(&s->c->guard);
+    sql_leave(s->c);
 }
 
 /* Asks now and then. */
@@ -267,20 +271,23 @@ static int stream_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err
         struct sql_statement st = SQL_STATEMENT(s->c, SQL_HEAD, sql_int(s->stream));
         size_t at = 0;
         bool news = false;
-        int rc = TL_OK;
-        pthread_mutex_lock(&s->c->guard);
+        int64_t deadline = sql_deadline(s->c->options.timeout_ms);
+        int rc = sql_enter(s->c, deadline, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
         if (sql_changed(s->c, &seen)) {
-            rc = sql_do(s->c, SQL_READS, &st, 1, &rows, sql_deadline(s->c->options.timeout_ms), err);
+            rc = sql_do(s->c, SQL_READS, &st, 1, &rows, deadline, err);
             const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
             news = rc == TL_OK && (!row || (uint64_t)row->columns[0].i != s->position);
         }
-        pthread_mutex_unlock(&s->c->guard);
+        sql_leave(s->c);
         sql_rows_release(&rows);
         int64_t now = os->monotonic_ns();
         if (rc != TL_OK || news || now >= until) {
             return rc != TL_OK ? rc : news;
         }
-        if (s->c->options.cancelled && s->c->options.cancelled(s->c->options.cancelled_ctx)) {
+        if (s->c->options.cancelled(s->c->options.cancelled_ctx)) {
             return err_set(err, TL_ECANCELLED, "cancelled while waiting for news");
         }
         os->sleep_ns(pause < until - now ? pause : until - now);
@@ -419,12 +426,18 @@ static int stream_append(struct backend *b, struct append *a, struct tl_err *err
     a->outcome = OUTCOME_ERROR;
     a->written = 0;
     a->flush_token = 0;
-    pthread_mutex_lock(&s->c->guard);
-    int rc = s->c->driver->flags & SQL_LOCKED ? append_locked(s, a, deadline, err) : append_optimistic(s, a, deadline, err);
+    int rc = sql_enter(s->c, deadline, err);
+    if (rc != TL_OK) {
+        a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
+        return rc;
+    }
+    s->c->until_ns = deadline;
+    rc = s->c->driver->flags & SQL_LOCKED ? append_locked(s, a, deadline, err) : append_optimistic(s, a, deadline, err);
     if (a->outcome == OUTCOME_UNKNOWN) {
         set_unsure(s, a->worker);
     }
-    pthread_mutex_unlock(&s->c->guard);
+    s->c->until_ns = INT64_MAX;
+    sql_leave(s->c);
     a->waited_ns = (uint64_t)(os->monotonic_ns() - start);
     return rc;
 }
@@ -435,10 +448,10 @@ static int stream_mark(struct backend *b, struct backend_mark *out)
 {
     struct sql_stream *s = sql_stream_of(b);
     *out = (struct backend_mark){.offset = 0};
-    pthread_mutex_lock(&s->c->guard);
+    guard_lock(&s->c->guard);
     out->offset = s->position;
     atomic_store(&s->due, SNAPSHOT_NOT_DUE); /* not again before there is more */
-    pthread_mutex_unlock(&s->c->guard);
+    sql_leave(s->c);
     return TL_OK;
 }
 

@@ -412,8 +412,9 @@ static enum sql_end driver_run(struct sql_conn *c, struct sql_batch *b, struct t
     return end;
 }
 
-static enum sql_end driver_has_table(struct sql_conn *c, const char *name, bool *out, struct tl_err *err)
+static enum sql_end driver_has_table(struct sql_conn *c, const char *name, bool *out, int64_t deadline_ns, struct tl_err *err)
 {
+    c->deadline_ns = deadline_ns;
     sqlite3_stmt *st = NULL;
     int code = lib.sqlite3_prepare_v2(c->db, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND CAST(name AS BLOB) = ?", -1, &st, NULL);
     if (code == SQLITE_OK) {

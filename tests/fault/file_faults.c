@@ -103,7 +103,7 @@ static int compose(void *ctx, struct buf *out, struct tl_err *err)
 
 static int read_news(struct run *r)
 {
-    struct deliver d = {r, take_lines, take_rewind, NULL};
+    struct deliver d = {r, take_lines, take_rewind, NULL, 0};
     return r->b->ops->read(r->b, &d, NULL);
 }
 
@@ -135,7 +135,7 @@ static bool try_append(struct run *r)
 {
     int ids[MAX_IDS];
     struct tl_err err = TL_ERR_INIT;
-    struct append a = {.deliver = {r, take_lines, take_rewind, NULL}, .ctx = r, .compose = compose, .timeout_ms = 5000};
+    struct append a = {.deliver = {r, take_lines, take_rewind, NULL, 0}, .ctx = r, .compose = compose, .timeout_ms = 5000};
     if (!r->b && !reopen(r)) {
         return false;
     }

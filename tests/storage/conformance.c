@@ -730,6 +730,7 @@ struct asker {
     tl_study *study;
     char seen[8 * 40];
     int failed;
+    struct tl_err err; /* of the last failure */
 };
 
 static void *ask_and_tell(void *ctx)
@@ -738,12 +739,12 @@ static void *ask_and_tell(void *ctx)
     for (int i = 0; i < 40; i++) {
         tl_trial *t;
         double v = i;
-        if (tl_study_ask(w->study, NULL, &t, NULL) != 0) {
+        if (tl_study_ask(w->study, NULL, &t, &w->err) != 0) {
             w->failed++;
             continue;
         }
         w->seen[tl_trial_number(t)]++;
-        if (tl_study_tell(w->study, t, TL_COMPLETE, &v, 1, NULL, NULL) != 0) {
+        if (tl_study_tell(w->study, t, TL_COMPLETE, &v, 1, NULL, &w->err) != 0) {
             w->failed++;
         }
     }
@@ -761,7 +762,7 @@ START_TEST(numbers_are_dense_over_threads)
     }
     for (int i = 0; i < 8; i++) {
         pthread_join(w[i].thread, NULL);
-        ck_assert_int_eq(w[i].failed, 0);
+        ck_assert_msg(w[i].failed == 0, "%d failed, the last one with: %s", w[i].failed, w[i].err.message);
     }
     for (int k = 0; k < 8 * 40; k++) {
         int n = 0;

@@ -240,7 +240,7 @@ START_TEST(forty_create_the_schema_at_once)
     struct { enum sql_end end; char text[320]; } out[40];
     struct sql_conn *c = connected();
     bool there;
-    DONE(driver->has_table(c, "trialog_meta", &there, &err));
+    DONE(driver->has_table(c, "trialog_meta", &there, os->monotonic_ns() + 10000000000, &err));
     ck_assert(!there);
     for (int i = 0; i < 40; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, create, &out[i]), 0);
@@ -254,7 +254,7 @@ START_TEST(forty_create_the_schema_at_once)
     s.n_params = 0;
     DONE(run(c, &s, 1, SQL_READ_ONLY, &seen));
     ck_assert_str_eq(seen.text, "0:1|1|1;");
-    DONE(driver->has_table(c, "trialog_meta", &there, &err));
+    DONE(driver->has_table(c, "trialog_meta", &there, os->monotonic_ns() + 10000000000, &err));
     ck_assert(there);
     driver->close(c);
 }

@@ -73,7 +73,7 @@ static inline bool collect_cancelled(void *ctx)
 
 static inline int collect_read(struct backend *b, struct collect *c, struct tl_err *err)
 {
-    struct deliver d = {c, collect_lines, collect_rewind, NULL};
+    struct deliver d = {c, collect_lines, collect_rewind, NULL, 0};
     return b->ops->read(b, &d, err);
 }
 
@@ -86,7 +86,7 @@ static inline int collect_append_for(struct backend *b, struct collect *c, const
     c->lines = lines;
     c->n_lines = lines ? strlen(lines) : 0;
     *a = (struct append){
-        .deliver = {c, collect_lines, collect_rewind, NULL},
+        .deliver = {c, collect_lines, collect_rewind, NULL, 0},
         .ctx = c,
         .compose = collect_compose,
         .timeout_ms = timeout_ms,

@@ -29,9 +29,9 @@ static inline bool played_fails(void)
     return true;
 }
 
-static inline int played_connect(const struct os_address *to, int64_t timeout_ms)
+static inline int played_connect(const struct os_address *to, int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx)
 {
-    return played_fails() ? -ECONNREFUSED : os_system.connect(to, timeout_ms);
+    return played_fails() ? -ECONNREFUSED : os_system.connect(to, timeout_ms, cancelled, ctx);
 }
 
 /* A send that fails may have sent something: every other one has sent all. */

@@ -61,7 +61,7 @@ static inline void setup(void)
     snprintf(prefix, sizeof prefix, "t%d-%d", (int)getpid(), n++);
     snprintf(url, sizeof url, "%s?prefix=%s&hole_timeout=0.2", server, prefix);
     other = (struct redis_link){0};
-    link_init(&other);
+    ck_assert_int_eq(link_init(&other, NULL), TL_OK);
     ck_assert_int_eq(redis_url_parse(url, &other.url, NULL), TL_OK);
 }
 

@@ -346,23 +346,23 @@ START_TEST(sockets)
 {
     struct os_address to = {.host = "127.0.0.1"};
     int listener = listen_on(&to.port);
-    int fd = os->connect(&to, 5000);
+    int fd = os->connect(&to, 5000, NULL, NULL);
     ck_assert_int_ge(fd, 0);
     talk(fd, accept(listener, NULL, NULL));
     close(listener);
-    ck_assert_int_eq(os->connect(&to, 5000), -ECONNREFUSED);
+    ck_assert_int_eq(os->connect(&to, 5000, NULL, NULL), -ECONNREFUSED);
     to.host = "no-such-host.invalid";
-    fd = os->connect(&to, 5000);
+    fd = os->connect(&to, 5000, NULL, NULL);
     ck_assert_msg(fd == -ENXIO || fd == -EAGAIN, "%d", fd); /* -EAGAIN: this machine has no name service at all */
 
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof a.sun_path, "%s", at("socket"));
     to = (struct os_address){.path = at("socket")};
-    ck_assert_int_eq(os->connect(&to, 1000), -ENOENT);
+    ck_assert_int_eq(os->connect(&to, 1000, NULL, NULL), -ENOENT);
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
     ck_assert_int_eq(listen(listener, 1), 0);
-    fd = os->connect(&to, 1000);
+    fd = os->connect(&to, 1000, NULL, NULL);
     ck_assert_int_ge(fd, 0);
     talk(fd, accept(listener, NULL, NULL));
     close(listener);
@@ -370,7 +370,7 @@ START_TEST(sockets)
     memset(far, 'x', sizeof far - 1);
     far[sizeof far - 1] = 0;
     to.path = far;
-    ck_assert_int_eq(os->connect(&to, 1000), -ENAMETOOLONG);
+    ck_assert_int_eq(os->connect(&to, 1000, NULL, NULL), -ENAMETOOLONG);
 }
 END_TEST
 
