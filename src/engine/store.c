@@ -412,7 +412,7 @@ static void group_written(struct group *g, const struct append *a)
 static enum outcome append_group(struct group *g, struct tl_err *err)
 {
     tl_storage *st = g->st;
-    struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image},
+    struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image, 0},
                        .ctx = g,
                        .compose = compose,
                        .timeout_ms = left_ms(g),

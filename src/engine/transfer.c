@@ -92,7 +92,7 @@ TL_API int tl_storage_import_lines(tl_storage *st, const char *bytes, size_t n, 
     if (st->backend->ops->flags & BACKEND_OPTIMISTIC)
         return err_set(err, TL_EUNSUPPORTED, "lines cannot be imported into this kind of storage: copy the studies");
     struct inward in = {st, bytes, n};
-    struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image},
+    struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image, 0},
                        .ctx = &in,
                        .compose = hand_in,
                        .timeout_ms = st->options.timeout_ms,

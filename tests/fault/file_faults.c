@@ -406,7 +406,7 @@ static void find_dead_target(void)
     if (pid == 0) {
         struct backend *b;
         struct run r = {.count = 1};
-        struct append a = {.deliver = {&r, take_lines, take_rewind, NULL}, .ctx = &r, .compose = compose};
+        struct append a = {.deliver = {&r, take_lines, take_rewind, NULL, 0}, .ctx = &r, .compose = compose};
         if (backend_open("j", &options, &b, NULL) == TL_OK) {
             b->ops->append(b, &a, NULL);
         }

@@ -194,7 +194,7 @@ static void child_dies_inside(void)
     if (pid == 0) {
         struct backend *b = open_file("j");
         struct collect c = COLLECT_INIT;
-        struct append a = {.deliver = {&c, collect_lines, collect_rewind, NULL}, .ctx = &c, .compose = collect_compose};
+        struct append a = {.deliver = {&c, collect_lines, collect_rewind, NULL, 0}, .ctx = &c, .compose = collect_compose};
         c.lines = "1\n";
         c.n_lines = 2;
         played.write = die_writing;

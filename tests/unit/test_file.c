@@ -583,7 +583,7 @@ START_TEST(threads_share_flushes)
     struct flusher f[16];
     atomic_store(&slow_syncs, 1);
     for (int i = 0; i < 16; i++) {
-        struct append a = {.deliver = {&c, collect_lines, collect_rewind, NULL}, .ctx = &c, .compose = collect_compose, .timeout_ms = -1};
+        struct append a = {.deliver = {&c, collect_lines, collect_rewind, NULL, 0}, .ctx = &c, .compose = collect_compose, .timeout_ms = -1};
         c.lines = "{\"a\":1}\n";
         c.n_lines = 8;
         ck_assert_int_eq(b->ops->append(b, &a, &err), TL_OK);
