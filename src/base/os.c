@@ -184,6 +184,15 @@ static int sys_rename(const char *from, const char *to)
     return code_of(rename(from, to));
 }
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1u
+#endif
+
+static int sys_rename_new(const char *from, const char *to)
+{
+    return code_of((int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+}
+
 static int sys_link(const char *from, const char *to)
 {
     return code_of(linkat(AT_FDCWD, from, AT_FDCWD, to, 0));
@@ -636,6 +645,7 @@ const struct os_table os_system = {
     .stat = sys_stat,
     .fstat = sys_fstat,
     .rename = sys_rename,
+    .rename_new = sys_rename_new,
     .link = sys_link,
     .symlink = sys_symlink,
     .readlink = sys_readlink,

@@ -50,6 +50,7 @@ struct os_table {
     int (*stat)(const char *path, bool follow, struct os_stat *out);
     int (*fstat)(int fd, struct os_stat *out);
     int (*rename)(const char *from, const char *to);
+    int (*rename_new)(const char *from, const char *to); /* -EEXIST instead of replacing; -EINVAL or -ENOSYS: not here */
     int (*link)(const char *from, const char *to); /* a symbolic link is linked itself, not what it points to */
     int (*symlink)(const char *target, const char *path);
     int64_t (*readlink)(const char *path, char *out, size_t n); /* not terminated */

@@ -193,6 +193,7 @@ static int open_for_writing(struct file *f, const struct tl_storage_options *opt
     if (rc != TL_OK) {
         return rc;
     }
+    f->lock.owner.local = !f->network;
     f->lock.owner.proof_ns = !locks_shared ? 0 : f->network ? NETWORK_PROOF_NS : LOCAL_PROOF_NS;
     if (f->network) {
         file_lock_probe(&f->lock, fd);

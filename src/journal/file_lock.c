@@ -8,7 +8,8 @@
  * journal quickly. All waits are tries with short pauses, because a kernel wait could only be ended by a signal. Processes that share
  * a page (file_peers.c) end each other's pauses when they give a lock back, in the order in which they came.
  *
- * Happy path: one call takes gate and journal together, one frees the gate; then the lock file. Failure: TL_ELOCKED after the time
+ * Happy path: one call takes gate and journal together, one frees the gate; then the lock file. A handle that has never found anybody
+ * else keeps the gate as long as the journal: whoever comes waits at the gate for once, and from then on both free it. Failure: TL_ELOCKED after the time
  * limit, TL_ECANCELLED; nothing is held then. Invariant: the lock file is only touched with the kernel lock held, where there is one.
  */
 #include "journal/file_lock.h"
@@ -116,12 +117,11 @@ static int release(struct file_lock *l, int fd, enum os_range range)
     return rc;
 }
 
-/* Tries until the range is ours. */
-static int lock_range(struct file_lock *l, int fd, enum os_range range, struct lock_wait *w, struct tl_err *err)
+/* Tries until the range is ours. `has_peers`: who has it will tell when it gives it back. */
+static int lock_range(struct file_lock *l, int fd, enum os_range range, bool has_peers, struct lock_wait *w, struct tl_err *err)
 {
     const struct pace *blind = range == OS_RANGE_GATE ? at_gate : at_journal;
     const struct pace *told = range == OS_RANGE_GATE ? at_gate_told : at_journal_told;
-    bool has_peers = peers_are_met(l->peers);
     int64_t since = os->monotonic_ns(), ns;
     for (;;) {
         uint32_t seen = peers_turn(l->peers, range);
@@ -153,12 +153,13 @@ static int lock_kernel(struct file_lock *l, int fd, struct lock_wait *w, struct 
         return err_sys(err, -rc, "cannot lock '%s'", l->path);
     }
     if (rc == -EAGAIN) {
+        bool met = peers_are_met(l->peers); /* before now: who has the gate may not have met anybody yet, and then tells nothing */
         peers_meet(l->peers);
-        rc = lock_range(l, fd, OS_RANGE_GATE, w, err);
+        rc = lock_range(l, fd, OS_RANGE_GATE, met, w, err);
         if (rc != TL_OK) {
             return rc;
         }
-        rc = lock_range(l, fd, OS_RANGE_JOURNAL, w, err);
+        rc = lock_range(l, fd, OS_RANGE_JOURNAL, peers_are_met(l->peers), w, err);
         if (rc != TL_OK) {
             (void)release(l, fd, OS_RANGE_GATE);
             return rc;
@@ -191,7 +192,7 @@ int file_lock_acquire(struct file_lock *l, int fd, struct lock_wait *w, struct t
     if (rc != TL_OK) {
         return rc;
     }
-    if (l->kernel && !l->network) {
+    if (l->kernel && !l->network && peers_were_looked_for(l->peers)) {
         (void)release(l, fd, OS_RANGE_GATE); /* if that fails, releasing both will do it */
     }
     return l->with_owner ? lock_owner(l, w, err) : TL_OK;

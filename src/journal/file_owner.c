@@ -10,7 +10,9 @@
  * makes and frees no inode: beside writers that flush, it costs half of a symbolic link, which from 60 bytes on even waits for
  * ext4's journal. Where there are no hard links, the lock is a symbolic link to the owner file.
  *
- * Happy path: link; later rename, stat, unlink. The owner file is made once and kept until the handle closes.
+ * Happy path: rename the link that waits beside the owner file, unless there is a lock; later rename it back and look whether it is
+ * ours. The owner file and the link are made once and kept until the handle closes. On a network file system, and where renaming
+ * cannot refuse to replace: link; later rename, stat, unlink.
  * Breaking somebody's lock: at once when its process is dead here; soon when the kernel lock proves that no process of ours can
  * be inside; otherwise when nothing about it has changed for the grace period on our own clock. It is moved aside first and
  * looked at again; what turns out to be another lock is put back.
@@ -38,7 +40,7 @@
 #define CLEAN_EVERY 4096u
 #define LEFTOVER_NS (24 * 3600 * INT64_C(1000000000))
 
-static const char lock_suffix[] = ".lock", own_mark[] = ".own.", rename_suffix[] = ".rename";
+static const char lock_suffix[] = ".lock", own_mark[] = ".own.", rename_suffix[] = ".rename", free_suffix[] = "-free";
 
 /* ---- names ---- */
 
@@ -91,6 +93,7 @@ static void free_names(struct owner_place *p)
     mem_free(p->lock);
     mem_free(p->moved);
     mem_free(p->own);
+    mem_free(p->free);
     *p = (struct owner_place){0};
 }
 
@@ -112,14 +115,15 @@ static int name_place(struct owner *o, struct owner_place *p, const char *path, 
     p->lock = join(path, lock_suffix, "", "");
     p->moved = join(path, lock_suffix, unique, rename_suffix);
     p->own = p->lock ? join(p->lock, own_mark, o->machine, who) : NULL;
-    if (!p->lock || !p->moved || !p->own) {
+    p->free = p->own ? join(p->own, free_suffix, "", "") : NULL;
+    if (!p->lock || !p->moved || !p->free) {
         return err_nomem(err);
     }
     p->target = last_part(p->own);
     p->prefix = strlen(last_part(path)) + sizeof lock_suffix - 1 + sizeof own_mark - 1;
-    if (strlen(p->target) > NAME_LIMIT || strlen(last_part(p->moved)) > NAME_LIMIT) {
+    if (strlen(last_part(p->free)) > NAME_LIMIT || strlen(last_part(p->moved)) > NAME_LIMIT) {
         return err_set(err, TL_EINVAL, "the journal's name '%.100s…' is too long by %zu bytes for the lock files beside it",
-                       last_part(path), strlen(p->target) - NAME_LIMIT);
+                       last_part(path), strlen(last_part(p->free)) - NAME_LIMIT);
     }
     return TL_OK;
 }
@@ -144,6 +148,9 @@ void owner_close(struct owner *o)
     for (unsigned i = 0; i < o->n_places; i++) {
         if (o->places[i].made) {
             (void)os->unlink(o->places[i].own); /* what stays is cleaned by others */
+        }
+        if (o->places[i].waits) {
+            (void)os->unlink(o->places[i].free);
         }
         free_names(&o->places[i]);
     }
@@ -308,18 +315,22 @@ static void remove_moved(struct owner_place *p)
     }
 }
 
-/* Puts a lock that was moved by mistake back. When somebody has taken the place meanwhile, its holder has lost it anyway. */
-static void put_back(struct owner_place *p)
+/* Puts a lock that was moved to `from` by mistake back. When somebody has taken the place meanwhile, its holder has lost it anyway. */
+static void put_back(struct owner_place *p, const char *from)
 {
-    if (os->link(p->moved, p->lock) < 0) {
+    if (os->link(from, p->lock) < 0) {
         char target[OWNER_TARGET_MAX];
-        int64_t got = os->readlink(p->moved, target, sizeof target - 1);
+        int64_t got = os->readlink(from, target, sizeof target - 1);
         if (got > 0) {
             target[got] = 0;
             (void)os->symlink(target, p->lock);
         }
     }
-    remove_moved(p);
+    if (from == p->moved) {
+        remove_moved(p);
+    } else {
+        (void)os->unlink(from);
+    }
 }
 
 /* Removes the lock that `seen` describes, if it is still that one. */
@@ -333,7 +344,7 @@ static bool break_lock(struct owner *o, struct owner_place *p, const struct owne
         return false;
     }
     if (look(p->moved, &now) < 0 || !same_lock(&now, seen)) {
-        put_back(p);
+        put_back(p, p->moved);
         return false;
     }
     remove_moved(p);
@@ -403,6 +414,10 @@ static int make_own(struct owner_place *p)
     char text[NAME_LIMIT + 2];
     memcpy(text, p->target, n);
     text[n] = '\n';
+    if (p->waits) {
+        (void)os->unlink(p->free); /* the one before's: what stays there is replaced when our link comes back */
+        p->waits = false;
+    }
     p->made = true; /* even when the answer is an error: on a network the file may be there all the same */
     int fd = os->open(p->own, O_WRONLY | O_CREAT, 0644);
     if (fd < 0) {
@@ -448,10 +463,26 @@ static bool has_no_links(int rc)
     return rc == -EPERM || rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EMLINK || rc == -EXDEV;
 }
 
+/* Makes the lock file appear, if there is none: by the link that waits, or a new one. */
+static int appear(struct owner_place *p)
+{
+    int rc = p->waits ? os->rename_new(p->free, p->lock) : -ENOENT;
+    if (rc == 0 || rc == -EEXIST) {
+        p->waits = rc == -EEXIST;
+        return rc;
+    }
+    if (rc != -ENOENT) { /* not possible here. A link that stayed lying would spoil a later renaming to its name: that does nothing */
+        p->unlinks = true;
+        (void)os->unlink(p->free);
+    }
+    p->waits = false;
+    return p->symbolic ? os->symlink(p->target, p->lock) : os->link(p->own, p->lock);
+}
+
 static int try_place(struct owner *o, struct owner_place *p, struct owner_watch *w, struct tl_err *err)
 {
     for (int tries = 0; tries < 3; tries++) {
-        int rc = p->symbolic ? os->symlink(p->target, p->lock) : os->link(p->own, p->lock);
+        int rc = appear(p);
         if (rc == 0) {
             return 1;
         }
@@ -529,16 +560,21 @@ static bool give_back(const struct owner *o, struct owner_place *p)
     if (!safe_by_time(o) && !is_ours(p, p->lock)) {
         return false;
     }
-    int rc = os->rename(p->lock, p->moved);
-    if (!is_ours(p, p->moved)) {
+    bool keeps = o->local && !p->symbolic && !p->unlinks;
+    const char *to = keeps ? p->free : p->moved;
+    int rc = os->rename(p->lock, to);
+    if (!is_ours(p, to)) {
         if (rc == 0) {
-            put_back(p);
+            put_back(p, to);
             return false;
         }
         /* It stays, or has gone. If it stays, others will break it: the kernel lock shows that we are not inside. */
         return is_ours(p, p->lock);
     }
-    remove_moved(p);
+    p->waits = keeps;
+    if (!keeps) {
+        remove_moved(p);
+    }
     return true;
 }
 

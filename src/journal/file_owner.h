@@ -22,6 +22,9 @@ struct owner_place {
     bool made;          /* our owner file exists, as far as we know */
     uint64_t dev, ino;  /* of it */
     bool symbolic;      /* its file system has no hard links */
+    char *free;         /* `own` and "-free": where the link waits between two acquisitions */
+    bool waits;         /* it does */
+    bool unlinks;       /* links are made anew and removed each time instead */
 };
 
 #define OWNER_TARGET_MAX 512
@@ -42,6 +45,7 @@ struct owner {
     int64_t grace_ns; /* a lock of somebody we know nothing about is broken after that long without a change */
     int64_t proof_ns; /* > 0: holding the kernel lock proves that no process of ours is inside, and its lock is broken that soon */
     const struct tl_log_sink *log;
+    bool local;       /* a file system of this host: links are kept between two acquisitions */
     atomic_bool held; /* for the beat */
     atomic_int_fast64_t touched_ns; /* boottime: when the owner files got their time */
     uint32_t acquisitions;

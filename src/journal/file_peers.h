@@ -43,6 +43,12 @@ static inline bool peers_are_met(const struct peers *p)
     return atomic_load_explicit(&p->page, memory_order_relaxed) != NULL;
 }
 
+/* Has this handle ever found the lock taken? */
+static inline bool peers_were_looked_for(const struct peers *p)
+{
+    return p->tried;
+}
+
 /* ---- turns ---- */
 
 /* To be read before a try for the lock: how often it was given back. */

@@ -2,7 +2,8 @@
  *
  * A table of system calls that knows where in an append it is; see storm_hooks.h.
  *
- * The critical section is seen from outside: it begins with the link that ends in ".lock" and ends with its renaming. Writes in between
+ * The critical section is seen from outside: it begins with the link that ends in ".lock", made anew or by renaming one, and ends with
+ * its renaming away. Writes in between
  * that bear the healer's name are a heal, others are the group.
  */
 #include "storm_hooks.h"
@@ -89,6 +90,11 @@ static int hook_link(const char *from, const char *to)
     return made(to, os_system.link(from, to));
 }
 
+static int hook_rename_new(const char *from, const char *to)
+{
+    return made(to, os_system.rename_new(from, to));
+}
+
 static int hook_symlink(const char *target, const char *path)
 {
     return made(path, os_system.symlink(target, path));
@@ -150,6 +156,7 @@ static void install(void)
         table = os_system;
         table.open = hook_open;
         table.link = hook_link;
+        table.rename_new = hook_rename_new;
         table.symlink = hook_symlink;
         table.rename = hook_rename;
         table.stat = hook_stat;

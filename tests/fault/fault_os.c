@@ -200,6 +200,11 @@ static int f_rename(const char *from, const char *to)
     FAIL_OR(rename, os_system.rename(from, to));
 }
 
+static int f_rename_new(const char *from, const char *to)
+{
+    FAIL_OR(rename_new, os_system.rename_new(from, to));
+}
+
 static int f_link(const char *from, const char *to)
 {
     FAIL_OR(link, os_system.link(from, to));

@@ -22,6 +22,7 @@
     X(stat, EIO, ESTALE)                                                                                     \
     X(fstat, EIO)                                                                                            \
     X(rename, EIO, ENOSPC)                                                                                   \
+    X(rename_new, EIO, EINVAL)                                                                               \
     X(link, EIO, EPERM)                                                                                      \
     X(symlink, EIO, ENOSPC, EACCES)                                                                          \
     X(readlink, EIO)                                                                                         \

@@ -368,7 +368,7 @@ static bool applies(enum fault_kind kind, enum fault_effect effect, int sys)
     case FAULT_HALF: return kind == FAULT_write;
     case FAULT_SHORT: return sys == EIO && (kind == FAULT_write || kind == FAULT_pread || kind == FAULT_read);
     case FAULT_ALL:
-        return kind == FAULT_write || kind == FAULT_rename || kind == FAULT_symlink || kind == FAULT_unlink || kind == FAULT_link ||
+        return kind == FAULT_write || kind == FAULT_rename || kind == FAULT_rename_new || kind == FAULT_symlink || kind == FAULT_unlink || kind == FAULT_link ||
                kind == FAULT_open || kind == FAULT_truncate || kind == FAULT_lock || kind == FAULT_touch;
     default: return true;
     }

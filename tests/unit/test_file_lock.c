@@ -212,6 +212,45 @@ START_TEST(who_waits_first_shuts_the_gate)
 }
 END_TEST
 
+static int blocked_for;
+
+static void unblock_soon(int64_t now)
+{
+    (void)now;
+    if (++blocked_for == 3) {
+        os_system.close(blocker);
+    }
+}
+
+static void look_for_free_gate(struct collect *c)
+{
+    (void)c;
+    look_at_locks(true);
+}
+
+/* Alone, both are kept together and given back together; after the first meeting the gate is free as soon as one is inside. */
+START_TEST(the_gate_is_kept_until_somebody_is_met)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    c.inside = look_inside;
+    ck_assert_int_eq(collect_append(b, &c, "1\n", &err), TL_OK);
+    ck_assert_int_eq(collect_append(b, &c, "2\n", &err), TL_OK);
+    block_kernel();
+    blocked_for = 0;
+    while_asleep = unblock_soon;
+    c.inside = look_for_free_gate;
+    ck_assert_int_eq(collect_append_for(b, &c, "3\n", 60000, NULL, &err), TL_OK);
+    ck_assert_int_eq(blocked_for, 3);
+    ck_assert_int_eq(collect_append(b, &c, "4\n", &err), TL_OK);
+    int fd = os_system.open("j", O_RDWR, 0);
+    ck_assert_int_eq(os_system.lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
+    os_system.close(fd);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
 /* ---- robbed ---- */
 
 static const char *robber_writes;
@@ -399,6 +438,7 @@ int main(void)
     tcase_add_test(t, waiting_can_be_cancelled);
     tcase_add_test(t, the_lock_is_taken_when_it_comes_free);
     tcase_add_test(t, who_waits_first_shuts_the_gate);
+    tcase_add_test(t, the_gate_is_kept_until_somebody_is_met);
     tcase_add_test(t, robbed_after_the_last_look);
     tcase_add_test(t, robbed_and_noticed_before_writing);
     tcase_add_test(t, held_long_but_not_robbed);

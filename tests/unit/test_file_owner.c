@@ -225,6 +225,137 @@ START_TEST(a_lock_that_was_not_meant_is_put_back)
 }
 END_TEST
 
+/* ---- the link that waits ---- */
+
+static int links, renames;
+
+static int count_link(const char *from, const char *to)
+{
+    links++;
+    return os_system.link(from, to);
+}
+
+static int refused_with;
+
+static int refuse_rename(const char *from, const char *to)
+{
+    renames++;
+    return refused_with ? refused_with : os_system.rename_new(from, to);
+}
+
+/* Both names of it lie beside the journal while nobody holds the lock, and nothing when the handle is closed. */
+static void check_waiting(size_t n)
+{
+    ck_assert(!exists("j.lock"));
+    ck_assert_uint_eq(scratch_count(dir, ".lock.own."), n);
+    ck_assert_uint_eq(scratch_count(dir, "-free"), n - 1);
+}
+
+START_TEST(the_link_is_made_once)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    played.link = count_link;
+    c.inside = look_inside;
+    for (links = 0; links < 10 && c.composed < 5;) {
+        ck_assert_int_eq(collect_append(b, &c, "1\n", &err), TL_OK);
+        check_waiting(2);
+    }
+    ck_assert_int_eq(links, 1);
+    /* somebody cleaned up */
+    strcat(seen_target, "-free");
+    ck_assert_int_eq(unlink(seen_target), 0);
+    ck_assert_int_eq(collect_append(b, &c, "2\n", &err), TL_OK);
+    check_waiting(2);
+    ck_assert_int_eq(links, 2);
+    b->ops->close(b);
+    ck_assert_int_eq(scratch_count(dir, ".lock"), 0);
+    collect_release(&c);
+}
+END_TEST
+
+/* Where renaming cannot refuse to replace, and where it fails in another way, links are made and removed each time. */
+START_TEST(without_renaming_links_are_made_each_time)
+{
+    static const int refusals[] = {-EINVAL, -ENOSYS, -EIO};
+    played.link = count_link;
+    played.rename_new = refuse_rename;
+    for (size_t i = 0; i < TL_COUNT(refusals); i++) {
+        struct backend *b = open_file("j");
+        struct collect c = COLLECT_INIT;
+        refused_with = refusals[i];
+        links = renames = 0;
+        c.inside = look_inside;
+        for (int k = 0; k < 4; k++) {
+            ck_assert_int_eq(collect_append(b, &c, "1\n", &err), TL_OK);
+            check_waiting(k == 0 ? 2 : 1);
+        }
+        ck_assert_int_eq(links, 4);
+        ck_assert_int_eq(renames, 1);
+        ck_assert_int_eq(scratch_count(dir, ".rename"), 0);
+        b->ops->close(b);
+        ck_assert_int_eq(scratch_count(dir, ".lock"), 0);
+        collect_release(&c);
+    }
+}
+END_TEST
+
+static int failed_unlinks;
+
+static int keep_free(const char *path)
+{
+    if (strstr(path, "-free")) {
+        failed_unlinks++;
+        return -EIO;
+    }
+    return os_system.unlink(path);
+}
+
+/* A link that could neither be used nor removed: renaming the lock to its name would do nothing, and the lock would stay. */
+START_TEST(a_waiting_link_that_stays_does_not_keep_the_lock)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(collect_append(b, &c, "1\n", &err), TL_OK);
+    played.rename_new = refuse_rename;
+    played.unlink = keep_free;
+    refused_with = -EIO;
+    failed_unlinks = 0;
+    for (int k = 0; k < 3; k++) {
+        ck_assert_int_eq(collect_append(b, &c, "2\n", &err), TL_OK);
+        check_waiting(2);
+    }
+    ck_assert_int_eq(failed_unlinks, 1);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
+static void put_optunas_lock(struct collect *c)
+{
+    (void)c;
+    ck_assert_int_eq(unlink("j.lock"), 0);
+    ck_assert_int_eq(symlink("j", "j.lock"), 0);
+}
+
+/* Robbed while held: the lock that stands there is somebody else's and is put back from the waiting link's name. */
+START_TEST(anothers_lock_does_not_become_the_waiting_link)
+{
+    struct backend *b = open_file("j");
+    struct collect c = COLLECT_INIT;
+    c.inside = put_optunas_lock;
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
+    assert_link("j.lock", "j");
+    ck_assert_uint_eq(scratch_count(dir, "-free"), 0);
+    ck_assert_int_eq(unlink("j.lock"), 0);
+    c.inside = look_inside;
+    ck_assert_int_eq(collect_append(b, &c, "2\n", &err), TL_OK);
+    check_waiting(2);
+    b->ops->close(b);
+    collect_release(&c);
+}
+END_TEST
+
 /* ---- file systems without hard links ---- */
 
 static int no_links(const char *from, const char *to)
@@ -278,8 +409,11 @@ static int fail_unlink(const char *path)
 START_TEST(a_moved_lock_that_stays_does_not_keep_the_next_one)
 {
     played.unlink = fail_unlink;
+    played.rename_new = refuse_rename;
+    refused_with = -EINVAL;
     struct backend *b = open_file("j");
     struct collect c = COLLECT_INIT;
+    ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK); /* from the next one on links are removed */
     for (int i = 0; i < 20; i++) {
         unlinks_to_fail = 1;
         ck_assert_int_eq(collect_append_for(b, &c, "1\n", 0, NULL, &err), TL_OK);
@@ -346,7 +480,10 @@ START_TEST(leftovers_are_cleaned)
     child_dies_inside();
     ck_assert_int_eq(unlink("j.lock"), 0);
     char dead[600];
+    char dead_link[620];
     snprintf(dead, sizeof dead, "%s", seen_target);
+    snprintf(dead_link, sizeof dead_link, "%s-free", dead);
+    scratch_write(dead_link, "", 0);
     scratch_write("j.lock.own.elsewhere-01234567.1.2.00000001", "", 0);
     scratch_write("j.lock.own.elsewhere-01234567.1.2.00000002", "", 0);
     ck_assert_int_eq(utimensat(AT_FDCWD, "j.lock.own.elsewhere-01234567.1.2.00000002", old, 0), 0);
@@ -359,7 +496,7 @@ START_TEST(leftovers_are_cleaned)
     ck_assert_int_eq(owner_try(&o, &w, &err), 1);
     ck_assert(owner_give_back(&o));
     owner_clean(&o);
-    ck_assert(!exists(dead));
+    ck_assert(!exists(dead) && !exists(dead_link));
     ck_assert(exists("j.lock.own.elsewhere-01234567.1.2.00000001"));
     ck_assert(!exists("j.lock.own.elsewhere-01234567.1.2.00000002"));
     ck_assert(exists("j.lock00000000-0000-4000-8000-000000000000.rename"));
@@ -384,6 +521,10 @@ int main(void)
     tcase_add_test(t, without_kernel_locks_the_lock_file_decides);
     tcase_add_test(t, a_living_process_with_another_start_is_not_the_owner);
     tcase_add_test(t, a_lock_that_was_not_meant_is_put_back);
+    tcase_add_test(t, the_link_is_made_once);
+    tcase_add_test(t, without_renaming_links_are_made_each_time);
+    tcase_add_test(t, a_waiting_link_that_stays_does_not_keep_the_lock);
+    tcase_add_test(t, anothers_lock_does_not_become_the_waiting_link);
     tcase_add_test(t, without_hard_links_a_symbolic_one_will_do);
     tcase_add_test(t, a_moved_lock_that_stays_does_not_keep_the_next_one);
     tcase_add_test(t, odd_targets_are_nobodys);

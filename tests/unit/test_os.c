@@ -130,6 +130,10 @@ START_TEST(names)
     ck_assert_int_eq(os->link(at("a"), at("l2")), -EEXIST);
     ck_assert_int_eq(os->rename(at("l2"), at("l3")), 0);
     ck_assert_int_eq(os->rename(at("l2"), at("l3")), -ENOENT);
+    ck_assert_int_eq(os->rename_new(at("l3"), at("a")), -EEXIST);
+    ck_assert_int_eq(os->rename_new(at("l3"), at("l2")), 0);
+    ck_assert_int_eq(os->rename_new(at("l3"), at("l2")), -ENOENT);
+    ck_assert_int_eq(os->rename_new(at("l2"), at("l3")), 0);
     int n = 0;
     ck_assert_int_eq(os->dir_list(dir, count_names, &n), 0);
     ck_assert_int_eq(n, 3);
