@@ -17,6 +17,14 @@ struct slot {
     uint8_t state;
 };
 
+/* The best of a study's first rows. They never change, so only what has come since is looked at. */
+struct best {
+    uint64_t epoch;
+    size_t n_rows;
+    int64_t number; /* -1: none */
+    double value;
+};
+
 struct trial_cache {
     struct trial_cache *next;
     struct kit_object *kit;
@@ -30,6 +38,7 @@ struct trial_cache {
     int64_t *open;     /* numbers whose object is missing or of an unfinished trial, in no order */
     size_t n_open, cap_open;
     struct parts *parts; /* with the list */
+    struct best best;
 };
 
 static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned mask);
@@ -82,12 +91,17 @@ int trials_traverse(struct storage_object *self, visitproc visit, void *arg)
     return 0;
 }
 
-static struct trial_cache *cache_find(const struct storage_object *self, const struct kit_object *kit, const tl_view *view)
+static struct trial_cache *cache_of(const struct storage_object *self, const struct kit_object *kit, int64_t study_id)
 {
     struct trial_cache *c = self->caches;
-    while (c && (c->kit != kit || c->study_id != tl_view_study_id(view)))
+    while (c && (c->kit != kit || c->study_id != study_id))
         c = c->next;
     return c;
+}
+
+static struct trial_cache *cache_find(const struct storage_object *self, const struct kit_object *kit, const tl_view *view)
+{
+    return cache_of(self, kit, tl_view_study_id(view));
 }
 
 /* Can what the view knows be put into the cache? */
@@ -433,16 +447,10 @@ static PyObject *shared_one(struct storage_object *self, struct kit_object *kit,
     return result;
 }
 
-static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
+static PyObject *trial_of(struct storage_object *self, struct kit_object *kit, PyObject *trial_id)
 {
-    struct storage_object *self = (struct storage_object *)object;
     int64_t id, number;
-    if (n != 2) {
-        PyErr_SetString(PyExc_TypeError, "trial takes 2 arguments");
-        return NULL;
-    }
-    struct kit_object *kit = kit_from(self, args[0]);
-    if (!kit || id_from(args[1], "a trial's id", &id) < 0)
+    if (!kit || id_from(trial_id, "a trial's id", &id) < 0)
         return NULL;
     struct call c;
     tl_view *view = NULL;
@@ -453,29 +461,92 @@ static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
     return result;
 }
 
-/* The first of the COMPLETE trials with the best value, whatever constraints say: what Optuna asks for. */
-static int64_t best_number(const tl_view *view, bool maximise)
+static PyObject *trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
 {
-    int64_t best = -1;
-    double best_value = 0;
+    struct storage_object *self = (struct storage_object *)object;
+    if (n != 2) {
+        PyErr_SetString(PyExc_TypeError, "trial takes 2 arguments");
+        return NULL;
+    }
+    return trial_of(self, kit_from(self, args[0]), args[1]);
+}
+
+/* A value of the trial's dictionary of that name, a new reference. */
+static PyObject *entry_of(PyObject *trial, PyObject *dictionary, PyObject *key)
+{
+    PyObject *dict = PyObject_GetAttr(trial, dictionary);
+    PyObject *value = dict ? PyObject_GetItem(dict, key) : NULL;
+    DROP(dict);
+    return value;
+}
+
+static PyObject *trial_param(PyObject *object, PyObject *const *args, Py_ssize_t n)
+{
+    struct storage_object *self = (struct storage_object *)object;
+    struct native *m = self->native;
+    if (n != 3) {
+        PyErr_SetString(PyExc_TypeError, "trial_param takes 3 arguments");
+        return NULL;
+    }
+    struct kit_object *kit = kit_from(self, args[0]);
+    PyObject *trial = trial_of(self, kit, args[1]);
+    PyObject *dist = trial ? entry_of(trial, m->frozen[FROZEN_distributions], args[2]) : NULL;
+    PyObject *value = dist ? entry_of(trial, m->frozen[FROZEN_params], args[2]) : NULL, *result = NULL;
+    if (value && (PyObject *)Py_TYPE(dist) == kit->dists[TL_DIST_FLOAT] && PyFloat_CheckExact(value)) /* its own internal value */
+        result = Py_NewRef(value);
+    else if (value)
+        result = PyObject_CallMethodObjArgs(dist, m->names[NAME_to_internal_repr], value, NULL);
+    DROP(value);
+    DROP(dist);
+    DROP(trial);
+    return result;
+}
+
+/* The first of the COMPLETE trials with the best value, whatever constraints say: what Optuna asks for. */
+static void find_best(const tl_view *view, bool maximise, struct best *b)
+{
     struct tl_row row;
-    for (size_t i = 0, n = tl_view_n_rows(view); i < n; i++) {
+    size_t i = b->epoch == tl_view_epoch(view) ? b->n_rows : 0, n = tl_view_n_rows(view);
+    if (i == 0)
+        *b = (struct best){.epoch = tl_view_epoch(view), .number = -1};
+    for (; i < n; i++) {
         tl_view_row(view, i, &row);
         if (row.state != TL_COMPLETE || row.n_values == 0)
             continue;
         double v = maximise ? -row.values[0] : row.values[0];
-        if (best < 0 || v < best_value || (v == best_value && row.number < best)) {
-            best = row.number;
-            best_value = v;
+        if (b->number < 0 || v < b->value || (v == b->value && row.number < b->number)) {
+            b->number = row.number;
+            b->value = v;
         }
     }
-    return best;
+    b->n_rows = n > b->n_rows ? n : b->n_rows;
+}
+
+/* What is known of the best of a study; nothing at first. */
+static struct best best_known(struct storage_object *self, const struct kit_object *kit, int64_t study_id)
+{
+    struct best b = {.number = -1};
+    LOCK_OBJECT((PyObject *)self)
+    const struct trial_cache *c = cache_of(self, kit, study_id);
+    if (c)
+        b = c->best;
+    UNLOCK_OBJECT()
+    return b;
+}
+
+static void best_keep(struct storage_object *self, const struct kit_object *kit, int64_t study_id, const struct best *b)
+{
+    LOCK_OBJECT((PyObject *)self)
+    struct trial_cache *c = cache_of(self, kit, study_id);
+    if (c && (c->best.epoch != b->epoch || c->best.n_rows < b->n_rows))
+        c->best = *b;
+    UNLOCK_OBJECT()
 }
 
 static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t n)
 {
     struct storage_object *self = (struct storage_object *)object;
-    int64_t id, number = -1;
+    int64_t id;
     size_t n_directions = 0;
     if (n != 2) {
         PyErr_SetString(PyExc_TypeError, "best_trial takes 2 arguments");
@@ -486,25 +557,28 @@ static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t 
         return NULL;
     struct call c;
     tl_view *view = NULL;
+    struct best best = best_known(self, kit, id);
     tl_storage *s = storage_use(self, &c);
     if (!s)
         return NULL;
     int rc = tl_view_open_study(s, id, true, &view, &c.err);
     if (rc == TL_OK) {
         const enum tl_direction *d = tl_view_directions(view, &n_directions);
-        number = best_number(view, d[0] == TL_MAXIMIZE);
+        find_best(view, d[0] == TL_MAXIMIZE, &best);
     }
     if (!storage_done(self, &c, rc)) {
         tl_view_close(view);
         return NULL;
     }
     PyObject *result = NULL;
-    if (number < 0)
+    if (best.number < 0)
         PyErr_SetString(PyExc_ValueError, "No trials are completed yet.");
     else if (n_directions > 1)
         PyErr_SetString(PyExc_RuntimeError, "Best trial can be obtained only for single-objective optimization.");
     else
-        result = shared_one(self, kit, view, number);
+        result = shared_one(self, kit, view, best.number);
+    if (result)
+        best_keep(self, kit, id, &best);
     tl_view_close(view);
     return result;
 }
@@ -560,6 +634,8 @@ PyMethodDef storage_trial_methods[] = {
     {"trials", KEYWORDS(trials),
      "trials(kit, study_id, states=None, copy=False)\n--\n\nTrial objects by number; without copy they are shared and must not be changed."},
     {"trial", (PyCFunction)(void (*)(void))trial, METH_FASTCALL, "trial(kit, trial_id)\n--\n\nA trial object, shared."},
+    {"trial_param", (PyCFunction)(void (*)(void))trial_param, METH_FASTCALL,
+     "trial_param(kit, trial_id, name)\n--\n\nThe internal value of a parameter."},
     {"best_trial", (PyCFunction)(void (*)(void))best_trial, METH_FASTCALL, "best_trial(kit, study_id)\n--\n\nWhatever constraints say."},
     {"trial_id", trial_id, METH_VARARGS, "trial_id(study_id, number)\n--\n\n"},
     {"trial_number", trial_number, METH_O, "trial_number(trial_id)\n--\n\n"},

@@ -45,6 +45,34 @@ _kit = _native.Kit(
 )
 
 
+def _frozen_study(
+    study_id: int, name: str, directions: list[StudyDirection], user_attrs: dict[str, Any], system_attrs: dict[str, Any]
+) -> FrozenStudy:
+    return FrozenStudy(
+        study_name=name, direction=None, directions=directions, user_attrs=user_attrs, system_attrs=system_attrs, study_id=study_id
+    )
+
+
+def _quick_study(
+    study_id: int, name: str, directions: list[StudyDirection], user_attrs: dict[str, Any], system_attrs: dict[str, Any]
+) -> FrozenStudy:
+    """What the constructor makes of them, in half the time."""
+    study: FrozenStudy = FrozenStudy.__new__(FrozenStudy)
+    study.__dict__ = {
+        "study_name": name,
+        "_directions": directions,
+        "user_attrs": user_attrs,
+        "system_attrs": system_attrs,
+        "_study_id": study_id,
+    }
+    return study
+
+
+_probe = (7, "s", [StudyDirection.MINIMIZE], {"u": 1}, {"s": 2})
+if vars(_quick_study(*_probe)) == vars(_frozen_study(*_probe)):  # as in every Optuna so far
+    _frozen_study = _quick_study
+
+
 class _Retry:
     """Calls a callback for a lost trial without the mark by which the engine tells why it failed: a retried trial is not lost."""
 
@@ -179,17 +207,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         return self._native.study_attrs(study_id, True)
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        return [
-            FrozenStudy(
-                study_name=name,
-                direction=None,
-                directions=directions,
-                user_attrs=user_attrs,
-                system_attrs=system_attrs,
-                study_id=study_id,
-            )
-            for study_id, name, directions, user_attrs, system_attrs in self._native.studies()
-        ]
+        return [_frozen_study(*facts) for facts in self._native.studies()]
 
     # ---- trials ----
 
@@ -229,8 +247,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         return trial
 
     def get_trial_param(self, trial_id: int, param_name: str) -> float:
-        trial = self._native.trial(_kit, trial_id)
-        return trial._distributions[param_name].to_internal_repr(trial._params[param_name])
+        return self._native.trial_param(_kit, trial_id, param_name)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

@@ -276,14 +276,16 @@ void storage_shared(tl_storage *st)
     pthread_mutex_unlock(&st->queue_lock);
 }
 
+static int enter_after_fork(tl_storage *st, struct tl_err *err)
+{
+    return TL_LIKELY(atomic_load(&st->fork_count) == atomic_load(&fork_count)) ? TL_OK : after_fork(st, err);
+}
+
 int storage_enter(tl_storage *st, struct tl_err *err)
 {
-    int rc;
-    if (TL_UNLIKELY(atomic_load(&st->fork_count) != atomic_load(&fork_count))) {
-        rc = after_fork(st, err);
-        if (rc != TL_OK)
-            return rc;
-    }
+    int rc = enter_after_fork(st, err);
+    if (rc != TL_OK)
+        return rc;
     pthread_mutex_lock(&st->state_lock);
     bool stale = st->stale;
     pthread_mutex_unlock(&st->state_lock);
@@ -452,20 +454,27 @@ TL_API void tl_storage_close(tl_storage *st)
 
 int store_refresh(tl_storage *st, struct tl_err *err)
 {
-    int rc;
-    bool read;
-    do { /* while we waited for another reader, the state may have become one that must be rebuilt: nothing is added to that */
-        rc = storage_enter(st, err);
-        if (rc != TL_OK || is_root(st)) /* its own state is empty */
-            return rc;
+    if (is_root(st)) /* its own state is empty */
+        return storage_enter(st, err);
+    int rc = enter_after_fork(st, err);
+    if (rc != TL_OK)
+        return rc;
+    uint64_t before = atomic_load_explicit(&st->bytes_read, memory_order_relaxed);
+    for (;;) { /* while we waited for another reader, the state may have become one that must be rebuilt: nothing is added to that */
         pthread_mutex_lock(&st->read_lock);
         pthread_mutex_lock(&st->state_lock);
-        read = !st->stale;
+        bool read = !st->stale;
         pthread_mutex_unlock(&st->state_lock);
         rc = read ? storage_read_news(st, 0, err) : TL_OK;
         pthread_mutex_unlock(&st->read_lock);
-    } while (!read);
-    if (rc == TL_OK)
+        if (read)
+            break;
+        rc = storage_enter(st, err);
+        if (rc != TL_OK)
+            return rc;
+    }
+    bool nothing_new = before == atomic_load_explicit(&st->bytes_read, memory_order_relaxed);
+    if (rc == TL_OK && !(nothing_new && !st->backend->ops->snapshot_due))
         storage_snapshot_if_due(st);
     return rc;
 }

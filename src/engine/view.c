@@ -26,7 +26,7 @@ struct tl_view {
     size_t n_trials, n_rows, n_columns;
     size_t counts[TL_N_STATES];
     int64_t best; /* trial number */
-    enum tl_direction *directions;
+    enum tl_direction *directions, few[4]; /* directions: few, or in the arena */
     size_t n_directions;
     struct list_ref attrs;
     struct front *front;
@@ -112,7 +112,7 @@ static bool fill(tl_view *v, struct state *s, const struct study *st, enum part 
     if (v->front)
         atomic_fetch_add_explicit(&v->front->refs, 1, memory_order_relaxed);
     v->n_directions = st->n_directions;
-    v->directions = arena_alloc(&v->arena, (st->n_directions + 1) * sizeof *v->directions);
+    v->directions = st->n_directions <= TL_COUNT(v->few) ? v->few : arena_alloc(&v->arena, st->n_directions * sizeof *v->directions);
     if (!v->directions)
         return false;
     for (size_t i = 0; i < st->n_directions; i++)
