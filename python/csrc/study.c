@@ -21,7 +21,7 @@ static struct study_object *as_study(PyObject *object)
 static void free_handles(struct study_object *s)
 {
     while (s->trials) {
-        tl_trial *trial = s->trials->trial;
+        tl_trial *trial = trial_is_orphaned(s->trials) ? NULL : s->trials->trial;
         trial_object_unlink(s->trials);
         tl_trial_free(trial);
     }

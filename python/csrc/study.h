@@ -37,6 +37,8 @@ struct trial_object {
     tl_trial *trial;  /* NULL: told, or the storage is closed */
     PyThread_type_lock lock; /* around uses of `trial`: taken without the GIL, by trial_lock */
     atomic_ulong holder;     /* the thread that has it; 0: none */
+    atomic_uint forks;       /* of this process when the lock was last seen to be anybody's */
+    bool orphaned;           /* a thread that a fork left behind has the lock for ever, and the handle is as it left it */
     PyObject *params; /* dict: what was suggested so far, external values */
     int64_t id, number;
     bool eager;       /* suggestions are written at once */
@@ -47,9 +49,12 @@ struct trial_object {
  * distributions that were asked for, or NULL. */
 PyObject *trial_object_new(PyTypeObject *class, struct study_object *study, PyObject *owner, tl_trial *trial, bool eager,
                            PyObject *space);
-/* false: this very thread has the lock, because code that runs while the trial makes an object came back to it. */
+/* false: this very thread has the lock, because code that runs while the trial makes an object came back to it; or nobody will ever
+ * have it again, because another thread had it when the process was forked. */
 bool trial_lock(struct trial_object *t);
 void trial_unlock(struct trial_object *t);
+/* In a forked child: was another thread using it? Then its handle is not to be touched. */
+bool trial_is_orphaned(struct trial_object *t);
 PyObject *trial_raise_in_use(const struct trial_object *t);
 /* With the GIL, when the handle is gone or about to go. */
 void trial_object_unlink(struct trial_object *t);

@@ -7,11 +7,13 @@
  * there too. A trial that was told already still gives known parameters again and raises for all else, as one would that somebody else
  * ended.
  *
- * A handle serves one thread at a time: the lock is taken after the GIL was given away, so who waits for it holds nothing.
+ * A handle serves one thread at a time: the lock is taken after the GIL was given away, so who waits for it holds nothing. In a forked
+ * child a trial that another thread was using at that moment cannot be used: its calls raise.
  */
 #include "study.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 /* ---- the handle ---- */
@@ -43,8 +45,45 @@ static PyObject *raise_finished(struct trial_object *t)
     return raise_err(t->study->native, t->study->storage->kit, &c, TL_EFINISHED);
 }
 
+/* ---- the lock ---- */
+
+static atomic_uint forks; /* that made this process and its forebears */
+static pthread_mutex_t first_look = PTHREAD_MUTEX_INITIALIZER;
+
+static void in_child(void)
+{
+    static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+    first_look = fresh; /* its holder may be gone */
+    atomic_fetch_add(&forks, 1);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+/* After a fork, before anybody uses the trial: a lock that is taken was taken by a thread that is not here. */
+bool trial_is_orphaned(struct trial_object *t)
+{
+    unsigned now = atomic_load(&forks);
+    if (atomic_load(&t->forks) == now)
+        return t->orphaned;
+    pthread_mutex_lock(&first_look);
+    if (atomic_load(&t->forks) != now && t->lock && atomic_load(&t->holder) != PyThread_get_thread_ident()) {
+        if (PyThread_acquire_lock(t->lock, NOWAIT_LOCK))
+            PyThread_release_lock(t->lock);
+        else
+            t->orphaned = true;
+    }
+    atomic_store(&t->forks, now);
+    pthread_mutex_unlock(&first_look);
+    return t->orphaned;
+}
+
 bool trial_lock(struct trial_object *t)
 {
+    if (trial_is_orphaned(t))
+        return false;
     unsigned long me = PyThread_get_thread_ident();
     if (atomic_load(&t->holder) == me)
         return false;
@@ -61,6 +100,10 @@ void trial_unlock(struct trial_object *t)
 
 PyObject *trial_raise_in_use(const struct trial_object *t)
 {
+    if (t->orphaned)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "trial %lld was being used by another thread when this process was forked: it cannot be used here",
+                            (long long)t->number);
     return PyErr_Format(PyExc_RuntimeError, "trial %lld is being read by this thread: a warning's or signal's handler must not use it then",
                         (long long)t->number);
 }
@@ -179,6 +222,7 @@ PyObject *trial_object_new(PyTypeObject *class, struct study_object *study, PyOb
     t->number = tl_trial_number(trial);
     t->eager = eager;
     t->lock = PyThread_allocate_lock();
+    atomic_init(&t->forks, atomic_load(&forks));
     t->params = PyDict_New();
     LOCK_OBJECT((PyObject *)study)
     t->next = study->trials;
@@ -208,7 +252,7 @@ static int trial_traverse(PyObject *object, visitproc visit, void *arg)
 
 static void free_handle(struct trial_object *t)
 {
-    tl_trial *trial = t->trial;
+    tl_trial *trial = trial_is_orphaned(t) ? NULL : t->trial; /* what was left half changed is left alone */
     trial_object_unlink(t);
     tl_trial_free(trial);
 }
@@ -528,6 +572,38 @@ static PyObject *trial_report(PyObject *object, PyObject *const *args, Py_ssize_
     Py_RETURN_NONE;
 }
 
+static int refuse_attr(void *ctx, const char *key, const char *json)
+{
+    (void)key;
+    (void)json;
+    *(bool *)ctx = true;
+    return TL_EFINISHED;
+}
+
+/* What the pruner says of a trial that was told. One that would store a rung with it cannot. */
+static PyObject *decide_told(struct trial_object *t)
+{
+    struct study_object *s = t->study;
+    const tl_pruner *pruner = s->own_pruner ? s->own_pruner : s->pruner ? pruner_of(s->native, s->pruner) : NULL;
+    struct call c;
+    tl_view *view = NULL;
+    bool prune = false, refused = false;
+    if (!pruner)
+        Py_RETURN_FALSE;
+    tl_storage *storage = storage_use(s->storage, &c);
+    if (!storage)
+        return NULL;
+    int code = tl_view_open(storage, s->id, true, &view, &c.err);
+    if (code == TL_OK) {
+        uint64_t handle = tl_handle_new();
+        code = tl_pruner_decide(pruner, view, t->number, handle, refuse_attr, &refused, &prune, &c.err);
+        tl_pruner_forget((tl_pruner *)(uintptr_t)pruner, handle);
+    }
+    tl_view_close(view);
+    bool ok = storage_done(s->storage, &c, refused ? TL_OK : code);
+    return ok && refused ? raise_finished(t) : ok ? PyBool_FromLong(prune) : NULL;
+}
+
 static PyObject *trial_should_prune(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -538,6 +614,8 @@ static PyObject *trial_should_prune(PyObject *object, PyObject *unused)
         PyErr_SetString(PyExc_NotImplementedError, "trials with several objectives are not pruned");
         return NULL;
     }
+    if (has_study(t) && !t->trial && t->study->study)
+        return decide_told(t);
     if (!enter(t, &c))
         return NULL;
     int code = tl_trial_should_prune(t->trial, &prune, &c.err);
@@ -710,6 +788,8 @@ static PyGetSetDef getset[] = {
 
 int trial_init(struct native *m, PyObject *module)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     static PyType_Slot slots[] = {
         {Py_tp_doc, "A trial that runs; see trialog.Trial."},
         {Py_tp_methods, methods},

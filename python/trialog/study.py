@@ -496,7 +496,7 @@ def create_study(
         raise ValueError("Either `direction` or `directions` may be given.")
     if direction is not None and not isinstance(direction, str) and isinstance(direction, Sequence):
         raise ValueError("Several objectives are given by `directions`.")
-    wanted = [_direction(d) for d in (directions if directions is not None else [direction or "minimize"])]
+    wanted = [_direction(d) for d in (directions if directions is not None else ["minimize" if direction is None else direction])]
     if not wanted:
         raise ValueError("A study needs at least one objective.")
     storage = get_storage(storage)

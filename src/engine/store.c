@@ -23,6 +23,8 @@
  */
 #include "engine/storage.h"
 
+#include <time.h>
+
 #include "base/err.h"
 #include "base/os.h"
 
@@ -31,6 +33,7 @@
 #define GROUP_BYTES (1u << 20)   /* a group of databases is not made longer, so that one statement stays small */
 #define PATIENT_CONFLICTS 3      /* so many conflicts in a row are met at once, then with pauses */
 #define MS INT64_C(1000000)
+#define ASK_US (50 * 1000)       /* how often who waits for another thread asks whether the caller gave up */
 
 enum phase { PHASE_QUEUED, PHASE_WRITTEN, PHASE_ENDED };
 
@@ -589,6 +592,38 @@ static int flush(tl_storage *st, struct commit *c)
     return TL_EUNKNOWN;
 }
 
+/* Takes a commit that no group has out of the queue. */
+static bool leave_queue_locked(tl_storage *st, struct commit *c)
+{
+    for (struct commit **at = &st->queue; *at; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            if (st->queue_end == &c->next)
+                st->queue_end = at;
+            c->next = NULL;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Waits for the leader. false: the caller gave up, and the commit is not in the queue any more; once a group has it, it goes on. */
+static bool wait_for_leader_locked(tl_storage *st, struct commit *c)
+{
+    if (!st->options.cancelled) {
+        pthread_cond_wait(&st->queue_moved, &st->queue_lock);
+        return true;
+    }
+    int64_t until = os->realtime_us() + ASK_US;
+    struct timespec t = {.tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000};
+    if (pthread_cond_timedwait(&st->queue_moved, &st->queue_lock, &t) == 0)
+        return true;
+    pthread_mutex_unlock(&st->queue_lock); /* a caller's function; what it waits for may wait for us */
+    bool stop = st->options.cancelled(st->options.cancelled_ctx);
+    pthread_mutex_lock(&st->queue_lock);
+    return !stop || !leave_queue_locked(st, c);
+}
+
 int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
 {
     int rc = storage_enter(st, err);
@@ -608,13 +643,16 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     pthread_mutex_lock(&st->queue_lock);
     *st->queue_end = c;
     st->queue_end = &c->next;
-    while (!c->led) {
+    bool gave_up = false;
+    while (!c->led && !gave_up) {
         if (st->leading)
-            pthread_cond_wait(&st->queue_moved, &st->queue_lock);
+            gave_up = !wait_for_leader_locked(st, c);
         else
             lead_locked(st);
     }
     pthread_mutex_unlock(&st->queue_lock);
+    if (gave_up)
+        return c->code = err_set(err, TL_ECANCELLED, "cancelled while another thread was writing");
     rc = flush(st, c);
     if (rc != TL_OK && err)
         *err = c->err;

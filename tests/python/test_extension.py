@@ -3,11 +3,17 @@
 shown, and may close the storage or change what it was called with. Whatever it does, nothing crashes and nothing is lost.
 """
 import copy
+import fcntl
 import multiprocessing
 import os
 import pickle
+import random
+import signal
+import struct
 import subprocess
 import sys
+import threading
+import traceback
 import warnings
 
 import pytest
@@ -15,6 +21,7 @@ import pytest
 import trialog
 from trialog import _native, distributions, exceptions, study, trial
 
+SEED = int(os.environ.get("TRIALOG_SEED", random.randrange(2**32)))
 HERE = os.path.dirname(os.path.abspath(__file__))
 ERRORS = (
     exceptions.DuplicatedStudyError,
@@ -147,6 +154,91 @@ def test_a_trial_that_no_study_asked_for():
         with pytest.raises(TypeError, match="trials come from"):
             call()
     assert (lonely.params, lonely.study) == ({}, None)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_OFD_GETLK"), reason="this Python does not know the locks of open file descriptions")
+def test_a_trial_that_another_thread_used_at_a_fork(tmp_path):
+    """Its lock will never be given back in the child, so it says so; other trials go on."""
+
+    def lock(f, how, kind, start, size):
+        return struct.unpack("hhqqi4x", fcntl.fcntl(f, how, struct.pack("hhqqi4x", kind, os.SEEK_SET, start, size, 0)))[0]
+
+    trials_of = trialog.create_study(storage=tmp_path / "j")
+    mine, others = trials_of.ask(), trials_of.ask()
+    thread = threading.Thread(target=others.report, args=(1.0, 0))
+    with open(tmp_path / "j", "r+b") as f, open(tmp_path / "j", "r+b") as g:
+        lock(f, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, 0, 2**62)
+        thread.start()
+        while lock(g, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, 2**62, 1) == fcntl.F_UNLCK:
+            pass  # until it stands at the gate
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            try:
+                for _ in range(2):
+                    with pytest.raises(RuntimeError, match="trial 1 was being used by another thread when this process was forked"):
+                        others.report(2.0, 1)
+                assert not mine.should_prune()
+                del others
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        lock(f, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0, 2**62)
+    thread.join(60)
+    others.report(3.0, 2)
+    assert trials_of.trials[1].intermediate_values == {0: 1.0, 2: 3.0}
+
+
+@pytest.mark.parametrize("direction", [1, 2])
+def test_the_best_trial_while_trials_end(direction):
+    rng = random.Random(SEED)
+    print(f"test_extension: TRIALOG_SEED={SEED}")
+    storage = _native.Storage("memory://")
+    kit = kit_with(distributions.FloatDistribution)
+    study_id, other_id = (storage.create_study(name, [direction]) for name in "st")
+    open_ids, values = {}, {}
+    with pytest.raises(ValueError, match="No trials are completed"):
+        storage.best_trial(kit, study_id)
+    for _ in range(400):
+        if rng.random() < 0.5 or not open_ids:
+            trial_id, number = storage.create_trial(study_id, None)
+            open_ids[trial_id] = number
+        else:  # in any order, with ties
+            trial_id = rng.choice(list(open_ids))
+            state = rng.choice([1, 1, 1, 2, 3])
+            value = float(rng.randint(-20, 20))
+            storage.set_state(trial_id, state, [value] if state == 1 else None)
+            number = open_ids.pop(trial_id)
+            if state == 1:
+                values[number] = value
+        if values:
+            best = min(values, key=lambda i: (values[i] if direction == 1 else -values[i], i))
+            assert storage.best_trial(kit, study_id).number == best
+    storage.create_trial(other_id, trialog.create_trial(value=1000.0))
+    assert storage.best_trial(kit, other_id).number == 0
+
+
+def test_internal_values_of_parameters():
+    storage = _native.Storage("memory://")
+    kit = kit_with(distributions.FloatDistribution)
+    trial_id = storage.create_trial(storage.create_study("s", [1]), None)[0]
+    given = {
+        "float": (0.25, distributions.FloatDistribution(0, 1)),
+        "int": (3.0, distributions.IntDistribution(0, 9)),
+        "choice": (1.0, distributions.CategoricalDistribution([0.5, 7.5, None])),
+    }
+    for name, (internal, distribution) in given.items():
+        storage.set_param(trial_id, name, internal, distribution)
+    for name, (internal, _) in given.items():
+        assert storage.trial_param(kit, trial_id, name) == internal
+    with pytest.raises(KeyError, match="none"):
+        storage.trial_param(kit, trial_id, "none")
+    with pytest.raises(KeyError):
+        storage.trial_param(kit, 99, "float")
+    with pytest.raises(TypeError):
+        storage.trial_param(kit, trial_id)
 
 
 def test_integers_of_numpy():

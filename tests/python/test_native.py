@@ -68,6 +68,58 @@ def test_sampler_and_pruner_can_be_replaced():
     assert other.should_prune()
 
 
+def test_a_trial_that_was_told_is_judged_as_it_stands():
+    study = trialog.create_study(pruner=trialog.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0))
+    for value in (1.0, 2.0):
+        trial = study.ask()
+        trial.report(value, 0)
+        study.tell(trial, value)
+    good, bad, silent = study.ask(), study.ask(), study.ask()
+    good.report(0.5, 0)
+    bad.report(9.0, 0)
+    for trial in (good, bad, silent):
+        study.tell(trial, 1.0)
+    assert [trial.should_prune() for trial in (good, bad, silent)] == [False, True, False]
+    assert not trialog.create_study(pruner=trialog.pruners.NopPruner()).ask().should_prune()
+    halving = trialog.create_study(pruner=trialog.pruners.SuccessiveHalvingPruner())
+    trial = halving.ask()
+    trial.report(1.0, 1)
+    halving.tell(trial, 1.0)
+    with pytest.raises(trialog.exceptions.UpdateFinishedTrialError):  # its rung cannot be stored any more
+        trial.should_prune()
+
+
+def test_a_direction_that_is_not_set_is_refused():
+    not_set = trialog.study.StudyDirection.NOT_SET
+    for arguments in ({"direction": not_set}, {"directions": [not_set]}, {"direction": ""}):
+        with pytest.raises(ValueError, match="'minimize' or 'maximize'"):
+            trialog.create_study(**arguments)
+
+
+@pytest.mark.parametrize("inherit", [False, True])
+def test_a_trial_put_back_with_what_it_reported(inherit):
+    study = trialog.create_study()
+    trial = study.ask()
+    x = trial.suggest_float("x", 0, 1)
+    trial.report(0.25, 0)
+    trial.report(0.5, 1)
+    study.tell(trial, state=trialog.trial.TrialState.FAIL)
+    retry = trialog.storages.RetryHeartbeatStaleTrialCallback(max_retry=1, inherit_intermediate_values=inherit)
+    retry(study, study.trials[0])
+    assert study.trials[1].intermediate_values == ({0: 0.25, 1: 0.5} if inherit else {})
+    again = study.ask()
+    assert (again.number, again.suggest_float("x", 0, 1)) == (1, x)
+    again.report(0.75, 1)  # the first report of a step counts
+    study.tell(again, 1.0)
+    assert study.trials[1].intermediate_values == ({0: 0.25, 1: 0.5} if inherit else {1: 0.75})
+    retry(study, study.trials[1])
+    assert len(study.trials) == 2
+    with pytest.raises(NotImplementedError):
+        trialog.storages.RDBStorage(
+            "sqlite:///:memory:", heartbeat_stale_trial_callback=trialog.storages.RetryHeartbeatStaleTrialCallback(None, True)
+        )
+
+
 def test_what_is_no_sampler_is_refused():
     with pytest.raises(TypeError, match="trialog.samplers"):
         trialog.create_study(sampler=object())

@@ -5,6 +5,7 @@ garbage collection, subinterpreters, many calls.
 Figures are small here; TRIALOG_TEST_ROUNDS multiplies them.
 """
 import copy
+import fcntl
 import gc
 import multiprocessing
 import os
@@ -276,6 +277,46 @@ def test_ctrl_c_during_a_lock_wait(tmp_path):
         assert process.wait(20) == 0
     assert sorted(waits)[len(waits) // 2] <= 0.1, waits
     check_journal(path, 5 * ROUNDS)
+
+
+QUEUED = """
+import fcntl, os, struct, sys, threading
+import trialog
+storage = trialog.JournalStorage(sys.argv[1])
+study_id = storage.get_study_id_from_name("s")
+first = threading.Thread(target=storage.create_new_trial, args=(study_id,))
+first.start()
+kernel_lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+with open(sys.argv[1], "r+b") as f:  # until the thread has it, and waits for Optuna's lock
+    while struct.unpack("hhqqi4x", fcntl.fcntl(f, fcntl.F_OFD_GETLK, kernel_lock))[0] == fcntl.F_UNLCK:
+        pass
+print("ready", flush=True)
+try:
+    storage.create_new_trial(study_id)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+first.join()
+print(storage.get_n_trials(study_id), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_OFD_GETLK"), reason="this Python does not know the locks of open file descriptions")
+def test_ctrl_c_behind_another_thread(tmp_path):
+    """A call that waits for the write of another thread, which waits for the lock, can be interrupted all the same."""
+    path = str(tmp_path / "j")
+    trialog.JournalStorage(path).create_new_study(MINIMIZE, "s")
+    lock = optuna.storages.journal.JournalFileSymlinkLock(path)
+    lock.acquire()
+    try:
+        process = subprocess.Popen([sys.executable, "-c", QUEUED, path], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1)  # so that it is inside; if it is not yet, it is interrupted before
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"  # while the lock is still held
+    finally:
+        lock.release()
+    assert process.stdout.readline() == "1\n" and process.wait(20) == 0
+    check_journal(path, 1)
 
 
 HANDLER = """

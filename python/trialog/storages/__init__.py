@@ -147,12 +147,12 @@ class JournalStorage(_Storage):
 
 
 class RetryHeartbeatStaleTrialCallback:
-    """Says that the trials of a worker that is lost go back into the queue, each up to ``max_retry`` times (None: without limit)."""
+    """Says that the trials of a worker that is lost go back into the queue, each up to ``max_retry`` times (None: without limit). Called
+    with a study and a trial, it does that for one trial, on request with the intermediate values that it had."""
 
     def __init__(self, max_retry: int | None = None, inherit_intermediate_values: bool = False) -> None:
-        if inherit_intermediate_values:
-            raise NotImplementedError("A trial that is retried begins without intermediate values.")
         self._max_retry = max_retry
+        self._inherit_intermediate_values = inherit_intermediate_values
 
     def __call__(self, study: Any, trial: Any) -> None:
         """Puts a copy of the trial into the queue, unless it was retried that often."""
@@ -169,6 +169,7 @@ class RetryHeartbeatStaleTrialCallback:
                 distributions=trial.distributions,
                 user_attrs=trial.user_attrs,
                 system_attrs=attrs,
+                intermediate_values=trial.intermediate_values if self._inherit_intermediate_values else None,
             )
         )
 
@@ -209,6 +210,8 @@ class RDBStorage(_Storage):
         if callback is not None:
             if not isinstance(callback, RetryHeartbeatStaleTrialCallback):
                 raise TypeError("A lost trial is retried or not, by RetryHeartbeatStaleTrialCallback: other callbacks are not called.")
+            if callback._inherit_intermediate_values:
+                raise NotImplementedError("A trial that the storage itself retries begins without intermediate values.")
             retries = 2**31 - 1 if callback._max_retry is None else callback._max_retry
         lease = _LEASE
         if heartbeat_interval is not None:
