@@ -13,7 +13,8 @@
  *
  * Databases (BACKEND_OPTIMISTIC) have no critical section: compose() decides on the state as it is known and applies nothing; what was
  * written comes back among the news, with the verdict of the log. Where a decision must hold exactly (commit.exact), the group begins
- * with it and is written only if nothing else was since; else it is decided anew. The state lock is not held meanwhile.
+ * with it and is written only if nothing else was since; else it is decided anew, after some conflicts in a turn of its own, where that can be
+ * had (append.patient), so that nobody is last for ever. The state lock is not held meanwhile.
  *
  * When it is not known whether a group landed (the lock was lost), the log is read again: every line of ours carries (worker, n), so
  * it is either found, and its verdict taken from there, or written once more under the lock. A failed flush ends in TL_EUNKNOWN.
@@ -31,7 +32,7 @@
 #define GROUP_OPS 4096           /* operations that share one write at most */
 #define SETTLE_TRIES 3
 #define GROUP_BYTES (1u << 20)   /* a group of databases is not made longer, so that one statement stays small */
-#define PATIENT_CONFLICTS 3      /* so many conflicts in a row are met at once, then with pauses */
+#define PATIENT_CONFLICTS 2      /* so many conflicts in a row are met at once, then with patience: a turn of one's own, or pauses */
 #define MS INT64_C(1000000)
 #define ASK_US (50 * 1000)       /* how often who waits for another thread asks whether the caller gave up */
 
@@ -55,6 +56,7 @@ struct group {
     uint64_t first_n, n_ops;
     struct buf sent;
     struct commit *behind; /* the first commit that had no place in the group */
+    unsigned conflicts;    /* in a row */
 };
 
 void commit_release(struct commit *c)
@@ -418,6 +420,7 @@ static enum outcome append_group(struct group *g, struct tl_err *err)
     struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image, 0},
                        .ctx = g,
                        .compose = compose,
+                       .patient = g->conflicts >= PATIENT_CONFLICTS,
                        .timeout_ms = left_ms(g),
                        .cancelled = st->options.cancelled ? cancelled : NULL,
                        .outcome = OUTCOME_ERROR};
@@ -500,13 +503,13 @@ static void mend_state(struct group *g)
 static void append_until_settled(struct group *g)
 {
     int64_t start = os->monotonic_ns(), limit = g->st->options.timeout_ms;
-    unsigned unknown = 0, conflicts = 0;
+    unsigned unknown = 0;
     g->deadline_ns = limit < 0 || limit >= (INT64_MAX - start) / MS ? INT64_MAX : start + limit * MS;
     for (mend_state(g); any_queued(g); mend_state(g)) {
         struct tl_err err = TL_ERR_INIT;
         enum outcome how = append_group(g, &err);
         if (how == OUTCOME_CONFLICT) {
-            if (!pause_after_conflict(g->st, ++conflicts, start, &err))
+            if (!pause_after_conflict(g->st, ++g->conflicts, start, &err))
                 fail_queued(g, TL_ELOCKED, &err);
         } else if (how == OUTCOME_UNKNOWN && any_queued(g)) {
             if (++unknown == SETTLE_TRIES || out_of_time(g)) /* known not to be in the log, unless the request may land yet */
@@ -514,7 +517,7 @@ static void append_until_settled(struct group *g)
         } else if (how == OUTCOME_NOTHING && g->waits) {
             read_for_waiting(g);
         } else if (how == OUTCOME_DONE) {
-            conflicts = 0;
+            g->conflicts = 0;
         }
     }
 }

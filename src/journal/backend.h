@@ -64,6 +64,8 @@ struct append {
     const char *worker;
     uint64_t first_n;
     size_t n_ops;
+    bool patient; /* others were faster several times: an optimistic backend that can takes its turn first, then decides, as others do who
+                   * have a lock. One more round trip */
     int64_t timeout_ms; /* for the lock; < 0: no limit */
     bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting; NULL: never. The outcome may then be UNKNOWN */
 

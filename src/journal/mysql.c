@@ -6,8 +6,12 @@
  * the server works it off and answers in one round trip. At connect one more sets the session up and reads how durable the server really
  * is. Failure modes: the server stops at the first statement that fails, so COMMIT is not reached; a lock timeout leaves the transaction
  * open, therefore ROLLBACK comes before anything else. What follows from which error stands in the table `errors`. A connection that
- * is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads. Waiting goes in slices of 50 ms; one that is given up
- * gives up the connection, too.
+ * is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends inside an answer looks to the library like
+ * an answer without rows, so each statement's result is counted. Waiting goes in slices of 50 ms; one that is given up gives up the
+ * connection, too.
+ *
+ * A transaction that is held between two batches ends with the session when its holder is silent for 5 s: `wait_timeout` is that short
+ * meanwhile.
  *
  * Invariants: bytes are written as _binary'…' under a session whose backslash escapes; READ COMMITTED, except on a server whose binary
  * log holds statements, which forbids that: there the first statement of a batch takes the lock before any snapshot is made. Outside
@@ -42,6 +46,8 @@ static struct client_library library = {"MySQL", "libmariadb3", {"libmariadb.so.
 #define TEXT_MAX ((size_t)1 << 30)           /* what the protocol takes */
 #define MAX_PAYLOAD ((size_t)4 << 20)        /* with every byte escaped still below the 16 MiB that servers take by default */
 #define SETTING_MAX 48
+#define HOLD_TEXT "SET SESSION wait_timeout = 5;START TRANSACTION;" /* seconds that a stopped process may hold a stream */
+#define RELEASE_TEXT ";SET SESSION wait_timeout = DEFAULT"
 
 /* What the server says about itself. */
 #define SETTINGS(X)                                                                                                               \
@@ -270,7 +276,7 @@ static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch,
     struct buf *b = &c->text;
     buf_clear(b);
     if (batch->flags & SQL_BEGIN) {
-        buf_add_text(b, "START TRANSACTION;");
+        buf_add_text(b, batch->flags & SQL_COMMIT ? "START TRANSACTION;" : HOLD_TEXT);
     }
     for (size_t i = 0; i < batch->n; i++) {
         if (i) {
@@ -279,7 +285,8 @@ static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch,
         add_statement(b, &batch->statements[i]);
     }
     if (batch->flags & SQL_COMMIT) {
-        buf_add_text(b, ";COMMIT");
+        buf_add_text(b, batch->n ? ";COMMIT" : "COMMIT");
+        buf_add_text(b, batch->flags & SQL_BEGIN ? "" : RELEASE_TEXT);
     }
     if (b->failed == TL_ENOMEM) {
         err_nomem(err);
@@ -334,17 +341,30 @@ static int take_rows(const struct sql_batch *batch, size_t statement, MYSQL_RES 
     return 0;
 }
 
+/* How many statements of our own stand before those of a batch (COMMIT, if any, is the next one behind them), and how many there are in all. */
+static size_t before(const struct sql_batch *batch)
+{
+    return !(batch->flags & SQL_BEGIN) ? 0 : batch->flags & SQL_COMMIT ? 1 : 2;
+}
+
+static size_t in_all(const struct sql_batch *batch)
+{
+    size_t behind = !(batch->flags & SQL_COMMIT) ? 0 : batch->flags & SQL_BEGIN ? 1 : 2;
+    return before(batch) + batch->n + behind;
+}
+
 /* How far a text came. */
 struct progress {
-    size_t at;    /* the statement whose result is the next one, BEGIN and COMMIT counted */
+    size_t at;    /* the statement whose result is the next one, ours counted */
     bool failed;  /* the library has an error for us */
     bool refused; /* a row was not taken */
 };
 
-/* Sends the text and takes in its results; false: given up. */
+/* Sends the text and takes in its results; false: given up. The library forgets how many columns there were when a connection is lost on
+ * the way to the rows: that no result came is a failure if there is an error number. */
 static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *l, struct progress *p)
 {
-    size_t first = batch->flags & SQL_BEGIN ? 1 : 0;
+    size_t first = before(batch);
     int rc = 0;
     if (!query(c, l, &rc)) {
         return false;
@@ -359,7 +379,7 @@ static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *
             return false;
         }
         bool ours = p->at >= first && p->at - first < batch->n;
-        if (!result && my.mysql_field_count(c->my) > 0) {
+        if (!result && (my.mysql_field_count(c->my) > 0 || my.mysql_errno(c->my) != 0)) {
             p->failed = true;
             return true;
         }
@@ -389,10 +409,11 @@ static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *
 static bool roll_back(struct sql_conn *c, int64_t deadline_ns)
 {
     struct limit l = {.deadline_ns = deadline_ns, .cancelled = c->cancelled, .cancelled_ctx = c->cancelled_ctx};
-    int rc = 0;
+    struct sql_batch batch = {.n = 0};
+    struct progress p = {0};
     buf_clear(&c->text);
-    buf_add_text(&c->text, "ROLLBACK");
-    return !c->text.failed && query(c, &l, &rc) && rc == 0;
+    buf_add_text(&c->text, "ROLLBACK" RELEASE_TEXT);
+    return !c->text.failed && run_text(c, &batch, &l, &p) && !p.failed && p.at == 2;
 }
 
 static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
@@ -411,6 +432,10 @@ static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struc
     if (!run_text(c, batch, &l, &p)) {
         return reads ? SQL_GONE : SQL_MAYBE;
     }
+    if (!p.failed && p.at != in_all(batch)) {
+        err_set(err, TL_ENET, "MySQL: the answer ended after %zu of %zu results", p.at, in_all(batch));
+        return reads ? SQL_GONE : SQL_MAYBE;
+    }
     if (!p.failed) {
         return !p.refused ? SQL_DONE : reads ? SQL_FAILED : SQL_MAYBE;
     }
@@ -418,14 +443,14 @@ static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struc
     unsigned number = my.mysql_errno(c->my); /* 2000 to 2999 and 5000 to 5999 are the library's own: it may be in the middle of anything */
     bool from_server = number < 2000 || (number >= 3000 && number < 5000) || number >= 6000;
     end = from_server ? end : SQL_GONE;
-    bool committing = (batch->flags & SQL_COMMIT) && p.at > batch->n; /* only COMMIT's own result was missing */
+    bool committing = (batch->flags & SQL_COMMIT) && p.at >= before(batch) + batch->n; /* only COMMIT's own result was missing */
     if (end == SQL_GONE) {
         return reads || (from_server && !committing) ? SQL_GONE : SQL_MAYBE;
     }
     if (committing && end != SQL_AGAIN) {
         return SQL_MAYBE;
     }
-    if (!reads && (batch->flags & SQL_BEGIN) && !roll_back(c, batch->deadline_ns)) {
+    if (!reads && !roll_back(c, batch->deadline_ns)) {
         return SQL_GONE;
     }
     return end;
@@ -722,6 +747,7 @@ const struct sql_driver mysql_driver = {
     .close = mysql_driver_close,
     .abandon = mysql_abandon,
     .run = mysql_run,
+    .rollback = roll_back,
     .has_table = mysql_has_table,
     .create_schema = mysql_create_schema,
     .describe = mysql_describe,

@@ -37,7 +37,7 @@
     X(PQconninfoFree) X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQftype)                \
     X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQpipelineSync)             \
     X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) X(PQsendQueryParams) X(PQsendQueryPrepared)                           \
-    X(PQsetErrorVerbosity) X(PQsetNoticeReceiver) X(PQsetnonblocking) X(PQsocket) X(PQstatus)
+    X(PQsetErrorVerbosity) X(PQsetNoticeReceiver) X(PQsetnonblocking) X(PQsocket) X(PQstatus) X(PQtransactionStatus)
 static struct {
     API(CLIENT_MEMBER)
 } client_table;
@@ -63,7 +63,7 @@ static const char settings_text[] =
     "AND has_function_privilege(oid, 'EXECUTE'))::text";
 
 /* Statements of our own behind those of sql_text.h. */
-enum { RAISE_HEAD = SQL_N_TEXTS, FLUSH, N_STATEMENTS };
+enum { RAISE_HEAD = SQL_N_TEXTS, FLUSH, HOLD, HOLD_LIMIT, RELEASE, N_STATEMENTS };
 #define FLUSH_TEXT                                                                                                                \
     "SELECT pg_logical_emit_message(true, 'trialog', '') WHERE coalesce(current_setting('trialog.wrote', true), '1') <> '0'"
 
@@ -97,6 +97,7 @@ static const struct {
     {"23505", SQL_TAKEN, TL_EEXISTS},
     {"42501", SQL_FAILED, TL_EACCESS},
     {"25006", SQL_FAILED, TL_EACCESS},      /* read only: a standby */
+    {"25P03", SQL_GONE, TL_EUNAVAILABLE},   /* a transaction was held for too long */
     {"28", SQL_FAILED, TL_EACCESS},         /* wrong password, no entry in pg_hba.conf */
     {"3D000", SQL_FAILED, TL_ENOTFOUND},    /* no such database */
     {"3F000", SQL_FAILED, TL_ENOTFOUND},    /* no schema to create anything in */
@@ -601,7 +602,7 @@ static enum sql_end check_batch(const struct sql_batch *batch, struct tl_err *er
     return SQL_DONE;
 }
 
-static enum sql_end postgres_run(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+static enum sql_end run_batch(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
 {
     struct run run = {.c = c, .batch = batch, .end = SQL_DONE, .err = err};
     bool reads = batch->flags & SQL_READ_ONLY;
@@ -622,6 +623,68 @@ static enum sql_end postgres_run(struct sql_conn *c, struct sql_batch *batch, st
     }
     end = receive(&run);
     return end != SQL_MAYBE || !reads ? end : run.refused ? SQL_FAILED : SQL_GONE;
+}
+
+/* ---- transactions that are held between two batches ---- */
+
+struct held {
+    struct sql_batch *batch;
+    size_t before; /* statements of ours in front */
+};
+
+static int held_row(void *ctx, size_t statement, const struct sql_value *columns, size_t n, struct tl_err *err)
+{
+    const struct held *h = ctx;
+    return statement < h->before ? 0 : h->batch->row(h->batch->ctx, statement - h->before, columns, n, err);
+}
+
+static void add_ours(struct sql_batch *all, int id, const char *text)
+{
+    all->statements[all->n++] = (struct sql_statement){.id = (enum sql_text)id, .text = text};
+}
+
+/* A batch that opens a transaction or ends one: with BEGIN or COMMIT in so many words. The server ends it, and the session, when its holder is
+ * silent for five seconds. */
+static enum sql_end run_held(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+{
+    struct sql_statement statements[STATEMENTS_MAX];
+    struct held h = {batch, batch->flags & SQL_BEGIN ? 2 : 0};
+    struct sql_batch all = *batch;
+    if (batch->n + 2 > STATEMENTS_MAX) {
+        err_set(err, TL_EINTERNAL, "a batch of %zu statements", batch->n);
+        return SQL_FAILED;
+    }
+    all.statements = statements;
+    all.n = 0;
+    all.row = batch->row ? held_row : NULL;
+    all.ctx = &h;
+    if (batch->flags & SQL_BEGIN) {
+        add_ours(&all, HOLD, "BEGIN");
+        add_ours(&all, HOLD_LIMIT, "SET LOCAL idle_in_transaction_session_timeout = '5s'");
+    }
+    for (size_t i = 0; i < batch->n; i++) {
+        all.statements[all.n++] = batch->statements[i];
+    }
+    if (batch->flags & SQL_COMMIT) {
+        add_ours(&all, RELEASE, "COMMIT");
+    }
+    enum sql_end end = run_batch(c, &all, err);
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->statements[i].changed = statements[h.before + i].changed;
+    }
+    return end;
+}
+
+static bool postgres_rollback(struct sql_conn *c, int64_t deadline_ns);
+
+static enum sql_end postgres_run(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+{
+    bool begin = batch->flags & SQL_BEGIN, commit = batch->flags & SQL_COMMIT;
+    enum sql_end end = begin != commit ? run_held(c, batch, err) : run_batch(c, batch, err);
+    if (pq.PQtransactionStatus(c->pg) == PQTRANS_INERROR) {
+        (void)postgres_rollback(c, batch->deadline_ns); /* a connection that is lost shows in its next use */
+    }
+    return end;
 }
 
 /* ---- text, for setting up ---- */
@@ -668,6 +731,13 @@ static enum sql_end run_texts(struct sql_conn *c, const char *const *texts, size
         }
     }
     return run.end;
+}
+
+static bool postgres_rollback(struct sql_conn *c, int64_t deadline_ns)
+{
+    const char *const text = "ROLLBACK";
+    struct tl_err err = TL_ERR_INIT;
+    return pq.PQtransactionStatus(c->pg) == PQTRANS_IDLE || run_texts(c, &text, 1, NULL, deadline_ns, NULL, &err) == SQL_DONE;
 }
 
 static int take_settings(void *ctx, const PGresult *r)
@@ -824,6 +894,7 @@ const struct sql_driver postgres_driver = {
     .close = postgres_close,
     .abandon = postgres_abandon,
     .run = postgres_run,
+    .rollback = postgres_rollback,
     .has_table = postgres_has_table,
     .create_schema = postgres_create_schema,
     .describe = postgres_describe,

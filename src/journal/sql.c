@@ -360,7 +360,7 @@ static int failed_inside(struct sql_catalog *c, enum sql_end end, struct tl_err 
     }
     c->in_transaction = false;
     c->lost_transaction = true;
-    if (end == SQL_GONE || end == SQL_MAYBE) {
+    if (end == SQL_GONE || end == SQL_MAYBE || !c->driver->rollback(c->conn, begin_call(c, sql_deadline(c->options.timeout_ms)))) {
         drop_connection(c);
     }
     int code = err && (end == SQL_FAILED ? err->code : err->code == TL_ECANCELLED) ? err->code : TL_EUNAVAILABLE;
@@ -435,12 +435,12 @@ int sql_begin(struct sql_catalog *c, struct sql_statement *s, size_t n, struct s
     return rc == TL_EUNKNOWN ? TL_EUNAVAILABLE : rc; /* nothing was to be committed */
 }
 
-int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct tl_err *err)
+int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct sql_rows *rows, struct tl_err *err)
 {
     if (c->lost_transaction || !c->in_transaction) {
         return err_set(err, TL_EUNAVAILABLE, "the database's transaction was lost");
     }
-    enum sql_end end = run_once(c, s, n, SQL_COMMIT, NULL, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
+    enum sql_end end = run_once(c, s, n, SQL_COMMIT, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
     int rc = failed_inside(c, end, err);
     c->in_transaction = false;
     return end == SQL_MAYBE ? TL_EUNKNOWN : rc;
@@ -448,8 +448,8 @@ int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct 
 
 void sql_rollback(struct sql_catalog *c)
 {
-    if (c->in_transaction) {
-        c->driver->rollback(c->conn);
+    if (c->in_transaction && !c->driver->rollback(c->conn, begin_call(c, sql_deadline(c->options.timeout_ms)))) {
+        drop_connection(c);
     }
     c->in_transaction = false;
 }

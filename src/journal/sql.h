@@ -72,7 +72,8 @@ struct sql_batch {
     struct sql_statement *statements;
     size_t n;
     unsigned flags; /* SQL_BEGIN | SQL_COMMIT is the usual batch: everything is sent in one go and answered in one round trip.
-                     * Only a SQL_LOCKED driver sees them in two calls (BEGIN …, then … COMMIT), never in a third */
+                     * A driver with `rollback` also sees them in two calls (BEGIN …, then … COMMIT), with reads in between that have
+                     * no flag at all. What fails then has ended the transaction */
     /* Called for each row, as rows come; sql.c does not act on them before the call has ended in SQL_DONE. Non-zero (err is set):
      * the driver takes in the rest, rolls back and returns SQL_FAILED. NULL: no rows are wanted. */
     int (*row)(void *ctx, size_t statement, const struct sql_value *columns, size_t n_columns, struct tl_err *err);
@@ -122,8 +123,9 @@ struct sql_driver {
      * allowed, close of the descriptor is). Leaking is fine. */
     void (*abandon)(struct sql_conn *c);
     enum sql_end (*run)(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err);
-    /* SQL_LOCKED: ends the transaction that a batch with SQL_BEGIN and without SQL_COMMIT opened. */
-    void (*rollback)(struct sql_conn *c);
+    /* Ends the transaction that a batch with SQL_BEGIN and without SQL_COMMIT opened, if it is open. False: the connection is of no use. A
+     * server must end it by itself when its client is silent for some seconds. */
+    bool (*rollback)(struct sql_conn *c, int64_t deadline_ns);
     /* Is there a table of that name where ours would be? */
     enum sql_end (*has_table)(struct sql_conn *c, const char *name, bool *out, int64_t deadline_ns, struct tl_err *err);
     /* Runs the statements (dialect filled in, no parameters, each fine when it was done before) under a lock that all creators share:

@@ -36,7 +36,7 @@ struct sql_catalog {
 
     struct guard guard;
     struct sql_conn *conn; /* NULL: none at the moment */
-    bool in_transaction;   /* of a SQL_LOCKED driver */
+    bool in_transaction;   /* between sql_begin and its end */
     bool lost_transaction; /* its connection broke */
     atomic_int_fast64_t closing_ns; /* since when the handle is being closed; 0: it is not */
     atomic_int_fast64_t began_ns;   /* when the call began that waits for the server */
@@ -78,14 +78,15 @@ enum sql_how {
     SQL_READS,    /* no transaction */
     SQL_WRITES,   /* one transaction, that may be repeated as it is: it looks whether it was done */
 };
-/* Runs the statements until they are done, failed, or time is up; makes connections as needed. Inside a transaction of a SQL_LOCKED
- * driver they become part of it, and nothing is retried. `rows` may be NULL; it is emptied before each try. The guard is taken inside.
+/* Runs the statements until they are done, failed, or time is up; makes connections as needed. Between sql_begin and its end
+ * they become part of that transaction, and nothing is retried. `rows` may be NULL; it is emptied before each try. The guard is taken inside.
  * Returns 0; TL_ELOCKED or TL_EUNAVAILABLE when time is up; TL_EUNKNOWN when it may have been done; or what the driver said. */
 int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, size_t n, struct sql_rows *rows, int64_t deadline_ns,
            struct tl_err *err);
-/* SQL_LOCKED: opens a transaction with the given statements, waiting for its turn; ends it. The guard is held by the caller throughout. */
+/* Opens a transaction with the given statements, waiting for its turn; ends it. The guard is held by the caller throughout. */
 int sql_begin(struct sql_catalog *c, struct sql_statement *s, size_t n, struct sql_rows *rows, int64_t deadline_ns, struct tl_err *err);
-int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct tl_err *err); /* TL_EUNKNOWN: perhaps */
+/* TL_EUNKNOWN: perhaps. `rows` may be NULL. */
+int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct sql_rows *rows, struct tl_err *err);
 void sql_rollback(struct sql_catalog *c);
 /* Has anybody else committed since *seen? Without a cheap way to tell: true. */
 bool sql_changed(struct sql_catalog *c, uint64_t *seen);

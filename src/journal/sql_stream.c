@@ -14,7 +14,8 @@
  * them, before anybody is told that they landed.
  *
  * Failure modes: what sql.c could not settle within the time limit. Invariants: lines are delivered only after the transaction that
- * read them has ended well (SQL_LOCKED: they were committed by others before it began); rows are delivered in order without gaps, or not.
+ * read them has ended well, or from one that waited for the lock and reads what others committed before; rows are delivered in order without
+ * gaps, or not.
  */
 #include "journal/sql_inside.h"
 
@@ -332,30 +333,15 @@ static int compose(struct sql_stream *s, struct append *a, struct tl_err *err)
     return rc;
 }
 
-static int append_optimistic(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
+/* Takes in what came behind an append's writes, at `statement`: news, and whether ours are among them. `put`: rows that SQL_PUT wrote. */
+static int take_own(struct sql_stream *s, struct append *a, const struct sql_rows *rows, size_t statement, int64_t put, const struct own *own,
+                    int64_t deadline_ns, struct tl_err *err)
 {
-    struct sql_rows rows = {0};
-    struct sql_statement st[WRITE_MAX + 2];
     struct news news = {0};
-    int rc = compose(s, a, err);
-    if (rc != TL_OK || a->outcome == OUTCOME_NOTHING) {
-        return rc;
-    }
-    struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
-    st[0] = SQL_STATEMENT(s->c, SQL_LOCK, sql_int(s->stream));
-    size_t n = 1 + write_statements(s, a, st + 1);
-    st[n] = read_statement(s, a->worker, &own);
-    rc = sql_do(s->c, SQL_WRITES, st, n + 1, &rows, deadline_ns, err);
-    if (rc != TL_OK) {
-        a->outcome = rc == TL_EUNKNOWN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
-        sql_rows_release(&rows);
-        return rc;
-    }
-    rc = take_news(s, &a->deliver, &rows, n, &own, &news, deadline_ns, err);
-    sql_rows_release(&rows);
-    bool landed = news.last_n >= a->first_n, before = landed && st[n - 3].changed == 0; /* SQL_PUT's: an earlier try did it */
+    int rc = take_news(s, &a->deliver, rows, statement, own, &news, deadline_ns, err);
+    bool landed = news.last_n >= a->first_n, before = landed && put == 0; /* an earlier try did it */
     if (rc == 0 || (rc == 1 && news.more)) {
-        rc = read_all(s, &a->deliver, a->worker, &own, &news, deadline_ns, err);
+        rc = read_all(s, &a->deliver, a->worker, own, &news, deadline_ns, err);
     } else {
         rc = rc > 0 ? TL_OK : rc;
     }
@@ -375,11 +361,35 @@ static int append_optimistic(struct sql_stream *s, struct append *a, int64_t dea
     return landed ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else wrote first");
 }
 
+static int append_optimistic(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    struct sql_statement st[WRITE_MAX + 2];
+    int rc = compose(s, a, err);
+    if (rc != TL_OK || a->outcome == OUTCOME_NOTHING) {
+        return rc;
+    }
+    struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
+    st[0] = SQL_STATEMENT(s->c, SQL_LOCK, sql_int(s->stream));
+    size_t n = 1 + write_statements(s, a, st + 1);
+    st[n] = read_statement(s, a->worker, &own);
+    rc = sql_do(s->c, SQL_WRITES, st, n + 1, &rows, deadline_ns, err);
+    if (rc != TL_OK) {
+        a->outcome = rc == TL_EUNKNOWN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
+        sql_rows_release(&rows);
+        return rc;
+    }
+    rc = take_own(s, a, &rows, n, st[n - 3].changed, &own, deadline_ns, err);
+    sql_rows_release(&rows);
+    return rc;
+}
+
 /* Reads on inside the transaction until the position is at the head. */
-static int read_inside(struct sql_stream *s, struct append *a, struct sql_rows *rows, int64_t deadline_ns, struct tl_err *err)
+static int read_inside(struct sql_stream *s, struct append *a, struct sql_rows *rows, size_t statement, int64_t deadline_ns,
+                       struct tl_err *err)
 {
     struct news news = {0};
-    int rc = take_news(s, &a->deliver, rows, 0, NULL, &news, deadline_ns, err);
+    int rc = take_news(s, &a->deliver, rows, statement, NULL, &news, deadline_ns, err);
     if (rc == 0 || (rc == 1 && news.more)) {
         rc = read_all(s, &a->deliver, NULL, NULL, &news, deadline_ns, err);
     }
@@ -393,7 +403,7 @@ static int append_locked(struct sql_stream *s, struct append *a, int64_t deadlin
     struct sql_statement first = read_statement(s, NULL, NULL);
     int rc = sql_begin(s->c, &first, 1, &rows, deadline_ns, err);
     if (rc == TL_OK) {
-        rc = read_inside(s, a, &rows, deadline_ns, err);
+        rc = read_inside(s, a, &rows, 0, deadline_ns, err);
         rc = rc == TL_OK ? compose(s, a, err) : rc;
         if (rc != TL_OK) {
             sql_rollback(s->c);
@@ -404,7 +414,7 @@ static int append_locked(struct sql_stream *s, struct append *a, int64_t deadlin
         return rc;
     }
     size_t n = a->outcome == OUTCOME_NOTHING ? 0 : write_statements(s, a, st); /* leases may have been written all the same */
-    rc = sql_commit(s->c, st, n, err);
+    rc = sql_commit(s->c, st, n, NULL, err);
     if (rc != TL_OK) {
         a->outcome = rc == TL_EUNKNOWN && n > 0 ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
         return a->outcome == OUTCOME_ERROR && rc == TL_EUNKNOWN ? err_wrap(err, TL_EIO, "nothing was written") : rc;
@@ -417,6 +427,52 @@ static int append_locked(struct sql_stream *s, struct append *a, int64_t deadlin
         a->outcome = OUTCOME_DONE;
     }
     return TL_OK;
+}
+
+/* Did a transaction end because its connection was lost, or the server gave it up? Then another try may do better. */
+static bool lost_inside(const struct sql_stream *s, int rc)
+{
+    return rc == TL_EUNAVAILABLE && s->c->lost_transaction;
+}
+
+/* Writes what was decided inside the transaction, and ends it. */
+static int write_inside(struct sql_stream *s, struct append *a, struct sql_rows *rows, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_statement st[WRITE_MAX + 1];
+    struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
+    bool nothing = a->outcome == OUTCOME_NOTHING; /* leases may have been written all the same */
+    size_t n = nothing ? 0 : write_statements(s, a, st);
+    if (!nothing) {
+        st[n] = read_statement(s, a->worker, &own);
+    }
+    int rc = sql_commit(s->c, st, nothing ? 0 : n + 1, nothing ? NULL : rows, err);
+    if (rc != TL_OK) {
+        a->outcome = rc == TL_EUNKNOWN && !nothing ? OUTCOME_UNKNOWN : lost_inside(s, rc) ? OUTCOME_CONFLICT : OUTCOME_ERROR;
+        return rc;
+    }
+    return nothing ? TL_OK : take_own(s, a, rows, n, st[n - 3].changed, &own, deadline_ns, err);
+}
+
+/* Whoever decides on what he knows may always come too late: a stream's lock is handed on in order, and those who wait for it with an old
+ * decision only pass it on to the one who wrote last and knows all. So he waits for the lock first, reads, decides, and writes before he
+ * gives it back. CONFLICT: the connection was lost meanwhile, and nothing was written. */
+static int append_patient(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
+{
+    struct sql_rows rows = {0};
+    struct sql_statement st[] = {SQL_STATEMENT(s->c, SQL_LOCK, sql_int(s->stream)), read_statement(s, NULL, NULL)};
+    int rc = sql_begin(s->c, st, 2, &rows, deadline_ns, err);
+    if (rc == TL_OK) {
+        rc = read_inside(s, a, &rows, 1, deadline_ns, err);
+        rc = rc == TL_OK ? compose(s, a, err) : rc;
+        if (rc != TL_OK) {
+            sql_rollback(s->c);
+            a->outcome = lost_inside(s, rc) ? OUTCOME_CONFLICT : OUTCOME_ERROR;
+        } else {
+            rc = write_inside(s, a, &rows, deadline_ns, err);
+        }
+    }
+    sql_rows_release(&rows);
+    return rc;
 }
 
 static int stream_append(struct backend *b, struct append *a, struct tl_err *err)
@@ -432,7 +488,9 @@ static int stream_append(struct backend *b, struct append *a, struct tl_err *err
         return rc;
     }
     s->c->until_ns = deadline;
-    rc = s->c->driver->flags & SQL_LOCKED ? append_locked(s, a, deadline, err) : append_optimistic(s, a, deadline, err);
+    rc = s->c->driver->flags & SQL_LOCKED               ? append_locked(s, a, deadline, err)
+         : a->patient && s->c->driver->rollback != NULL ? append_patient(s, a, deadline, err)
+                                                        : append_optimistic(s, a, deadline, err);
     if (a->outcome == OUTCOME_UNKNOWN) {
         set_unsure(s, a->worker);
     }

@@ -376,11 +376,13 @@ static int run_statement(struct sql_conn *c, struct sql_batch *b, size_t i, bool
     return code;
 }
 
-static void driver_rollback(struct sql_conn *c)
+static bool driver_rollback(struct sql_conn *c, int64_t deadline_ns)
 {
+    (void)deadline_ns;
     if (!lib.sqlite3_get_autocommit(c->db)) {
         (void)exec(c, "ROLLBACK", NULL, 0, NULL);
     }
+    return true;
 }
 
 static enum sql_end driver_run(struct sql_conn *c, struct sql_batch *b, struct tl_err *err)
@@ -408,7 +410,7 @@ static enum sql_end driver_run(struct sql_conn *c, struct sql_batch *b, struct t
         return SQL_DONE;
     }
     enum sql_end end = refused ? SQL_FAILED : sort(c, code, committing, err);
-    driver_rollback(c);
+    (void)driver_rollback(c, b->deadline_ns);
     return end;
 }
 
@@ -442,7 +444,7 @@ static enum sql_end driver_create_schema(struct sql_conn *c, const char *const *
         end = exec(c, "COMMIT", NULL, 0, err);
     }
     if (end != SQL_DONE) {
-        driver_rollback(c);
+        (void)driver_rollback(c, 0);
     }
     return end;
 }

@@ -15,6 +15,7 @@ What is done to connections from time to time (all at once or one at random, see
             the client has long since repeated it over another connection; the answer is thrown away
     half    the client's reading side is closed (it sees the end of the stream); what it sends still arrives
     dark    nothing passes any more, in either direction, until `light()`; no side is told
+    bite    the next connection ends, politely or not, when so many bytes of answers have come back over it (`bite()`)
 """
 import argparse
 import asyncio
@@ -36,6 +37,8 @@ class Connection:
         self.client_spoke = False  # since the server did last
         self.hold = None           # seconds: the next request is for later, and its client is cut off
         self.dead = self.deaf = False
+        self.left, self.rude = proxy.bite_next  # None, or how many bytes of answers may still pass; reset behind them?
+        proxy.bite_next = (None, False)
 
     async def serve(self):
         try:
@@ -98,7 +101,10 @@ class Connection:
             self.client_spoke = False
             if self.deaf:
                 continue
-            if self.hold is None:
+            if self.left is not None and len(data) > self.left:
+                await self.bite_off(data[:self.left])
+            elif self.hold is None:
+                self.left = None if self.left is None else self.left - len(data)
                 self.proxy.bytes_in += len(data)
                 await self.pass_on(self.writer, data)
             elif not self.writer.is_closing():
@@ -121,6 +127,15 @@ class Connection:
         if self.to_server:
             self.reset(self.to_server)
 
+    async def bite_off(self, last):
+        self.proxy.bites += 1
+        if last:
+            await self.pass_on(self.writer, last)
+        if not self.rude:
+            return self.half()
+        self.reset(self.writer)
+        self.reset(self.to_server)
+
     def half(self):
         self.proxy.halves += 1
         self.dead = self.deaf = True
@@ -133,8 +148,9 @@ class Proxy:
 
     def __init__(self, target, delay=0.0, seed=None):
         self.target, self.delay = target, delay
-        self.turns = self.refused = self.cuts = self.late = self.halves = self.bytes_out = self.bytes_in = self.accepted = 0
+        self.turns = self.refused = self.cuts = self.late = self.halves = self.bites = self.bytes_out = self.bytes_in = self.accepted = 0
         self.connections = set()
+        self.bite_next = (None, False)
         self.random = random.Random(seed)
         self.tasks = []
         self.loop = asyncio.new_event_loop()
@@ -202,6 +218,10 @@ class Proxy:
 
     def cut(self):
         return self.call(self.cut_now)
+
+    def bite(self, n, rude=False):
+        """The next connection gets n bytes of answers, then its end (rude: a reset)."""
+        self.bite_next = (n, rude)
 
     def dark(self):
         self.call(self.lit.clear)
