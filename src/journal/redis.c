@@ -5,6 +5,8 @@
  * Happy path of an append: the lines are composed on the state as known and travel in one request; a script (redis_script.c) looks
  * whether they still hold and whether they were written before, gives them the next numbers, and answers with everything that others
  * wrote meanwhile. Read: one request says that nothing is new, or brings what is, some megabytes at a time.
+ * Who was too late several times (append.patient) gets a turn with the next refusal: for a tenth of a second, or until he has written, the
+ * script lets nobody else write (Optuna's writers do not ask it).
  *
  * Failure modes. Lost connections, restarts: redis_link.c sends again, which the writer's key makes harmless; when the time is up, the
  * outcome is unknown. A line that was counted but is missing (Optuna's use_cluster mode counts first and writes then; its writer may die in
@@ -33,6 +35,7 @@
 #define WRITER_KEPT_S "604800" /* far longer than any request can be stuck */
 #define HOLE_PAUSE 6          /* pauses of at most 64 ms while a line is missing */
 #define FILL_MAX 1000
+#define BUSY_NS 200000        /* while it is another worker's turn */
 #define N_FIXED 9             /* arguments of an append before the lines */
 
 static const char missing_line[] = "{\"op_code\":1,\"worker_id\":\"missing-line-repair\",\"study_id\":4294967295}";
@@ -200,7 +203,7 @@ static int meet_hole(struct redis *r, uint64_t head, int *tries, int64_t deadlin
 static int read_status(struct redis *r, const struct reply *reply, enum redis_status *status, int64_t *head, struct tl_err *err)
 {
     int64_t s = 0;
-    if (!reply_number(reply, 0, &s) || !reply_number(reply, 1, head) || s < 0 || s > STATUS_NO_COUNTER || *head < -1) {
+    if (!reply_number(reply, 0, &s) || !reply_number(reply, 1, head) || s < 0 || s > STATUS_BUSY || *head < -1) {
         return err_set(err, TL_EIO, "the Redis server's reply is garbled");
     }
     *status = (enum redis_status)s;
@@ -341,7 +344,7 @@ static struct str *append_words(struct redis *r, const struct append *a, char te
     }
     add_position(&r->at, words, text[0], text[1]);
     words[3] = STR(NEWS_LIMIT);
-    words[4] = a->exact ? STR("1") : STR("0");
+    words[4] = !a->exact ? STR("0") : a->patient ? STR("2") : STR("1");
     words[5] = str_of(a->worker);
     words[6] = redis_number(text[2], a->first_n);
     words[7] = STR(WRITER_KEPT_S);
@@ -389,6 +392,46 @@ static int take_in(struct redis *r, struct append *a, const struct reply *reply,
     return TL_OK;
 }
 
+/* Sends an append, again and again while it is somebody else's turn: that is soon over. */
+static int call_in_turn(struct redis *r, struct append *a, struct redis_call *c, struct reply **reply, enum redis_status *status,
+                        int64_t *head, struct tl_err *err)
+{
+    for (;;) {
+        int rc = link_call(&r->link, c, reply, err);
+        if (rc != TL_OK) {
+            return c->maybe ? unknown(a, err, rc) : rc;
+        }
+        rc = read_status(r, *reply, status, head, err);
+        if (rc != TL_OK) {
+            return rc == TL_ECORRUPT ? rc : unknown(a, err, rc);
+        }
+        if (*status != STATUS_BUSY) {
+            return TL_OK;
+        }
+        uint32_t random = 0;
+        if (a->cancelled && a->cancelled(a->ctx)) {
+            return err_set(err, TL_ECANCELLED, "cancelled while it was another worker's turn");
+        }
+        if (os->monotonic_ns() >= c->deadline_ns) {
+            return err_set(err, TL_ELOCKED, "it was another worker's turn for the whole time limit");
+        }
+        (void)os->random(&random, sizeof random);
+        os->sleep_ns(BUSY_NS / 2 + random % BUSY_NS);
+    }
+}
+
+/* A turn was taken, and there is nothing to write. Others would only have to wait until it expires. */
+static void yield_turn(struct redis *r, const struct append *a, int64_t deadline)
+{
+    struct arena memory = {0};
+    struct reply *reply = NULL;
+    struct tl_err err = TL_ERR_INIT;
+    struct str words[1] = {str_of(a->worker)};
+    struct redis_call c = {.script = SCRIPT_YIELD, .words = words, .n = 1, .deadline_ns = deadline, .memory = &memory};
+    (void)link_call(&r->link, &c, &reply, &err);
+    arena_release(&memory);
+}
+
 static int write_lines(struct redis *r, struct append *a, int64_t deadline, struct tl_err *err)
 {
     char text[3][24], lease[64];
@@ -402,14 +445,11 @@ static int write_lines(struct redis *r, struct append *a, int64_t deadline, stru
     struct reply *reply = NULL;
     enum redis_status status;
     int64_t head = -1;
-    int rc = link_call(&r->link, &c, &reply, err);
+    int rc = call_in_turn(r, a, &c, &reply, &status, &head, err);
     if (rc != TL_OK) {
-        return c.maybe ? unknown(a, err, rc) : rc;
+        return rc;
     }
-    rc = read_status(r, reply, &status, &head, err);
-    if (rc != TL_OK) {
-        return rc == TL_ECORRUPT ? rc : unknown(a, err, rc);
-    }
+    r->has_turn = status == STATUS_CONFLICT && a->exact && a->patient;
     if (status == STATUS_OK) {
         return take_in(r, a, reply, (uint64_t)(head + 1), deadline, err);
     }
@@ -468,6 +508,10 @@ static int redis_append(struct backend *b, struct append *a, struct tl_err *err)
         rc = write_lines(r, a, deadline, err);
     } else if (rc == TL_OK) {
         a->outcome = OUTCOME_NOTHING;
+        if (r->has_turn) {
+            yield_turn(r, a, redis_deadline(a->timeout_ms));
+        }
+        r->has_turn = false;
     }
     if (r->out.cap > (size_t)16 << 20) {
         buf_release(&r->out);

@@ -104,11 +104,11 @@ const struct str *reply_text(const struct reply *list, size_t i);
 
 /* ---- redis_script.c ---- */
 
-enum redis_script { SCRIPT_READ, SCRIPT_APPEND, SCRIPT_FILL, SCRIPT_SNAPSHOT, SCRIPT_TAKE, SCRIPT_RENEW, SCRIPT_NOW, SCRIPT_LOOK,
+enum redis_script { SCRIPT_READ, SCRIPT_APPEND, SCRIPT_YIELD, SCRIPT_FILL, SCRIPT_SNAPSHOT, SCRIPT_TAKE, SCRIPT_RENEW, SCRIPT_NOW, SCRIPT_LOOK,
                     SCRIPT_DROP, SCRIPT_EACH, N_SCRIPTS, SCRIPT_NONE = -1 };
 extern const char *const redis_scripts[N_SCRIPTS];
 /* What the first number of READ's and APPEND's replies says; the head follows. */
-enum redis_status { STATUS_OK, STATUS_REWOUND, STATUS_CONFLICT, STATUS_ALREADY, STATUS_COUNTER_LOST, STATUS_NO_COUNTER };
+enum redis_status { STATUS_OK, STATUS_REWOUND, STATUS_CONFLICT, STATUS_ALREADY, STATUS_COUNTER_LOST, STATUS_NO_COUNTER, STATUS_BUSY };
 #define REDIS_EDGE 256 /* bytes at either end of a long line that stand for it */
 
 /* ---- redis_link.c ---- */
@@ -169,6 +169,7 @@ struct redis {
     int64_t timeout_ms;
     bool read_only;
     struct guard guard; /* position, hole, out, news, memory */
+    bool has_turn; /* others wait with what they write until we have, or until it expires. Under the guard */
     struct redis_position at;
     struct buf out, news;
     struct arena memory;

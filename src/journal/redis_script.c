@@ -57,7 +57,7 @@ const char *const redis_scripts[N_SCRIPTS] = {
     "news(reply, from, head, tonumber(ARGV[5]))\n"
     "return reply\n",
 
-    /* from, length, edge, limit, exact, worker, first n, seconds that its number is kept, whose lease is renewed, lines…
+    /* from, length, edge, limit, exact (2: in turn), worker, first n, seconds that its number is kept, whose lease is renewed, lines…
      * -> status, head, news up to our lines (ALREADY: ours included) */
     [SCRIPT_APPEND] = COMMON LINES
     "local from, limit, first = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[8])\n"
@@ -72,7 +72,11 @@ const char *const redis_scripts[N_SCRIPTS] = {
     "  news(reply, from, head, limit)\n"
     "  return reply\n"
     "end\n"
-    "if ARGV[6] == '1' and head ~= from - 1 then\n"
+    "local turn = prefix .. ':trialog:turn'\n"
+    "local whose = redis.call('get', turn)\n"
+    "if whose and whose ~= ARGV[7] then return {6, head} end\n"
+    "if ARGV[6] ~= '0' and head ~= from - 1 then\n"
+    "  if ARGV[6] == '2' then redis.call('set', turn, ARGV[7], 'PX', 100) end\n"
     "  reply[1] = 2\n"
     "  news(reply, from, head, limit)\n"
     "  return reply\n"
@@ -86,8 +90,15 @@ const char *const redis_scripts[N_SCRIPTS] = {
     "for i = 1, n do redis.call('set', key(head + i), ARGV[10 + i]) end\n"
     "redis.call('set', writer, string.format('%.0f', first + n - 1), 'EX', ARGV[9])\n"
     "if beat then redis.call('hset', lease, 'beat', string.format('%.0f', now)) end\n"
+    "if whose then redis.call('del', turn) end\n"
     "redis.call('set', KEYS[1], string.format('%.0f', head + n))\n"
     "return reply\n",
+
+    /* worker: needs no turn any more */
+    [SCRIPT_YIELD] =
+    "local turn = ARGV[1] .. ':trialog:turn'\n"
+    "if redis.call('get', turn) == ARGV[2] then redis.call('del', turn) end\n"
+    "return 1\n",
 
     /* from, to, line -> how many lines that were missing have this one in their place now */
     [SCRIPT_FILL] = COMMON
