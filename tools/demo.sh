@@ -13,14 +13,14 @@
 # The second job: as small as `zstd -19`, in how little processor time? Here trials report how they do after each of eight files, and
 # a pruner stops those that do badly (tools/demo_faster.sh).
 #
-# TRIALOG_DEMO_SECONDS (100) is the time for both searches, TRIALOG_DEMO_TRIALS (2000) the most trials of each; TRIALOG_DEMO_SAMPLER
+# TRIALOG_DEMO_SECONDS (180) is the time for both searches, TRIALOG_DEMO_TRIALS (2000) the most trials of each; TRIALOG_DEMO_SAMPLER
 # and TRIALOG_DEMO_PRUNER may name others than tpe and median. Leaves everything in demo-out/: the journal, the data, plots, the
 # workers' output and report.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 
-seconds=${TRIALOG_DEMO_SECONDS:-100}
+seconds=${TRIALOG_DEMO_SECONDS:-180}
 sampler=${TRIALOG_DEMO_SAMPLER:-tpe}
 trials=${TRIALOG_DEMO_TRIALS:-2000}
 workers=4
