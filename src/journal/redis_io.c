@@ -113,7 +113,7 @@ static int follow(struct redis_io *io, enum redis_tls_step step, const struct re
     size_t n = 0;
     int rc = flush_tls(io, limit, step == TLS_FAILED ? NULL : err); /* an alert should arrive if it can */
     if (step == TLS_FAILED) {
-        return TL_ENET;
+        return err && err->code ? err->code : TL_ENET;
     }
     if (rc != TL_OK || step != TLS_MORE) {
         return rc;
@@ -133,6 +133,20 @@ static int shake_hands(struct redis_io *io, const struct redis_limit *limit, str
     }
 }
 
+/* A server that wants another certificate says so after the handshake and hangs up: what it said may lie there still when sending fails. */
+static int refused_before(struct redis_io *io, int rc, struct tl_err *err)
+{
+    char piece[PIECE];
+    struct tl_err why = TL_ERR_INIT;
+    size_t got = 0;
+    int64_t came = os->recv(io->fd, piece, sizeof piece);
+    if (came <= 0 || !redis_tls_feed(io->tls, piece, (size_t)came) ||
+        redis_tls_read(io->tls, piece, sizeof piece, &got, &why) != TLS_FAILED || why.code != TL_EACCESS) {
+        return rc;
+    }
+    return err_set(err, why.code, "%s", why.message);
+}
+
 static int send_tls(struct redis_io *io, const char *bytes, size_t n, const struct redis_limit *limit, struct tl_err *err)
 {
     while (n > 0) {
@@ -140,7 +154,7 @@ static int send_tls(struct redis_io *io, const char *bytes, size_t n, const stru
         enum redis_tls_step step = redis_tls_write(io->tls, bytes, n, &taken, err);
         int rc = follow(io, step, limit, err);
         if (rc != TL_OK) {
-            return rc;
+            return rc == TL_ENET && step != TLS_FAILED ? refused_before(io, rc, err) : rc;
         }
         bytes += taken;
         n -= taken;

@@ -4,7 +4,8 @@
  * every system call stays in base/os.c, waits have limits, and no SIGPIPE comes.
  *
  * Happy path: a handshake of TLS 1.2 or newer, the server's certificate checked against the system's authorities (or ssl_ca_certs) and
- * against the host's name. Failure: TL_ENET with OpenSSL's reason; TL_EUNSUPPORTED when OpenSSL is not installed. Invariants: libssl
+ * against the host's name. Failure: TL_ENET with OpenSSL's reason; TL_EACCESS when the server wants another certificate of ours than
+ * ssl_certfile, or one at all; TL_EUNSUPPORTED when OpenSSL is not installed. Invariants: libssl
  * and libcrypto are opened at the first rediss:// URL only; a certificate that does not fit ends the handshake, nothing is sent
  * behind it. Without OpenSSL's headers at build time there is no TLS, and the error says so.
  */
@@ -46,18 +47,46 @@ struct redis_tls {
     SSL_CTX *ctx;
     SSL *ssl;
     BIO *in, *out; /* owned by ssl */
+    bool checks;    /* the server's certificate */
+    bool with_cert; /* of ours */
 };
 
-/* What OpenSSL says, of the newest error in its queue that has a reason. */
+/* The newest error in OpenSSL's queue that has a reason; 0: none. Empties the queue. */
+static unsigned long newest_error(void)
+{
+    unsigned long e, found = 0;
+    while ((e = crypto.ERR_get_error()) != 0) {
+        found = crypto.ERR_reason_error_string(e) ? e : found;
+    }
+    return found;
+}
+
+static int failed_with(struct tl_err *err, int code, const char *what, unsigned long e)
+{
+    const char *reason = e ? crypto.ERR_reason_error_string(e) : NULL;
+    return err_set(err, code, "TLS: %s%s%s", what, reason ? ": " : "", reason ? reason : "");
+}
+
 static int failed(struct tl_err *err, int code, const char *what)
 {
-    const char *reason = NULL;
-    unsigned long e;
-    while ((e = crypto.ERR_get_error()) != 0) {
-        const char *text = crypto.ERR_reason_error_string(e);
-        reason = text ? text : reason;
+    return failed_with(err, code, what, newest_error());
+}
+
+static int use_own(struct redis_tls *t, const struct redis_url *u, struct tl_err *err)
+{
+    const char *key = u->key_file ? u->key_file : u->cert_file;
+    if (ssl.SSL_CTX_use_certificate_chain_file(t->ctx, u->cert_file) != 1) {
+        failed(err, TL_EINVAL, "no certificate can be read");
+        return err_wrap(err, TL_EINVAL, "ssl_certfile=%s", u->cert_file);
     }
-    return err_set(err, code, "TLS: %s%s%s", what, reason ? ": " : "", reason ? reason : "");
+    if (ssl.SSL_CTX_use_PrivateKey_file(t->ctx, key, SSL_FILETYPE_PEM) != 1) {
+        failed(err, TL_EINVAL, u->key_file ? "no key of this certificate can be read"
+                               : "there is no key of this certificate, and no ssl_keyfile=FILE names one");
+        return err_wrap(err, TL_EINVAL, "%s=%s", u->key_file ? "ssl_keyfile" : "ssl_certfile", key);
+    }
+    t->with_cert = true;
+    return ssl.SSL_CTX_check_private_key(t->ctx) == 1 ? TL_OK
+                                                      : failed(err, TL_EINVAL, "ssl_certfile and ssl_keyfile do not belong together");
 }
 
 static int use_files(struct redis_tls *t, const struct redis_url *u, struct tl_err *err)
@@ -69,13 +98,9 @@ static int use_files(struct redis_tls *t, const struct redis_url *u, struct tl_e
             return failed(err, TL_EINVAL, "the certificates of ssl_ca_certs cannot be read");
         }
         ssl.SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
+        t->checks = true;
     }
-    if (u->cert_file && (ssl.SSL_CTX_use_certificate_chain_file(t->ctx, u->cert_file) != 1 ||
-                         ssl.SSL_CTX_use_PrivateKey_file(t->ctx, u->key_file ? u->key_file : u->cert_file, SSL_FILETYPE_PEM) != 1 ||
-                         ssl.SSL_CTX_check_private_key(t->ctx) != 1)) {
-        return failed(err, TL_EINVAL, "ssl_certfile and ssl_keyfile cannot be used");
-    }
-    return TL_OK;
+    return u->cert_file ? use_own(t, u, err) : TL_OK;
 }
 
 static bool is_address(const char *host)
@@ -145,6 +170,24 @@ void redis_tls_free(struct redis_tls *t)
     }
 }
 
+/* Does the server say that it is our certificate, or the lack of one, that it does not like? */
+static bool about_ours(const struct redis_tls *t, unsigned long e)
+{
+    switch (ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0) {
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_NO_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED: return true;
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE: return !t->with_cert; /* TLS 1.2 has no word of its own for that */
+    default: return false;
+    }
+}
+
 static enum redis_tls_step step_of(struct redis_tls *t, int rc, const char *what, struct tl_err *err)
 {
     switch (ssl.SSL_get_error(t->ssl, rc)) {
@@ -154,11 +197,15 @@ static enum redis_tls_step step_of(struct redis_tls *t, int rc, const char *what
     default: break;
     }
     long verdict = ssl.SSL_get_verify_result(t->ssl);
-    if (verdict != X509_V_OK) {
+    unsigned long e = newest_error();
+    if (t->checks && verdict != X509_V_OK) {
         err_set(err, TL_ENET, "TLS: the server's certificate is refused: %s (ssl_ca_certs=FILE names another authority)",
                 crypto.X509_verify_cert_error_string(verdict));
+    } else if (about_ours(t, e)) {
+        failed_with(err, TL_EACCESS, t->with_cert ? "the server refuses the certificate of ssl_certfile"
+                    : "the server wants a certificate of ours (ssl_certfile=FILE and ssl_keyfile=FILE in the URL)", e);
     } else {
-        failed(err, TL_ENET, what);
+        failed_with(err, TL_ENET, what, e);
     }
     return TLS_FAILED;
 }
