@@ -7,7 +7,7 @@ Blocks of a Markdown file, in their order, one scratch folder per file:
   ```console  lines "$ COMMAND" are run by one bash per file, with the built `trialog` first in PATH; the lines below a
               command are its expected output (standard output and error). A line "..." stands for any lines, "..." inside
               a line for any text; a command with no output below it may print anything, but must succeed. "# status N" as the
-              last line expects the exit status N.
+              last line expects the exit status N. A block with a URL of a storage that the build lacks (--without) is not run.
   ```python   a whole program, run by $TRIALOG_PYTHON_OPTUNA with the package in BUILD/python; not run where one of them is missing
 Other blocks (sh, text, no language) are not run. Prints one line per block; exit status 1 when one failed.
 """
@@ -114,6 +114,7 @@ def main():
     parser.add_argument("--build", required=True, type=os.path.abspath, help="build directory with the command and the library")
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--cflags", default="", help="added when C blocks are compiled and linked")
+    parser.add_argument("--without", action="append", default=[], metavar="SCHEME", help="URLs that this build does not know: sqlite")
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     failed = count = 0
@@ -127,6 +128,10 @@ def main():
                 if language not in ("c", "console", "python"):
                     continue
                 count += 1
+                missing = [w for w in args.without if language == "console" and f" {w}:" in body]
+                if missing:
+                    print(f"{name}:{line}: console: not run: built without {missing[0]}", flush=True)
+                    continue
                 if language == "python" and not has_python:
                     print(f"{name}:{line}: python: not run: no Python with Optuna, or no package", flush=True)
                     continue
