@@ -86,12 +86,14 @@ class _Loop:
         finally:
             local.in_loop = False
 
-    def run_thread(self) -> None:
+    def run_thread(self, ended: threading.Event) -> None:
         try:
             self.run()
         except BaseException as e:
             with self.lock:
                 self.error = self.error or e
+        finally:
+            ended.set()
 
     def one(self) -> int | None:
         """Runs one trial; its number, None when nothing is left to try."""
@@ -160,19 +162,21 @@ class _Loop:
 
 
 def _run_threads(loop: _Loop, n: int) -> None:
+    # By events: a Thread.join that was interrupted takes its thread for ended (until Python 3.12), and another one would not wait.
+    ends = [threading.Event() for _ in range(n)]
     threads: list[threading.Thread] = []
     try:
-        for i in range(n):
-            threads.append(threading.Thread(target=loop.run_thread, name=f"trialog-{i}"))
+        for i, ended in enumerate(ends):
+            threads.append(threading.Thread(target=loop.run_thread, args=(ended,), name=f"trialog-{i}"))
             threads[-1].start()
-        for thread in threads:
-            thread.join()
+        for ended in ends:
+            ended.wait()
     except BaseException as e:  # Ctrl-C: no new trials; a second one gives up waiting for those that run
         with loop.lock:
             loop.error = loop.error or e
-        for thread in threads:
+        for thread, ended in zip(threads, ends):
             if thread.ident is not None:
-                thread.join()
+                ended.wait()
     if loop.error is not None:
         raise loop.error
 
