@@ -119,17 +119,22 @@ def our_options(options, prefix=""):
     return words
 
 
-def optuna_pruner(kind, options):
-    import optuna.pruners as p
-
+def make_pruner(p, kind, options, inner_from=None):
+    """A pruner of the module `p`, Optuna's or one with the same classes; what it wraps is one of the module `inner_from`."""
     makers = {"median": p.MedianPruner, "percentile": p.PercentilePruner, "successive_halving": p.SuccessiveHalvingPruner,
               "hyperband": p.HyperbandPruner, "threshold": p.ThresholdPruner, "patient": p.PatientPruner, "wilcoxon": p.WilcoxonPruner,
               "nop": p.NopPruner}
     options = dict(options)
     if kind == "patient":
         inner = options.pop("wrapped_pruner", None)
-        return makers[kind](optuna_pruner(*inner) if inner else None, **options)
+        return makers[kind](make_pruner(inner_from or p, *inner) if inner else None, **options)
     return makers[kind](**options)
+
+
+def optuna_pruner(kind, options):
+    import optuna.pruners
+
+    return make_pruner(optuna.pruners, kind, options)
 
 
 # ---- one study, by Optuna ----
@@ -302,10 +307,15 @@ def main():
     if not python:
         print("no Python with Optuna: set TRIALOG_PYTHON_OPTUNA")
         return 77
+    return run_parts([python, __file__, a.tool], a, "%d studies, %.1f s; decisions:")
+
+
+def run_parts(command, a, title):
+    """Runs the studies in a.jobs processes, each a part of them, and judges what they counted."""
     print("seed", a.seed)
     start = time.monotonic()
-    procs = [subprocess.Popen([python, __file__, a.tool, "--studies", str(a.studies), "--seed", a.seed, "--jobs", str(a.jobs), "--part", str(i)],
-                              stdout=subprocess.PIPE, text=True) for i in range(a.jobs)]
+    options = ["--studies", str(a.studies), "--seed", a.seed, "--jobs", str(a.jobs)]
+    procs = [subprocess.Popen(command + options + ["--part", str(i)], stdout=subprocess.PIPE, text=True) for i in range(a.jobs)]
     counts, bad = {k: [0, 0] for k in KINDS}, 0
     for proc in procs:
         out, _ = proc.communicate()
@@ -319,7 +329,7 @@ def main():
                 print(line)
     if bad:
         return 1
-    print("%d studies, %.1f s; decisions:" % (a.studies, time.monotonic() - start))
+    print(title % (a.studies, time.monotonic() - start))
     for k, (no, yes) in counts.items():
         print("  %-18s go on %6d   prune %6d" % (k, no, yes))
         least = a.studies * KINDS[k] // 100

@@ -9,9 +9,7 @@ Optuna's study with our pruner on each storage. Every answer and every attribute
 import argparse
 import os
 import random
-import subprocess
 import sys
-import time
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "pruner"))
@@ -23,17 +21,11 @@ def number(text):
 
 
 def our_pruner(kind, options, around_optunas):
-    import trialog.pruners as p
+    import optuna.pruners
 
-    makers = {"median": p.MedianPruner, "percentile": p.PercentilePruner, "successive_halving": p.SuccessiveHalvingPruner,
-              "hyperband": p.HyperbandPruner, "threshold": p.ThresholdPruner, "patient": p.PatientPruner, "wilcoxon": p.WilcoxonPruner,
-              "nop": p.NopPruner}
-    options = dict(options)
-    if kind == "patient":
-        inner = options.pop("wrapped_pruner", None)
-        make = vs_optuna.optuna_pruner if around_optunas else lambda *o: our_pruner(*o, False)
-        return makers[kind](make(*inner) if inner else None, **options)
-    return makers[kind](**options)
+    import trialog.pruners
+
+    return vs_optuna.make_pruner(trialog.pruners, kind, options, optuna.pruners if around_optunas else None)
 
 
 class Again:
@@ -127,30 +119,7 @@ def main():
     a = p.parse_args()
     if a.part is not None:
         return inside(a.studies, a.seed, a.part, a.jobs)
-    print("seed", a.seed)
-    start = time.monotonic()
-    procs = [subprocess.Popen([sys.executable, __file__, "--studies", str(a.studies), "--seed", a.seed, "--jobs", str(a.jobs), "--part", str(i)],
-                              stdout=subprocess.PIPE, text=True) for i in range(a.jobs)]
-    counts, bad = {k: [0, 0] for k in vs_optuna.KINDS}, 0
-    for proc in procs:
-        out, _ = proc.communicate()
-        bad = bad or proc.returncode
-        for line in out.splitlines():
-            words = line.split()
-            if words[:1] == ["count"]:
-                counts[words[1]][0] += int(words[2])
-                counts[words[1]][1] += int(words[3])
-            else:
-                print(line)
-    if bad:
-        return 1
-    print("%d studies on two storages, %.1f s; decisions of Optuna's that ours equal:" % (a.studies, time.monotonic() - start))
-    for k, (no, yes) in counts.items():
-        print("  %-18s go on %6d   prune %6d" % (k, no, yes))
-        least = a.studies * vs_optuna.KINDS[k] // 100
-        if no < least or (yes < least and k != "nop"):
-            sys.exit("%s was not put to the test: at least %d of each were expected" % (k, least))
-    return 0
+    return vs_optuna.run_parts([sys.executable, __file__], a, "%d studies on two storages, %.1f s; decisions of Optuna's that ours equal:")
 
 
 if __name__ == "__main__":
