@@ -38,8 +38,8 @@ static inline int PyModule_AddObjectRef(PyObject *module, const char *name, PyOb
 
 /* Short sections on an object that several threads may use: only free-threaded builds have something to do. */
 #ifdef Py_GIL_DISABLED
-#define LOCK_OBJECT(o) Py_BEGIN_CRITICAL_SECTION(o)
-#define UNLOCK_OBJECT() Py_END_CRITICAL_SECTION()
+#define LOCK_OBJECT(o) Py_BEGIN_CRITICAL_SECTION(o);
+#define UNLOCK_OBJECT() Py_END_CRITICAL_SECTION();
 #else
 #define LOCK_OBJECT(o) {
 #define UNLOCK_OBJECT() }

@@ -223,7 +223,8 @@ import trialog, time
 study = trialog.create_study(storage={str(path)!r}, study_name="s")
 def objective(t):
     print("begun", flush=True)
-    time.sleep(60)
+    while True:  # a signal just before a long sleep would only be noticed after it
+        time.sleep(0.01)
 try:
     study.optimize(objective)
 except KeyboardInterrupt:
