@@ -3,7 +3,8 @@
  * A storage: an open journal. Studies and trials (trialog/study.h, trialog/trial.h) stand on the calls here.
  *
  * Before you use it:
- *  - Every acknowledged change is durable when the call returns (unless TL_DURABILITY_RELAXED or _OFF was chosen).
+ *  - Every acknowledged change is durable when the call returns (unless TL_DURABILITY_RELAXED or _OFF was chosen, or it may wait: see
+ *    WAITING WRITES).
  *  - A call ends in done, in an error (nothing happened), or in TL_EUNKNOWN (it may have happened: err->seq is the number
  *    of the operation; look before you repeat it).
  *  - A journal file may be shared by processes and hosts, and by Optuna's JournalStorage at the same time.
@@ -36,6 +37,15 @@ extern "C" {
  *    system sets. */
 #define TL_LOST_ATTR "trialog:lost"
 
+/* WAITING WRITES. On a database each append is a round trip and a flush. So a parameter (tl_storage_set_param) or an attribute
+ * (tl_storage_set_trial_attr, tl_trial_set_attr) of a RUNNING trial of the handle's own waits for the handle's next append, such as a report or a
+ * change of state, or for defer_ms, whichever comes first; tl_storage_close writes it too.
+ *  - This handle shows it at once; others, and a disk that is to survive a crash, have it no later than the report or the state that follows it.
+ *    Trials that are finished, and RUNNING ones of the handle's own, are shown by tl_view_open_trial as they are known here.
+ *  - Errors that are known here come from the call. If another worker was faster with another kind of distribution, the call
+ *    that writes the parameter, or the next one on that trial, fails with TL_EINCOMPATIBLE and names it, once; the parameter is forgotten then, and a
+ *    report or state of that same call may have been written.
+ *  - A write that fails is made again with the next append or a second later. A process that dies loses what waits. */
 enum tl_durability {
     TL_DURABILITY_FULL = 0,    /* flushed before the call returns */
     TL_DURABILITY_RELAXED = 1, /* flushed at most every second and at close */
@@ -70,10 +80,11 @@ struct tl_storage_options {
     void *cancelled_ctx;
     int64_t lease_ms;    /* see LEASES; 0: 60,000; < 0: no lease; at least 500 */
     unsigned retry_lost; /* how often a trial that is lost goes back into the queue; 0: never */
+    int64_t defer_ms;    /* see WAITING WRITES; 0: 50 on databases, none elsewhere; < 0: nothing waits */
 };
 #define TL_STORAGE_OPTIONS_INIT                                                                              \
     {sizeof(struct tl_storage_options), TL_DURABILITY_FULL, TL_LOCK_BOTH, 0, 0, false, false, false, false,  \
-     NULL, NULL, NULL, NULL, 0, 0}
+     NULL, NULL, NULL, NULL, 0, 0, 0}
 
 /* Opens a storage: the path of a journal file, "memory://" (this handle's own), "memory://NAME" (shared inside the process), or the URL
  * of a database: "sqlite:///FILE", "postgresql://…", "mysql://…", "redis://…", as far as they are built in (tl_features). `options`
@@ -158,7 +169,8 @@ struct tl_trial_spec {
      0, NULL, 0}
 
 /* Errors of all: TL_ENOTFOUND (unknown id), TL_EFINISHED, TL_EINCOMPATIBLE, TL_EINVAL, TL_ELOCKED, TL_EIO, TL_ENOSPC, TL_EUNKNOWN,
- * TL_ECORRUPT (journal damaged), TL_EPOISONED, TL_ENOMEM. All block for one append. */
+ * TL_ECORRUPT (journal damaged), TL_EPOISONED, TL_ENOMEM. All block for one append,
+ * unless they may wait (WAITING WRITES). */
 int tl_storage_create_study(tl_storage *storage, const char *name, const enum tl_direction *directions, size_t n_directions,
                             int64_t *study_id, struct tl_err *err); /* TL_EEXISTS: the name is in use */
 int tl_storage_delete_study(tl_storage *storage, int64_t study_id, struct tl_err *err);

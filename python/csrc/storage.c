@@ -99,16 +99,26 @@ static int seconds_from(PyObject *o, const char *what, int64_t none, int64_t *ou
     return 0;
 }
 
+/* 0: nothing waits. */
+static int defer_from(PyObject *o, int64_t *out)
+{
+    double seconds;
+    *out = -1;
+    if (o != Py_None && double_from(o, "defer", &seconds) == 0 && seconds == 0)
+        return 0;
+    return PyErr_Occurred() ? -1 : seconds_from(o, "defer", 0, out);
+}
+
 static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, PyObject **kit, struct tl_storage_options *o)
 {
     static char *names[] = {"url",      "durability", "lock",      "timeout", "lease",     "retry_lost", "snapshot",
-                            "read_only", "must_exist", "grace", "allow_damaged", "kit", NULL};
+                            "read_only", "must_exist", "grace", "allow_damaged", "kit", "defer", NULL};
     static const char *const durabilities[] = {"full", "relaxed", "off", NULL}, *const locks[] = {"both", "kernel", NULL};
     const char *durability = "full", *lock = "both";
-    PyObject *timeout = Py_None, *lease = Py_None, *grace = Py_None;
+    PyObject *timeout = Py_None, *lease = Py_None, *grace = Py_None, *defer = Py_None;
     int retry_lost = 0, snapshot = 1, read_only = 0, must_exist = 0, allow_damaged = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ssOOipppOpO", names, url, &durability, &lock, &timeout, &lease, &retry_lost,
-                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged, kit))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ssOOipppOpOO", names, url, &durability, &lock, &timeout, &lease, &retry_lost,
+                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged, kit, &defer))
         return -1;
     if (retry_lost < 0) {
         PyErr_Format(PyExc_ValueError, "retry_lost must be 0 or more, not %d", retry_lost);
@@ -117,7 +127,7 @@ static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, PyObje
     o->retry_lost = (unsigned)retry_lost;
     int d = choice("durability", durability, durabilities), l = d < 0 ? -1 : choice("lock", lock, locks);
     if (l < 0 || seconds_from(timeout, "timeout", 0, &o->timeout_ms) < 0 || seconds_from(lease, "lease", -1, &o->lease_ms) < 0 ||
-        seconds_from(grace, "grace", 0, &o->grace_ms) < 0)
+        seconds_from(grace, "grace", 0, &o->grace_ms) < 0 || defer_from(defer, &o->defer_ms) < 0)
         return -1;
     o->durability = (enum tl_durability)d;
     o->lock = (enum tl_lock_mode)l;
@@ -466,7 +476,7 @@ int storage_init(struct native *m, PyObject *module)
 {
     static PyType_Slot slots[] = {
         {Py_tp_doc, "Storage(url, *, durability='full', lock='both', timeout=None, lease=None, retry_lost=0, snapshot=True, "
-                    "read_only=False, must_exist=False, grace=None, allow_damaged=False, kit=None)\n--\n\nAn open journal."},
+                    "read_only=False, must_exist=False, grace=None, allow_damaged=False, kit=None, defer=None)\n--\n\nAn open journal."},
         {Py_tp_new, storage_new},
         {Py_tp_methods, all_methods},
         {Py_tp_getset, getset},

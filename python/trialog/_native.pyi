@@ -44,6 +44,7 @@ class Storage:
         grace: float | None = None,
         allow_damaged: bool = False,
         kit: Kit | None = None,
+        defer: float | None = None,
     ) -> Storage: ...
     @property
     def worker_id(self) -> str: ...

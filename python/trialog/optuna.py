@@ -102,6 +102,9 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
             outside the journal. Without it no trial of this storage is ever failed so.
         retry_lost: how often a lost trial goes back into the queue with the same parameters, in the same write that fails it. Use
             this or a retry callback, not both.
+        defer: seconds that a parameter or attribute of a running trial of this storage's own may wait for the next report or state, with
+            which it is written; other workers see it that much later, this storage at once. 0.05 on databases and nothing
+            elsewhere when not given; 0: nothing waits.
         snapshot: keep a snapshot beside the journal, from which it opens quickly.
         heartbeat_stale_trial_callback: called with study and trial after a lost trial was failed, such as
             `optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3)`.
@@ -118,6 +121,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
         timeout: float | None = None,
         lease: float | None = None,
         retry_lost: int = 0,
+        defer: float | None = None,
         snapshot: bool = True,
         heartbeat_stale_trial_callback: Callable[[Any, FrozenTrial], None] | None = None,
         failed_trial_callback: Callable[[Any, FrozenTrial], None] | None = None,
@@ -133,6 +137,7 @@ class JournalStorage(BaseStorage, BaseHeartbeat):
             "timeout": timeout,
             "lease": lease,
             "retry_lost": retry_lost,
+            "defer": defer,
             "snapshot": snapshot,
             "read_only": read_only,
         }

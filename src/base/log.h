@@ -25,6 +25,7 @@
     X(LOG_DATABASE, 2)        /* a database cannot be reached or is busy: trying again until the time limit */ \
     X(LOG_LEASE, 2)           /* this worker's lease cannot be renewed, or leases of others cannot be looked at */ \
     X(LOG_LOST, 2)            /* trials were failed because the lease of their worker ran out */              \
+    X(LOG_DEFERRED, 2)        /* what waited for the next append came too late, or cannot be written */       \
     X(LOG_SAMPLER, 1)         /* a sampler had to fall back or ignored something */                          \
     X(LOG_TRIAL, 2)           /* a suggestion or report that is probably a mistake and was taken or dropped */
 

@@ -200,6 +200,13 @@ bool dist_fits(const struct dist *known, const struct tl_dist *dist)
     return dist->kind == TL_DIST_CATEGORICAL || known->d.log == dist->log;
 }
 
+bool dist_same_kind(const struct tl_dist *known, const struct tl_dist *dist)
+{
+    struct dist d = {.class_ = known->kind == TL_DIST_FLOAT ? DIST_FLOAT : known->kind == TL_DIST_INT ? DIST_INT : DIST_CATEGORICAL,
+                     .d = *known};
+    return dist_fits(&d, dist);
+}
+
 int param_fits(const struct state *s, const struct study *st, const struct param *p, struct tl_err *err)
 {
     uint32_t name = intern_find(&s->names, p->name);
@@ -347,21 +354,31 @@ int trial_write_decide(struct commit *c, const struct state *s, struct tl_err *e
     return TL_OK;
 }
 
-/* Writes one operation of a trial. */
-static int write_trial_op(tl_storage *storage, int64_t trial_id, const struct op *op, struct tl_err *err)
+/* One append. */
+static int write_trial(tl_storage *storage, struct trial_write *w, struct tl_err *err)
 {
-    int found = storage_part(&storage, &trial_id, NULL, "trial", err);
-    if (found != TL_OK) {
-        return found;
-    }
-    struct trial_write w = {.trial_id = trial_id, .ops = op, .n_ops = 1};
-    struct commit c = {.decide = trial_write_decide, .ctx = &w};
-    int rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
+    struct commit c = {.decide = trial_write_decide, .ctx = w, .has_trial = true, .trial = w->trial_id};
+    int rc = explain_finished(storage, w->trial_id, store_commit(storage, &c, err), err);
     commit_release(&c);
     if (rc == TL_OK) {
-        lease_sign_of_life(storage, trial_id);
+        lease_sign_of_life(storage, w->trial_id);
     }
     return rc;
+}
+
+/* Writes a parameter or an attribute of a trial, or lets it wait. */
+static int set_in_trial(tl_storage *storage, int64_t trial_id, const struct param *p, const struct op *attr, struct tl_err *err)
+{
+    bool waits = false;
+    int rc = storage_part(&storage, &trial_id, NULL, "trial", err);
+    if (rc == TL_OK) {
+        rc = store_defer(storage, trial_id, p, attr, &waits, err);
+    }
+    if (rc != TL_OK || waits) {
+        return rc;
+    }
+    struct trial_write w = {.trial_id = trial_id, .params = p, .n_params = p ? 1 : 0, .ops = attr, .n_ops = attr ? 1 : 0};
+    return write_trial(storage, &w, err);
 }
 
 /* ---- creating trials ---- */
@@ -686,16 +703,7 @@ TL_API int tl_storage_set_param(tl_storage *storage, int64_t trial_id, const cha
         rc = param_set(&p, internal, err);
     }
     if (rc == TL_OK) {
-        rc = storage_part(&storage, &trial_id, NULL, "trial", err);
-    }
-    if (rc == TL_OK) {
-        struct trial_write w = {.trial_id = trial_id, .params = &p, .n_params = 1};
-        struct commit c = {.decide = trial_write_decide, .ctx = &w};
-        rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
-        commit_release(&c);
-    }
-    if (rc == TL_OK) {
-        lease_sign_of_life(storage, trial_id);
+        rc = set_in_trial(storage, trial_id, &p, NULL, err);
     }
     arena_release(&memory);
     return rc;
@@ -741,7 +749,7 @@ TL_API int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_s
     } else if (TL_STATE_IS_FINISHED(state)) {
         call.op.complete = store_now();
     }
-    struct commit c = {.decide = decide_state, .ctx = &call};
+    struct commit c = {.decide = decide_state, .ctx = &call, .has_trial = true, .trial = trial_id};
     int rc = explain_finished(storage, trial_id, store_commit(storage, &c, err), err);
     if (rc == TL_OK && updated) {
         *updated = c.n_ops == 1 && c.applied[0].verdict == V_APPLIED;
@@ -756,7 +764,9 @@ TL_API int tl_storage_set_state(tl_storage *storage, int64_t trial_id, enum tl_s
 TL_API int tl_storage_report(tl_storage *storage, int64_t trial_id, int64_t step, double value, struct tl_err *err)
 {
     struct op op = {.code = OP_TRIAL_REPORT, .step = step, .number = value};
-    return write_trial_op(storage, trial_id, &op, err);
+    int rc = storage_part(&storage, &trial_id, NULL, "trial", err);
+    struct trial_write w = {.trial_id = trial_id, .ops = &op, .n_ops = 1};
+    return rc == TL_OK ? write_trial(storage, &w, err) : rc;
 }
 
 TL_API int tl_storage_set_trial_attr(tl_storage *storage, int64_t trial_id, enum tl_attr_kind kind, const char *key,
@@ -769,7 +779,7 @@ TL_API int tl_storage_set_trial_attr(tl_storage *storage, int64_t trial_id, enum
         rc = check_json(key, json, &memory, &op.text, err);
     }
     if (rc == TL_OK) {
-        rc = write_trial_op(storage, trial_id, &op, err);
+        rc = set_in_trial(storage, trial_id, NULL, &op, err);
     }
     arena_release(&memory);
     return rc;

@@ -49,6 +49,7 @@ int param_make(struct param *out, const char *name, const struct tl_dist *dist, 
 int param_set(struct param *p, double internal, struct tl_err *err);
 /* Optuna's rule on two distributions of one parameter: same kind, same log, equal choices. */
 bool dist_fits(const struct dist *known, const struct tl_dist *dist);
+bool dist_same_kind(const struct tl_dist *known, const struct tl_dist *dist);
 /* The same against what the study knows; TL_EINCOMPATIBLE names the parameter. Under the state lock. */
 int param_fits(const struct state *s, const struct study *st, const struct param *p, struct tl_err *err);
 /* A deep copy of a distribution. */

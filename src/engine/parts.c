@@ -45,6 +45,7 @@ void parts_close(tl_storage *root)
         root->catalog->ops->closing(root->catalog);
     }
     for (size_t i = 0; i < p->n; i++) {
+        deferral_close(p->items[i]);
         if (!root->options.read_only && atomic_load(&p->items[i]->operations) > 0) {
             summary_write(p->items[i], 0);
         }

@@ -4,6 +4,7 @@ set(engine_sources
   claim.c
   compact.c
   copy.c
+  defer.c
   journal_lines.c
   lease.c
   ops.c

@@ -95,6 +95,7 @@ static int after_fork(tl_storage *st, struct tl_err *err)
     bool whole = !st->leading && was_free(&st->state_lock) && was_free(&st->read_lock);
     init_locks(st);
     leases_forked(st);
+    deferral_forked(st, whole);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;
     if (st->catalog)
@@ -332,6 +333,7 @@ static int make_storage(const struct tl_storage_options *options, tl_storage **o
     if (!st)
         return err_nomem(err);
     init_locks(st);
+    deferral_init(st);
     st->options = *options;
     if (st->options.timeout_ms == 0)
         st->options.timeout_ms = 60000;
@@ -365,6 +367,7 @@ static int begin(tl_storage *st, tl_storage **out, struct tl_err *err)
     }
     if (st->options.worker_id || st->root) /* a worker that goes on: its numbers go on too */
         st->n = state_worker_n(st->state, str_of(st->worker));
+    deferral_begin(st);
     storage_snapshot_if_due(st);
     *out = st;
     return TL_OK;
@@ -435,6 +438,7 @@ TL_API void tl_storage_close(tl_storage *st)
         return;
     if (st->backend && st->backend->ops->closing)
         st->backend->ops->closing(st->backend);
+    deferral_close(st);
     storage_snapshot_join(st);
     leases_close(st);
     if (st->catalog)
@@ -447,6 +451,7 @@ TL_API void tl_storage_close(tl_storage *st)
     pthread_cond_destroy(&st->queue_moved);
     pthread_mutex_destroy(&st->read_lock);
     pthread_mutex_destroy(&st->state_lock);
+    deferral_release(st);
     mem_free(st);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of a tl_storage, for storage.c, store.c, lease.c, view.c and snapshot.c only.
+ * The inside of a tl_storage, for storage.c, store.c, lease.c, defer.c, view.c and snapshot.c only.
  */
 #ifndef TL_STORAGE_H
 #define TL_STORAGE_H
@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/defer.h"
 #include "engine/lease.h"
 #include "engine/store.h"
 #include "journal/backend.h"
@@ -52,6 +53,7 @@ struct tl_storage {
     uint64_t log_bytes;      /* length of the log when the last one was made */
 
     struct leases leases;
+    struct deferral deferral;
 
     atomic_uint_fast64_t operations, appends, flushes, lines_read, bytes_read, odd_lines, bad_lines, lock_waits_ns,
         snapshot_seq;

@@ -16,6 +16,8 @@
  * with it and is written only if nothing else was since; else it is decided anew, after some conflicts in a turn of its own, where that can be
  * had (append.patient), so that nobody is last for ever. The state lock is not held meanwhile.
  *
+ * What waits for an append (defer.h) is a commit of its own in front of the one that takes it along.
+ *
  * When it is not known whether a group landed (the lock was lost), the log is read again: every line of ours carries (worker, n), so
  * it is either found, and its verdict taken from there, or written once more under the lock. A failed flush ends in TL_EUNKNOWN.
  *
@@ -115,6 +117,17 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
     struct tl_err why = TL_ERR_INIT;
     size_t before = out->len;
     c->code = TL_OK;
+    if (c->before) {
+        int rc = c->before->commit.phase == PHASE_ENDED ? c->before->commit.code : TL_OK;
+        if (rc != TL_OK)
+            why = c->before->commit.err; /* what must come before it could not be written */
+        else if (c->has_trial)
+            rc = defer_check(c->before, c->trial, &why);
+        if (rc != TL_OK) {
+            commit_fail(c, rc, &why);
+            return TL_OK;
+        }
+    }
     if (c->decide) {
         arena_reset(&c->arena);
         c->ops = NULL;
@@ -610,8 +623,8 @@ static bool leave_queue_locked(tl_storage *st, struct commit *c)
     return false;
 }
 
-/* Waits for the leader. false: the caller gave up, and the commit is not in the queue any more; once a group has it, it goes on. */
-static bool wait_for_leader_locked(tl_storage *st, struct commit *c)
+/* Waits for the leader. false: the caller gives up. */
+static bool wait_for_leader_locked(tl_storage *st)
 {
     if (!st->options.cancelled) {
         pthread_cond_wait(&st->queue_moved, &st->queue_lock);
@@ -624,18 +637,17 @@ static bool wait_for_leader_locked(tl_storage *st, struct commit *c)
     pthread_mutex_unlock(&st->queue_lock); /* a caller's function; what it waits for may wait for us */
     bool stop = st->options.cancelled(st->options.cancelled_ctx);
     pthread_mutex_lock(&st->queue_lock);
-    return !stop || !leave_queue_locked(st, c);
+    return !stop;
 }
 
-int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
+static int enter(tl_storage *st, struct tl_err *err)
 {
     int rc = storage_enter(st, err);
-    if (rc == TL_OK && st->options.read_only)
-        rc = err_set(err, TL_EACCESS, "the storage was opened read-only");
-    if (rc != TL_OK) {
-        c->code = rc;
-        return rc;
-    }
+    return rc == TL_OK && st->options.read_only ? err_set(err, TL_EACCESS, "the storage was opened read-only") : rc;
+}
+
+static void enqueue_locked(tl_storage *st, struct commit *c)
+{
     c->next = NULL;
     c->phase = PHASE_QUEUED;
     c->led = false;
@@ -643,22 +655,76 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     c->flush_token = 0;
     c->first_n = 0;
     c->err = (struct tl_err)TL_ERR_INIT;
-    pthread_mutex_lock(&st->queue_lock);
     *st->queue_end = c;
     st->queue_end = &c->next;
-    bool gave_up = false;
-    while (!c->led && !gave_up) {
-        if (st->leading)
-            gave_up = !wait_for_leader_locked(st, c);
-        else
+}
+
+static void give_up_locked(tl_storage *st, struct commit *c)
+{
+    if (!c->led && leave_queue_locked(st, c)) {
+        c->led = true;
+        c->phase = PHASE_ENDED;
+        c->n_ops = 0;
+        c->code = err_set(&c->err, TL_ECANCELLED, "cancelled while another thread was writing");
+    }
+}
+
+/* Queues commits, one behind the other, and waits until a leader, perhaps this thread, is done with all. One that the caller gives up leaves
+ * the queue; once a group has it, it goes on. */
+static void have_led(tl_storage *st, struct commit *const *commits, size_t n)
+{
+    pthread_mutex_lock(&st->queue_lock);
+    for (size_t i = 0; i < n; i++)
+        enqueue_locked(st, commits[i]);
+    while (!commits[n - 1]->led || !commits[0]->led) {
+        if (!st->leading) {
             lead_locked(st);
+        } else if (!wait_for_leader_locked(st)) {
+            for (size_t i = n; i > 0; i--)
+                give_up_locked(st, commits[i - 1]);
+        }
     }
     pthread_mutex_unlock(&st->queue_lock);
-    if (gave_up)
-        return c->code = err_set(err, TL_ECANCELLED, "cancelled while another thread was writing");
+}
+
+int store_flush(tl_storage *st, struct tl_err *err)
+{
+    struct defer_flush f;
+    int rc = enter(st, err);
+    if (rc != TL_OK || !defer_begin(st, &f))
+        return rc;
+    have_led(st, (struct commit *[]){&f.commit}, 1);
+    rc = flush(st, &f.commit);
+    if (rc != TL_OK && err)
+        *err = f.commit.err;
+    defer_end(&f);
+    return rc;
+}
+
+int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
+{
+    struct defer_flush f;
+    c->n_ops = c->decide ? 0 : c->n_ops;
+    int rc = enter(st, err);
+    if (rc == TL_OK && c->has_trial)
+        rc = defer_refused(st, c->trial, err);
+    if (rc != TL_OK) {
+        c->code = rc;
+        return rc;
+    }
+    bool along = (c->exact == EXACT_NOT || c->takes_along) && defer_begin(st, &f);
+    c->before = along ? &f : NULL;
+    have_led(st, along ? (struct commit *[]){&f.commit, c} : (struct commit *[]){c}, along ? 2 : 1);
+    c->before = NULL;
     rc = flush(st, c);
     if (rc != TL_OK && err)
         *err = c->err;
+    if (along) {
+        (void)flush(st, &f.commit);
+        defer_end(&f);
+        int refused = c->has_trial ? defer_refused(st, c->trial, rc == TL_OK ? err : NULL) : TL_OK;
+        rc = rc == TL_OK ? refused : rc;
+    }
     storage_snapshot_if_due(st);
     return rc;
 }

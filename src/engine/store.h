@@ -30,6 +30,9 @@ struct commit {
     int (*decide)(struct commit *c, const struct state *s, struct tl_err *err);
     void *ctx;
     enum exact exact;
+    bool has_trial;  /* of one trial, `trial`: what was refused of it while it waited is an error of this call */
+    bool takes_along; /* with exact: what waits has to be written before, though the decision does not belong to it */
+    int64_t trial;
     bool copies; /* trials made RUNNING are copies: nobody runs them here, so no lease is taken for them */
     struct arena arena;
     struct op *ops; /* worker and n are filled in by the store; strings must stay valid until store_commit returns */
@@ -43,6 +46,7 @@ struct commit {
 
     /* private */
     struct commit *next;
+    const struct defer_flush *before; /* what waited: nothing is written unless that was */
     int phase;
     bool led; /* a leader is done with it */
     uint64_t flush_token;
@@ -53,6 +57,8 @@ struct commit {
  * later operations of the group are applied all the same, as on every other reader. */
 int store_commit(tl_storage *storage, struct commit *c, struct tl_err *err);
 void commit_release(struct commit *c);
+/* Writes what waits for the next append (defer.h). */
+int store_flush(tl_storage *storage, struct tl_err *err);
 
 /* For decide(): a view of the state that it was given. To be closed after store_commit returned. */
 int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err);

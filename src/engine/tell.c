@@ -149,7 +149,8 @@ static int call_after(struct tell *t, struct tl_err *err)
 
 static int tell(struct tell *t, enum tl_state *final, struct tl_err *err)
 {
-    struct commit c = {.decide = decide_tell, .ctx = t, .exact = t->trial ? EXACT_NOT : EXACT_HEAD};
+    struct commit c = {.decide = decide_tell, .ctx = t, .exact = t->trial ? EXACT_NOT : EXACT_HEAD,
+                       .has_trial = t->trial != NULL, .trial = t->write.trial_id, .takes_along = true};
     int rc = check_told(t, err);
     if (rc == TL_OK) {
         rc = call_after(t, err);

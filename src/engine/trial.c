@@ -306,21 +306,11 @@ void relative_release(struct relative *r)
     *r = (struct relative){0};
 }
 
-/* Same kind, log and choices. */
-static bool same_kind(const struct tl_dist *a, const struct tl_dist *b)
-{
-    struct dist known = {.class_ = a->kind == TL_DIST_FLOAT ? DIST_FLOAT
-                                   : a->kind == TL_DIST_INT ? DIST_INT
-                                                            : DIST_CATEGORICAL,
-                         .d = *a};
-    return dist_fits(&known, b);
-}
-
 int sample_param(const tl_sampler *sampler, const struct tl_sample_context *c, const struct param *p,
                  const struct param *relative, double *internal, struct tl_err *err)
 {
     if (relative) {
-        if (!same_kind(&relative->dist, &p->dist)) {
+        if (!dist_same_kind(&relative->dist, &p->dist)) {
             return err_set(err, TL_EINCOMPATIBLE, "sampler '%s' proposes another kind of distribution for parameter '%s'",
                            sampler->ops.name, p->name.p);
         }
@@ -433,7 +423,7 @@ static int again(tl_trial *t, const struct param *known, const struct tl_dist *d
     if (rc != TL_OK) {
         return err_wrap(err, rc, "parameter '%s'", known->name.p);
     }
-    if (!same_kind(&known->dist, &d)) {
+    if (!dist_same_kind(&known->dist, &d)) {
         return err_set(err, TL_EINCOMPATIBLE, "parameter '%s' was suggested with another kind of distribution before",
                        known->name.p);
     }
@@ -550,7 +540,8 @@ struct trial_write trial_waiting(const tl_trial *t)
 {
     return (struct trial_write){.trial_id = t->id,
                                 .params = t->params ? t->params + t->n_written : NULL,
-                                .n_params = t->n_params - t->n_written};
+                                .n_params = t->n_params - t->n_written,
+                                .misfit = t->n_params - t->n_written};
 }
 
 int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c, int rc, struct tl_err *err)
@@ -577,8 +568,7 @@ int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err 
     struct trial_write w = trial_waiting(t);
     w.ops = ops;
     w.n_ops = n;
-    w.misfit = w.n_params;
-    t->commit = (struct commit){.decide = trial_write_decide, .ctx = &w, .arena = t->commit.arena};
+    t->commit = (struct commit){.decide = trial_write_decide, .ctx = &w, .has_trial = true, .trial = t->id, .arena = t->commit.arena};
     int rc = explain_finished(t->study->storage, t->id, store_commit(t->study->storage, &t->commit, err), err);
     return trial_wrote(t, &w, &t->commit, rc, err);
 }
@@ -625,11 +615,15 @@ TL_API int tl_trial_set_attr(tl_trial *t, enum tl_attr_kind kind, const char *ke
 {
     struct arena memory = {0};
     struct op op = {.code = kind == TL_ATTR_USER ? OP_TRIAL_USER_ATTR : OP_TRIAL_SYSTEM_ATTR, .name = str_of(key)};
+    bool waits = false;
     int rc = check_name("key of an attribute", key, err);
     if (rc == TL_OK) {
         rc = check_json(key, json, &memory, &op.text, err);
     }
     if (rc == TL_OK) {
+        rc = store_defer(t->study->storage, t->id, NULL, &op, &waits, err);
+    }
+    if (rc == TL_OK && !waits) {
         rc = trial_write_with(t, &op, 1, err);
     }
     arena_release(&memory);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "engine/defer.h"
 #include "engine/parts.h"
 
 struct built { /* an array made on demand */
@@ -34,6 +35,9 @@ struct tl_view {
     size_t n_space[2];
     struct live_trial *live; /* copies, ordered by number */
     size_t n_live;
+    struct deferred **waiting; /* what waits to be written of those trials */
+    size_t n_waiting;
+    uint64_t waiting_changes;
     struct arena arena; /* all of the above arrays, and what is built on demand */
     pthread_mutex_t lock;
     struct built attr_list, front_list, space_list[2], unfinished;
@@ -94,12 +98,14 @@ static bool copy_one(tl_view *v, const struct live_trial *t)
 enum part { PART_ALL, PART_STUDY, PART_TRIAL };
 
 /* The state must not change meanwhile. */
-static bool fill(tl_view *v, struct state *s, const struct study *st, enum part part, const struct live_trial *only)
+static bool fill(tl_view *v, const tl_storage *storage, struct state *s, const struct study *st, enum part part, const struct live_trial *only)
 {
     v->state = state_ref(s);
     v->study = st;
+    v->base_id = storage ? storage->base_id : 0;
     v->seq = s->seq;
-    v->version = st->version;
+    v->waiting_changes = storage ? storage->deferral.changes : 0;
+    v->version = st->version + v->waiting_changes; /* both only grow */
     v->n_trials = st->n_trials;
     v->n_rows = st->rows.len;
     v->n_columns = st->columns.len;
@@ -117,6 +123,9 @@ static bool fill(tl_view *v, struct state *s, const struct study *st, enum part 
         return false;
     for (size_t i = 0; i < st->n_directions; i++)
         v->directions[i] = (enum tl_direction)st->directions[i];
+    if (storage && (part == PART_ALL || only) &&
+        !defer_collect(storage, st->id, only ? only->id : -1, &v->arena, &v->waiting, &v->n_waiting))
+        return false;
     if (part != PART_ALL)
         return !only || copy_one(v, only);
     return copy_live(v, st) && copy_space(v, &st->complete_space, 0) && copy_space(v, &st->pruned_space, 1);
@@ -129,8 +138,7 @@ static int take(const tl_storage *storage, const struct state *s, const struct s
     if (!v)
         return err_nomem(err);
     pthread_mutex_init(&v->lock, NULL);
-    v->base_id = storage ? storage->base_id : 0;
-    if (!fill(v, (struct state *)(uintptr_t)s, st, part, only)) {
+    if (!fill(v, storage, (struct state *)(uintptr_t)s, st, part, only)) {
         tl_view_close(v);
         return err_nomem(err);
     }
@@ -182,7 +190,7 @@ TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh,
 {
     int rc = storage_part(&storage, &trial_id, NULL, "trial", err);
     if (rc == TL_OK)
-        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+        rc = fresh && !defer_knows(storage, trial_id) ? store_refresh(storage, err) : storage_enter(storage, err);
     if (rc != TL_OK)
         return rc;
     struct state *s = store_lock_state(storage);
@@ -234,6 +242,8 @@ TL_API void tl_view_close(tl_view *v)
         list_ref_drop(&v->live[i].attrs);
         list_ref_drop(&v->live[i].reports);
     }
+    for (size_t i = 0; i < v->n_waiting; i++)
+        deferred_unref(v->waiting[i]);
     list_ref_drop(&v->attrs);
     front_drop(v->front);
     arena_release(&v->arena);
@@ -506,8 +516,8 @@ static bool freeze_live(const tl_view *v, const struct live_trial *l, struct are
 {
     size_t most = l->params.distinct + l->attrs.distinct + l->reports.distinct;
     const void **entries = arena_alloc(a, (most + 1) * sizeof *entries);
-    struct tl_param *params = arena_alloc(a, (l->params.distinct + 1) * sizeof *params);
-    struct tl_attr *attrs = arena_alloc(a, (l->attrs.distinct + 1) * sizeof *attrs);
+    struct tl_param *params = arena_alloc(a, (l->params.distinct + v->n_waiting + 1) * sizeof *params);
+    struct tl_attr *attrs = arena_alloc(a, (l->attrs.distinct + v->n_waiting + 1) * sizeof *attrs);
     struct tl_report *reports = arena_alloc(a, (l->reports.distinct + 1) * sizeof *reports);
     if (!entries || !params || !attrs || !reports)
         return false;
@@ -535,8 +545,10 @@ static bool freeze_live(const tl_view *v, const struct live_trial *l, struct are
     t->n_values = l->n_values;
     t->params = params;
     t->n_params = l->params.distinct;
+    deferred_params(v->waiting, v->n_waiting, l->id, params, &t->n_params);
     t->attrs = attrs;
     t->n_attrs = l->attrs.distinct;
+    deferred_attrs(v->waiting, v->n_waiting, l->id, attrs, &t->n_attrs);
     t->reports = reports;
     t->n_reports = l->reports.distinct;
     return true;
@@ -578,7 +590,9 @@ TL_API uint64_t tl_view_trial_version(const tl_view *v, int64_t number)
     size_t index;
     if (!find_trial(v, number, &row, &index, &live) || !live)
         return 0;
-    return 1 + live->changes;
+    if (!deferred_any(v->waiting, v->n_waiting, live->id))
+        return 1 + live->changes;
+    return UINT64_C(1) << 63 | (v->waiting_changes & UINT32_MAX) << 31 | (live->changes & INT32_MAX); /* like none that was or will be */
 }
 
 TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void *ctx, const struct tl_attr *attr), void *ctx,
@@ -599,14 +613,19 @@ TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void 
         }
         return rc;
     }
-    const void **entries = mem_alloc((live->attrs.distinct + 1) * sizeof *entries);
-    if (!entries || !list_collect(&live->attrs, entries))
+    size_t n = live->attrs.distinct;
+    const void **entries = mem_alloc((n + 1) * sizeof *entries);
+    struct tl_attr *attrs = mem_alloc((n + v->n_waiting + 1) * sizeof *attrs);
+    if (!entries || !attrs || !list_collect(&live->attrs, entries))
         rc = err_nomem(err);
-    for (size_t i = 0; rc == TL_OK && i < live->attrs.distinct; i++) {
-        struct tl_attr a = attr_of(v, entries[i]);
-        rc = each(ctx, &a);
-    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++)
+        attrs[i] = attr_of(v, entries[i]);
+    if (rc == TL_OK)
+        deferred_attrs(v->waiting, v->n_waiting, live->id, attrs, &n);
+    for (size_t i = 0; rc == TL_OK && i < n; i++)
+        rc = each(ctx, &attrs[i]);
     mem_free(entries);
+    mem_free(attrs);
     return rc;
 }
 
@@ -661,6 +680,9 @@ TL_API bool tl_view_trial_attr(const tl_view *v, int64_t number, enum tl_attr_ki
         if (is_attr(v, &e, kind, wanted))
             found = e.json;
     }
+    const struct str *waits = live ? deferred_attr(v->waiting, v->n_waiting, live->id, kind, wanted) : NULL;
+    if (waits)
+        found = *waits;
     for (size_t i = live ? live->attrs.n : 0; !found.p && i > 0; i--) { /* later entries replace earlier ones */
         const struct attr_entry *entry = svec_at(&live->attrs.list->entries, i - 1);
         if (is_attr(v, entry, kind, wanted))

@@ -130,6 +130,8 @@ struct lease_ops {
  * lines with the same numbers come again unless a read shows them: whichever of the two requests comes first lands, the other does
  * nothing. A backend may do the same by itself. */
 #define BACKEND_OPTIMISTIC 1u
+/* An append is dear: what nobody needs to see at once waits for the next one, unless the options say otherwise. */
+#define BACKEND_DEFERS 2u
 
 enum snapshot_due {
     SNAPSHOT_NOT_DUE,

@@ -563,7 +563,7 @@ static void redis_closing(struct backend *b)
 static const struct backend_ops redis_ops = {
     .size = sizeof(struct backend_ops),
     .name = "redis",
-    .flags = BACKEND_OPTIMISTIC,
+    .flags = BACKEND_OPTIMISTIC | BACKEND_DEFERS,
     .close = redis_close,
     .read = redis_read,
     .append = redis_append,

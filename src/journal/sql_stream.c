@@ -546,7 +546,7 @@ static void stream_close(struct backend *b)
      .snapshot_save = sql_snapshot_save, .snapshot_due = stream_snapshot_due, .forked = stream_forked,                          \
      .describe = stream_describe, .leases = &sql_leases}
 
-static const struct backend_ops locked_ops = STREAM_OPS(0), optimistic_ops = STREAM_OPS(BACKEND_OPTIMISTIC);
+static const struct backend_ops locked_ops = STREAM_OPS(BACKEND_DEFERS), optimistic_ops = STREAM_OPS(BACKEND_OPTIMISTIC | BACKEND_DEFERS);
 
 int sql_stream_open(struct sql_catalog *c, int64_t stream, struct backend **out, struct tl_err *err)
 {

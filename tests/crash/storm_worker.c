@@ -7,9 +7,9 @@
  *   storm_worker probe PATH WORKER [option=value]…        one append for each line of standard input
  *   storm_worker race PATH PROCESSES APPENDS DURABILITY   processes that open a missing journal at once
  *
- * write: lines of ACKS are "T ID NUMBER" (trial made), "R ID STEP" (value reported), "A ID KEY" (attribute set). At the end one
- * line on standard output: "done APPENDS LONGEST_US UNKNOWN RETRIED", or "error CODE MESSAGE". Trials last 50 reports; each 64th
- * operation is an attribute, sometimes a very long one.
+ * write: lines of ACKS are "T ID NUMBER" (trial made), "R ID STEP" (value reported), "A ID KEY" (attribute set; on databases, where it
+ * waits, written when the next of the others is acknowledged). At the end one line on standard output: "done APPENDS LONGEST_US UNKNOWN
+ * RETRIED", or "error CODE MESSAGE". Trials last 50 reports; each 64th operation is an attribute, sometimes a very long one.
  * probe: a line of input is "append", "limit N" (the file may grow by N bytes; -1: no limit), "pad N" or "check"; the answer is
  * "ok MICROSECONDS ID STEP" or "error CODE MESSAGE".
  * race: ends with 0 when all could append.
@@ -53,6 +53,7 @@ struct writer {
     tl_storage *storage;
     int64_t study, trial, number;
     int acks;
+    char owed[96]; /* a line of ACKS */
     long done, longest_us, unknown, retried, steps;
     struct tl_err err;
 };
@@ -71,13 +72,26 @@ static int failed(const char *what, const struct tl_err *err)
     return 1;
 }
 
-static void acknowledge(struct writer *w, const char *format, int64_t a, int64_t b)
+static void put_line(struct writer *w, const char *line)
 {
-    char line[96];
-    int n = snprintf(line, sizeof line, format, a, b);
+    ssize_t n = (ssize_t)strlen(line);
     if (w->acks >= 0 && write(w->acks, line, (size_t)n) != n) {
         _exit(9);
     }
+}
+
+/* On a database attributes wait for what is written next: their acknowledgment comes with that one's. */
+static void acknowledge(struct writer *w, const char *format, int64_t a, int64_t b)
+{
+    char line[96];
+    snprintf(line, sizeof line, format, a, b);
+    if (format[0] == 'A' && strstr(w->set.path, "://")) {
+        memcpy(w->owed, line, sizeof line);
+        return;
+    }
+    put_line(w, w->owed);
+    w->owed[0] = 0;
+    put_line(w, line);
 }
 
 /* ---- options ---- */
@@ -249,6 +263,7 @@ static int timed_append(struct writer *w)
         bool landed = false;
         rc = look_again(w, &landed);
         if (rc == TL_OK && !landed) {
+            w->owed[0] = 0; /* what waited need not have been written either */
             w->retried++;
             w->steps--;
             rc = one_append(w);

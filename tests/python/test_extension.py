@@ -348,3 +348,45 @@ def test_ids_that_nothing_has(number):
     for call in calls:
         with pytest.raises(KeyError):
             call()
+
+
+def test_writes_wait_for_the_next_one(tmp_path):
+    path = str(tmp_path / "study.journal")
+    storage = trialog.JournalStorage(path, defer=60)
+    other = trialog.JournalStorage(path)
+    import optuna
+
+    unit, count = optuna.distributions.FloatDistribution(0, 1), optuna.distributions.IntDistribution(0, 9)
+    s = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "s")
+    ids = [storage.create_new_trial(s) for _ in range(2)]
+    before = storage.get_all_trials(s, deepcopy=False)
+    storage.set_trial_param(ids[0], "x", 0.5, unit)
+    storage.set_trial_user_attr(ids[0], "k", [1])
+    storage.set_trial_system_attr(ids[0], "k", {"a": None})
+    for t in (storage.get_trial(ids[0]), storage.get_all_trials(s)[0], storage.get_all_trials(s, deepcopy=False)[0]):
+        assert (t.params, t.distributions, t.user_attrs, t.system_attrs) == ({"x": 0.5}, {"x": unit}, {"k": [1]}, {"k": {"a": None}})
+    assert storage.get_trial_param(ids[0], "x") == 0.5 and before[0].params == {}
+    assert other.get_trial(ids[0]).params == {} and other.get_trial(ids[0]).system_attrs == {}
+    with pytest.raises(ValueError, match="'x'"):
+        storage.set_trial_param(ids[1], "x", 3, count)
+    storage.set_trial_state_values(ids[0], optuna.trial.TrialState.COMPLETE, [1.0])
+    for one in (storage, other):
+        t = one.get_trial(ids[0])
+        assert (t.params, t.user_attrs, t.system_attrs, t.value) == ({"x": 0.5}, {"k": [1]}, {"k": {"a": None}}, 1.0)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        storage.set_trial_user_attr(ids[0], "k", 2)
+    for i in range(50):  # one name's place in memory is not another's later
+        t, dist = storage.create_new_trial(s), optuna.distributions.FloatDistribution(0, i + 1)
+        storage.set_trial_param(t, f"x{i}", 0.5, dist)
+        storage.set_trial_user_attr(t, f"k{i}", i)
+        read = storage.get_trial(t)
+        assert (read.user_attrs, read.params, read.distributions) == ({f"k{i}": i}, {f"x{i}": 0.5}, {f"x{i}": dist})
+        storage.set_trial_state_values(t, optuna.trial.TrialState.FAIL)
+    storage.set_trial_user_attr(ids[1], "k", 2)
+    assert other.get_trial(ids[1]).user_attrs == {}
+    storage.close()
+    assert other.get_trial(ids[1]).user_attrs == {"k": 2}
+    for wrong in (-1, "soon", float("nan")):
+        with pytest.raises((TypeError, ValueError)):
+            trialog.JournalStorage(path, defer=wrong)
+    trialog.JournalStorage(path, defer=0).close()

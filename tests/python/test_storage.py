@@ -54,7 +54,7 @@ class TestTwoMemoryHandles(pytest_storages.StorageTestCase):
 
 def two_processes(url, far, other):
     """A storage on `url` half of which is the other process's handle."""
-    key = other.open(url)
+    key = other.open(url, defer=0)  # what one writes the other reads at once
     names = twohandles.READS if far == "far reads" else twohandles.WRITES
     storage = twohandles.two_handles(lambda name, *args, **kwargs: other.call(name, key, *args, **kwargs), url, names)
     yield storage

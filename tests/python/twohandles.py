@@ -89,4 +89,4 @@ def two_handles(far_call, url, far):
 
     for name in far:
         setattr(TwoHandles, name, forward(name))
-    return TwoHandles(url)
+    return TwoHandles(url, defer=0)

@@ -4,8 +4,9 @@
     round_trips.py ROUND_TRIPS KIND        KIND: postgres, mariadb, redis
 
 An append tells what is new in its one round trip, even when others wrote meanwhile; looking for news is one round trip when there is none; a
-trial of ten parameters is at most three appends. Nothing of that needs a temporary table on the server's disk. Optuna's figures for the same
-trial come beside ours where a Python with Optuna is.
+trial of ten parameters is at most three appends, and three round trips inside Optuna, whose calls by id wait for each other (defer). Nothing of
+that needs a temporary table on the server's disk. Optuna's own figures for the same trial come beside ours. These two where a Python
+with Optuna is.
 """
 import os
 import re
@@ -22,7 +23,10 @@ OPTUNA = """
 import sys, optuna
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 url = sys.argv[1]
-if url.startswith("redis"):
+if sys.argv[3] == "trialog":
+    import trialog
+    storage = trialog.JournalStorage(url, defer=60)  # however slow the machine is
+elif url.startswith("redis"):
     from optuna.storages.journal import JournalRedisBackend
     storage = optuna.storages.JournalStorage(JournalRedisBackend(url.partition("?")[0], prefix="optuna"))
 else:
@@ -130,20 +134,23 @@ def ours(program, server, bad):
     return figures
 
 
-def optunas(server, bad):
+def of_optuna(server, bad, package):
+    """Optuna's study.optimize, on a storage of its own, or on ours when there is a package."""
     python = os.environ.get("TRIALOG_PYTHON_OPTUNA")
     if not python:
         return None
     url = server.new_database().replace(f":{server.port}/", f":{bad.port}/")
     url = url.replace("postgresql:", "postgresql+psycopg2:").replace("mysql:", "mysql+pymysql:")
-    p = subprocess.Popen([python, "-W", "ignore", "-c", OPTUNA, url, str(TRIALS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    require(p.stdout.readline() == "ready\n", "Optuna did not start")
     log = Log(server)
-    trips, commits = bad.turns, log.commits()
+    appends = log.appends if package else log.commits
+    p = subprocess.Popen([python, "-W", "ignore", "-c", OPTUNA, url, str(TRIALS), "trialog" if package else "optuna"], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True, env=dict(os.environ, PYTHONPATH=package or ""))
+    require(p.stdout.readline() == "ready\n", "Optuna did not start")
+    trips, commits = bad.turns, appends()
     p.stdin.write("go\n")
     p.stdin.flush()
     require(p.stdout.readline() == "done\n", "Optuna did not finish")
-    figures = {"trips a trial": (bad.turns - trips) / TRIALS, "appends a trial": (log.commits() - commits) / TRIALS}
+    figures = {"trips a trial": (bad.turns - trips) / TRIALS, "appends a trial": (appends() - commits) / TRIALS}
     p.communicate("end\n")
     return figures
 
@@ -151,11 +158,16 @@ def optunas(server, bad):
 def main(program, kind):
     with servers.server(kind, settings=log_settings(kind, "../general" if kind == "mariadb" else None)) as server, \
             proxy.Proxy(server.port) as bad:
-        mine, theirs = ours(program, server, bad), optunas(server, bad)
+        package = os.path.join(os.path.dirname(program), "..", "..", "python")
+        mine, theirs = ours(program, server, bad), of_optuna(server, bad, None)
+        inside = of_optuna(server, bad, package) if os.path.isdir(os.path.join(package, "trialog")) else None
         print(f"round_trips: {kind}: " + ", ".join(f"{k} {v:g}" for k, v in mine.items()), flush=True)
         if theirs:
             print(f"round_trips: {kind}: Optuna: " + ", ".join(f"{k} {v:g}" for k, v in theirs.items()), flush=True)
             require(theirs["appends a trial"] >= 10, "Optuna writes less than it did: the harness proves nothing")
+        if inside:
+            print(f"round_trips: {kind}: Optuna on trialog.JournalStorage: " + ", ".join(f"{k} {v:g}" for k, v in inside.items()), flush=True)
+            require(inside["trips a trial"] <= 3, "Optuna's trial on our storage is more than a look, its creation and its end")
         require(mine["append"] == 1 and mine["append + news"] == 1, "an append is more than one round trip")
         require(mine["idle read"] <= 1 and mine["read of news"] <= 1, "a read is more than one round trip")
         require(mine.get("temporary tables on disk", 0) == 0, "reads or appends make temporary tables on the server's disk")

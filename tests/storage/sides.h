@@ -79,6 +79,7 @@ static void empty_storage(void)
 static void setup(void)
 {
     kit_special = open_optimistic;
+    kit_defer_ms = setting == ONE ? 0 : -1; /* the other side sees at once what one side did: deferred.c has what waits */
     make_url();
     if (url == storage_kind) {
         empty_storage();

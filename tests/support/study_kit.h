@@ -37,6 +37,8 @@
 #define KIT_DURABILITY TL_DURABILITY_OFF /* tests of meaning, not of disks */
 #endif
 
+static int64_t kit_defer_ms; /* for kit_open: how long writes may wait */
+
 /* (optional) Opens URLs that only a test knows; NULL: it is none of them. */
 static tl_storage *(*kit_special)(const char *url, const struct tl_storage_options *o);
 
@@ -45,6 +47,7 @@ static inline tl_storage *kit_open(const char *url)
     tl_storage *s = NULL;
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
     o.durability = KIT_DURABILITY;
+    o.defer_ms = kit_defer_ms;
     if (kit_special && (s = kit_special(url, &o)) != NULL) {
         return s;
     }

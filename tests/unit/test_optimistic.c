@@ -3,7 +3,8 @@
  * Tests of appends without a critical section (BACKEND_OPTIMISTIC), on a log in memory that misbehaves as databases do: others write in
  * between, answers get lost before or after the write, and a request lands long after it was given up. What must hold: an acknowledged
  * operation is in the log once and with the verdict that its caller was told; one that failed is not in it; one whose end is
- * unknown at most once; exact decisions hold where they landed.
+ * unknown at most once; exact decisions hold where they landed; what waited for an append (defer_ms) lies in the log, once, before what
+ * followed it.
  */
 #include <check.h>
 #include <inttypes.h>
@@ -48,6 +49,7 @@ struct fake {
     pthread_mutex_t guard;
     size_t position;
     uint64_t random; /* 0: behaves well */
+    bool bad_reads;  /* reads fail, too */
 };
 
 static uint64_t roll(struct fake *f, uint64_t n)
@@ -137,7 +139,7 @@ static int fake_read(struct backend *b, const struct deliver *d, struct tl_err *
 {
     struct fake *f = fake_of(b);
     pthread_mutex_lock(&f->guard);
-    int rc = deliver_news(f, d, err);
+    int rc = f->bad_reads && roll(f, 3) == 0 ? err_set(err, TL_EUNAVAILABLE, "the server is away") : deliver_news(f, d, err);
     pthread_mutex_unlock(&f->guard);
     return rc;
 }
@@ -205,8 +207,10 @@ static const struct backend_ops fake_ops = {
     .size = sizeof(struct backend_ops), .name = "fake", .flags = BACKEND_OPTIMISTIC, .close = fake_close, .read = fake_read,
     .restart = fake_restart, .append = fake_append};
 
-static tl_storage *open_fake(uint64_t random)
+static tl_storage *open_waiting(uint64_t random, int64_t defer_ms)
 {
+    struct tl_storage_options options = TL_STORAGE_OPTIONS_INIT;
+    options.defer_ms = defer_ms;
     struct fake *f = mem_zalloc(1, sizeof *f);
     tl_storage *st;
     struct tl_err err = TL_ERR_INIT;
@@ -214,8 +218,14 @@ static tl_storage *open_fake(uint64_t random)
     f->base.ops = &fake_ops;
     f->random = random;
     pthread_mutex_init(&f->guard, NULL);
-    ck_assert_msg(storage_open_on(backend_checked(&f->base), NULL, NULL, 0, &st, &err) == TL_OK, "%s", err.message);
+    ck_assert_msg(storage_open_on(backend_checked(&f->base), &options, NULL, 0, &st, &err) == TL_OK, "%s", err.message);
+    f->bad_reads = random && defer_ms != 0;
     return st;
+}
+
+static tl_storage *open_fake(uint64_t random)
+{
+    return open_waiting(random, 0);
 }
 
 static void empty_log(void)
@@ -386,6 +396,103 @@ START_TEST(everything_at_once)
 }
 END_TEST
 
+/* ---- writes that wait (defer_ms) ---- */
+
+static atomic_uint unknown_ends; /* of calls */
+enum { WAITERS = 4, WAITER_TRIALS = 60, WAITER_ATTRS = 3 };
+
+/* Each trial gets attributes and a parameter that wait, then a report, then its end; what the network refuses is called again. */
+static void *waiter(void *ctx)
+{
+    size_t thread = (size_t)(uintptr_t)ctx;
+    tl_storage *st = handles[thread % HANDLES];
+    static const struct tl_dist unit = {TL_DIST_FLOAT, false, 0, 1, 0, NULL, 0};
+    for (size_t i = 0; i < WAITER_TRIALS; i++) {
+        int64_t id = -1;
+        struct tl_err err = TL_ERR_INIT;
+        if (tl_storage_create_trial(st, 0, NULL, &id, NULL, &err) != TL_OK) {
+            unknown_ends++;
+            continue;
+        }
+        for (size_t k = 0; k < WAITER_ATTRS; k++) {
+            char key[16], json[32];
+            snprintf(key, sizeof key, "k%zu", k);
+            snprintf(json, sizeof json, "\"%zu-%zu-%zu\"", thread, i, k);
+            ck_assert_msg(tl_storage_set_trial_attr(st, id, TL_ATTR_USER, key, json, &err) == TL_OK, "%s", err.message);
+        }
+        ck_assert_msg(tl_storage_set_param(st, id, "x", 0.5, &unit, &err) == TL_OK, "%s", err.message);
+        int rc = TL_EUNKNOWN;
+        if (i % 2) {
+            unknown_ends += tl_storage_report(st, id, 0, 1, &err) == TL_EUNKNOWN;
+        }
+        for (int tries = 0; rc != TL_OK && rc != TL_EFINISHED && tries < 1000; tries++) {
+            rc = tl_storage_set_state(st, id, TL_FAIL, NULL, 0, NULL, &err);
+            unknown_ends += rc == TL_EUNKNOWN;
+        }
+        ck_assert_msg(rc == TL_OK || rc == TL_EFINISHED, "%s", err.message);
+    }
+    return NULL;
+}
+
+/* How often the value of an attribute stands in the log. */
+static size_t count_lines(const char *json)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < the_log.n; i++) {
+        n += strstr(the_log.lines[i], json) != NULL;
+    }
+    return n;
+}
+
+START_TEST(what_waits_comes_before_what_follows)
+{
+    const char *given = getenv("TRIALOG_TEST_SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : 2000 + (uint64_t)_i;
+    printf("seed %" PRIu64 "\n", seed);
+    pthread_t threads[WAITERS];
+    struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
+    size_t finished = 0;
+    the_log.lost_before = the_log.lost_after = the_log.repeated = 0;
+    tl_storage *quiet = open_fake(0);
+    ck_assert_int_eq(tl_storage_create_study(quiet, "s", minimize, 1, NULL, NULL), TL_OK);
+    for (size_t i = 0; i < HANDLES; i++) {
+        handles[i] = open_waiting(seed * 100 + i + 1, i % 2 ? 1 : 3600000);
+    }
+    for (size_t i = 0; i < TL_COUNT(threads); i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, waiter, (void *)(uintptr_t)i), 0);
+    }
+    for (size_t i = 0; i < TL_COUNT(threads); i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (size_t i = 0; i < HANDLES; i++) {
+        tl_storage_close(handles[i]);
+    }
+    tl_view *v;
+    ck_assert_int_eq(tl_view_open(quiet, 0, true, &v, NULL), TL_OK);
+    for (int64_t number = 0; number < (int64_t)tl_view_n_trials(v); number++) {
+        ck_assert_int_eq(tl_view_trial(v, number, &t, NULL), TL_OK);
+        finished += t.state == TL_FAIL;
+        if (t.state != TL_FAIL) { /* its creation ended in nobody knows what */
+            continue;
+        }
+        ck_assert_msg(t.n_attrs == WAITER_ATTRS && t.n_params == 1, "seed %" PRIu64 ": trial %d ended with %zu attributes", seed, (int)number,
+                      t.n_attrs);
+        for (size_t k = 0; k < t.n_attrs; k++) {
+            char json[40];
+            snprintf(json, sizeof json, "%.*s", (int)t.attrs[k].json.len, t.attrs[k].json.s);
+            ck_assert_msg(count_lines(json) == 1, "seed %" PRIu64 ": %s is there %zu times", seed, json, count_lines(json));
+        }
+    }
+    printf("%zu trials ended, %u requests lost before and %u after the write, %u repeated, %u calls ended unknown\n", finished,
+           the_log.lost_before, the_log.lost_after, the_log.repeated, unknown_ends);
+    ck_assert(finished > WAITERS * WAITER_TRIALS / 2 && the_log.lost_before > 0 && the_log.lost_after > 0);
+    tl_frozen_release(&t);
+    tl_view_close(v);
+    tl_storage_close(quiet);
+    empty_log();
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("optimistic");
@@ -393,5 +500,6 @@ int main(void)
     tcase_add_test(t, decisions_are_not_made_on_old_news);
     tcase_add_test(t, of_two_claims_one_is_told_that_it_came_first);
     tcase_add_loop_test(t, everything_at_once, 0, 5);
+    tcase_add_loop_test(t, what_waits_comes_before_what_follows, 0, 3);
     return check_run("optimistic", t);
 }

@@ -116,7 +116,8 @@ class JournalStorage(_Storage):
     ``durability``: "full" (a call returns when its change is on the disk), "relaxed" (within a second) or "off". ``lock``: "both", or
     "kernel", which is faster, when no Optuna process writes to the file. ``timeout``: longest wait for the lock in seconds.
     ``lease``: seconds after which the trials of a worker that gives no sign of life are failed, None: never; ``retry_lost``: how
-    often each of these goes back into the queue.
+    often each of these goes back into the queue. ``defer``: seconds that an attribute of a running trial may wait for the trial's next report or
+    end, with which it is written (0: not at all; None: 0.05 on databases).
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class JournalStorage(_Storage):
         timeout: float | None = None,
         lease: float | None = _LEASE,
         retry_lost: int = 0,
+        defer: float | None = None,
         snapshot: bool = True,
         read_only: bool = False,
     ) -> None:
@@ -141,6 +143,7 @@ class JournalStorage(_Storage):
             timeout=timeout,
             lease=None if url.startswith("memory:") else lease,
             retry_lost=retry_lost,
+            defer=defer,
             snapshot=snapshot,
             read_only=read_only,
         )
