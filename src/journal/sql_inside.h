@@ -108,6 +108,8 @@ struct sql_stream {
     uint64_t seen;   /* changes of the catalog when nothing was new */
     bool complete;   /* nothing was new then */
     bool has_writer; /* our row in trialog_writer is there */
+    uint64_t gap_at;      /* position before which a row was missing, */
+    int64_t gap_since_ns; /* and since when; 0: there is none */
     struct buf out;
     char unsure[64]; /* a worker whose last append may have landed without being durable yet; "": none */
     int64_t turn;    /* counter of looks when this handle last asked, -1: never */

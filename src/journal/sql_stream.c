@@ -13,6 +13,10 @@
  * show a commit before its flush has ended (or let appends share flushes). So one small transaction more is committed, whose flush covers
  * them, before anybody is told that they landed.
  *
+ * A gap: MariaDB gathers the transactions that a statement is not to see one by one, and meanwhile one of them may end and the next one, which
+ * waited for its lock, too. So a reader that holds no lock may be shown an operation and not yet the one before it. What stands before the gap is
+ * delivered, and the rest is read again; only a gap that stays is damage.
+ *
  * Failure modes: what sql.c could not settle within the time limit. Invariants: lines are delivered only after the transaction that
  * read them has ended well, or from one that waited for the lock and reads what others committed before; rows are delivered in order without
  * gaps, or not.
@@ -24,6 +28,8 @@
 
 #define OUT_MAX ((size_t)1 << 30)
 #define ROWS_MOST 500 /* LIMIT of SQL_READ */
+#define GAP_PAUSE_MS 1
+#define GAP_MOST_MS 10000 /* a row that is missing for so long does not come any more */
 #define WAIT_FIRST_MS 10
 #define WAIT_MOST_MS 250
 
@@ -113,10 +119,9 @@ static int deliver_row(struct sql_stream *s, const struct deliver *d, const stru
     if (v[C_PAYLOAD].null && own && own->lines) {
         payload = (struct str){own->lines->data, own->lines->len};
     }
-    if (first > s->position || count == 0 || count_lines(payload) != count) {
-        return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on (row %llu has %llu of %llu)", (long long)s->stream,
-                       (unsigned long long)s->position, (unsigned long long)first, (unsigned long long)count_lines(payload),
-                       (unsigned long long)count);
+    if (count == 0 || count_lines(payload) != count) {
+        return err_set(err, TL_ECORRUPT, "the database is damaged: row %llu of study %lld holds %llu operations, not %llu", (unsigned long long)first,
+                       (long long)s->stream, (unsigned long long)count_lines(payload), (unsigned long long)count);
     }
     int rc = d->lines(d->ctx, payload.p, payload.n, -1, err);
     if (rc == TL_OK) {
@@ -125,6 +130,21 @@ static int deliver_row(struct sql_stream *s, const struct deliver *d, const stru
         *bytes += payload.n;
     }
     return rc;
+}
+
+/* The next row is not the one behind the position. 0, after a moment: read again. */
+static int meet_gap(struct sql_stream *s, struct tl_err *err)
+{
+    int64_t now = os->monotonic_ns();
+    if (s->gap_since_ns == 0 || s->gap_at != s->position) {
+        s->gap_at = s->position;
+        s->gap_since_ns = now;
+    } else if (now - s->gap_since_ns > GAP_MOST_MS * SQL_MS) {
+        return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on", (long long)s->stream,
+                       (unsigned long long)s->position);
+    }
+    os->sleep_ns(GAP_PAUSE_MS * SQL_MS);
+    return 0;
 }
 
 /* Is the database still the one that was read before? 1; 0 after a rewind: read again; < 0. */
@@ -184,11 +204,20 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
             return rc;
         }
     }
+    bool gap = false;
     for (rc = TL_OK; row && rc == TL_OK && !row->columns[C_FIRST].null; row = sql_rows_next(rows, statement, &at), n++) {
+        gap = (uint64_t)row->columns[C_FIRST].i > s->position;
+        if (gap) {
+            break;
+        }
         rc = deliver_row(s, d, row->columns, own, &bytes, err);
     }
     news->more = n == ROWS_MOST;
     note_progress(s, base, (uint64_t)v[C_IMAGE_BYTES].i, bytes);
+    if (rc == TL_OK && TL_UNLIKELY(gap)) {
+        return meet_gap(s, err);
+    }
+    s->gap_since_ns = 0;
     return rc == TL_OK ? 1 : rc;
 }
 

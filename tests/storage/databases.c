@@ -324,6 +324,82 @@ START_TEST(what_was_found_later_is_made_durable)
 }
 END_TEST
 
+/* ---- rows that are seen too late ---- */
+
+static int64_t hidden; /* first_seq of a row that reads do not see, */
+static int hide;       /* so many times */
+static size_t hiding;  /* the statement that reads */
+static int (*seen_row)(void *ctx, size_t statement, const struct sql_value *columns, size_t n, struct tl_err *err);
+
+static int hide_row(void *ctx, size_t statement, const struct sql_value *columns, size_t n, struct tl_err *err)
+{
+    bool is_it = statement == hiding && n > 6 && columns[6].i == hidden && hide > 0;
+    hide -= is_it;
+    return is_it ? 0 : seen_row(ctx, statement, columns, n, err);
+}
+
+static enum sql_end run_and_hide(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+{
+    struct sql_batch mine = *batch;
+    hiding = SIZE_MAX;
+    for (size_t i = 0; i < batch->n; i++) {
+        hiding = batch->statements[i].id == SQL_READ ? i : hiding;
+    }
+    seen_row = batch->row;
+    mine.row = batch->row ? hide_row : NULL;
+    return sqlite_driver.run(c, &mine, err);
+}
+
+static int64_t slept_ns;
+
+static int64_t later(void)
+{
+    return os_system.monotonic_ns() + slept_ns;
+}
+
+static void sleep_at_once(int64_t ns)
+{
+    slept_ns += ns < 100000000 ? 100000000 : ns;
+}
+
+/* MariaDB may show a transaction before one that was committed earlier. */
+START_TEST(a_row_that_is_seen_late_is_waited_for)
+{
+    struct os_table table = os_system;
+    struct tl_err err = TL_ERR_INIT;
+    setup_kind(1);
+    optimistic_run = run_and_hide;
+    tl_storage *a = open_noting(), *b = kit_open(url);
+    int64_t study = make_study(a, "s");
+    ck_assert_int_eq(attr(b, study), -1);
+    for (int i = 1; i <= 4; i++) {
+        set_attr(a, study, i);
+    }
+    replaced = 0;
+    hidden = 2;
+    hide = 3;
+    ck_assert_int_eq(attr(b, study), 4);
+    ck_assert_int_eq(hide, 0);
+    set_attr(a, study, 5);
+    set_attr(a, study, 6);
+    hidden = 5;
+    hide = INT_MAX;
+    table.monotonic_ns = later;
+    table.sleep_ns = sleep_at_once;
+    os_use(&table);
+    ck_assert_int_eq(tl_storage_sync(b, &err), TL_ECORRUPT);
+    ck_assert_msg(strstr(err.message, "lacks operations from 5 on"), "%s", err.message);
+    os_use(NULL);
+    hide = 0;
+    ck_assert_int_eq(attr(b, study), 6);
+    ck_assert_int_eq(replaced, 0);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
 START_TEST(closing_does_not_wait_for_a_server_that_is_gone)
 {
     optimistic_run = run_and_lose;
@@ -828,6 +904,7 @@ int main(void)
     tcase_add_loop_test(t, another_way_since_a_backup_is_noticed, 0, 2);
     tcase_add_loop_test(t, a_file_that_is_gone_is_begun_anew, 0, 2);
     tcase_add_loop_test(t, what_was_found_later_is_made_durable, 0, 2);
+    tcase_add_test(t, a_row_that_is_seen_late_is_waited_for);
     tcase_add_test(t, closing_does_not_wait_for_a_server_that_is_gone);
     tcase_add_test(t, a_snapshot_does_not_outlive_its_operations);
     tcase_add_loop_test(t, a_forked_child_goes_on_by_itself, 0, 2);
