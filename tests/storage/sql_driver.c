@@ -401,6 +401,48 @@ START_TEST(a_lock_that_does_not_come)
 }
 END_TEST
 
+START_TEST(a_transaction_is_held)
+{
+    struct sql_conn *c = prepared(), *other = connected();
+    struct sql_statement lock = S(SQL_LOCK, I(1)), put = S(SQL_PART_PUT, I(1), I(5), I(0), T("a")), get = S(SQL_PART_GET, I(1), I(5), I(0));
+    struct sql_statement put_6 = S(SQL_PART_PUT, I(1), I(6), I(0), T("b")), get_6 = S(SQL_PART_GET, I(1), I(6), I(0));
+    struct sql_statement as_before = own(6, postgres ? "SELECT current_setting('idle_in_transaction_session_timeout') = '0'"
+                                                     : "SELECT @@SESSION.wait_timeout = @@GLOBAL.wait_timeout");
+    struct seen seen;
+    DONE(run(c, &lock, 1, SQL_BEGIN, &seen));
+    ck_assert_str_eq(seen.text, "0:1;");
+    DONE(run(c, &get, 1, 0, &seen));
+    ck_assert_str_eq(seen.text, "");
+    DONE(run(c, &put, 1, SQL_COMMIT, NULL));
+    ck_assert_int_eq(put.changed, 1);
+    DONE(run(other, &get, 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "0:a;");
+
+    DONE(run(c, &lock, 1, SQL_BEGIN, NULL));
+    DONE(run(c, &put_6, 1, 0, NULL));
+    ck_assert(driver->rollback(c, in(20)));
+    DONE(run(other, &lock, 1, SQL_BEGIN | SQL_COMMIT, NULL));
+
+    DONE(run(c, &lock, 1, SQL_BEGIN, NULL));
+    struct sql_statement both[] = {put_6, put}; /* the second is there already */
+    ck_assert_int_eq(run(c, both, 2, SQL_COMMIT, NULL), SQL_TAKEN);
+    ck_assert(driver->rollback(c, in(20)));
+    DONE(run(other, &get_6, 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "");
+    DONE(run(c, &as_before, 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "0:1;");
+
+    DONE(run(c, &lock, 1, SQL_BEGIN, NULL));
+    DONE(run(other, &lock, 1, SQL_BEGIN | SQL_COMMIT, NULL)); /* when the server has had enough of the silence */
+    enum sql_end end = run(c, &put_6, 1, SQL_COMMIT, NULL);
+    ck_assert_msg(end == SQL_GONE || end == SQL_MAYBE, "%d %s", (int)end, err.message);
+    DONE(run(other, &get_6, 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "");
+    driver->close(c);
+    driver->close(other);
+}
+END_TEST
+
 /* The server's number of a session. */
 static long long session(struct sql_conn *c)
 {
@@ -592,6 +634,7 @@ int main(void)
     tcase_add_test(c, a_key_that_is_taken);
     tcase_add_test(c, a_deadlock_is_for_another_try);
     tcase_add_test(c, a_lock_that_does_not_come);
+    tcase_add_test(c, a_transaction_is_held);
     tcase_add_test(c, a_session_that_is_killed);
     tcase_add_test(c, a_forked_child_leaves_the_session_alone);
     tcase_add_test(c, waiting_ends_in_time);
