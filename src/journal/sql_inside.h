@@ -107,6 +107,7 @@ struct sql_stream {
     char tag[100];   /* of the stream; "": not known yet */
     uint64_t seen;   /* changes of the catalog when nothing was new */
     bool complete;   /* nothing was new then */
+    int64_t rows;    /* how many the next read asks for */
     bool has_writer; /* our row in trialog_writer is there */
     uint64_t gap_at;      /* position before which a row was missing, */
     int64_t gap_since_ns; /* and since when; 0: there is none */

@@ -27,7 +27,8 @@
 #include "base/os.h"
 
 #define OUT_MAX ((size_t)1 << 30)
-#define ROWS_MOST 500 /* LIMIT of SQL_READ */
+#define ROWS_MOST 500 /* of one answer, each of up to 64 KiB, and the first new one of any length (SQL_READ) */
+#define ROWS_FEW 4    /* where rows are long: the server looks at their lengths in vain */
 #define GAP_PAUSE_MS 1
 #define GAP_MOST_MS 10000 /* a row that is missing for so long does not come any more */
 #define WAIT_FIRST_MS 10
@@ -50,8 +51,8 @@ struct news {
 static struct sql_statement read_statement(struct sql_stream *s, const char *worker, const struct own *own)
 {
     struct sql_value w = sql_bytes(str_of(worker ? worker : "")), id = sql_int(s->stream), position = sql_int((int64_t)s->position);
-    return SQL_STATEMENT(s->c, SQL_READ, position, w, own && own->lines ? sql_int((int64_t)own->first_n) : sql_int(-1),
-                         s->has_last ? sql_int((int64_t)s->last_first) : position, id, w, id);
+    return SQL_STATEMENT(s->c, SQL_READ, position, w, own && own->lines ? sql_int((int64_t)own->first_n) : sql_int(-1), position,
+                         s->has_last ? sql_int((int64_t)s->last_first) : position, id, w, id, sql_int(s->rows));
 }
 
 static void forget_position(struct sql_stream *s)
@@ -108,16 +109,20 @@ static uint64_t count_lines(struct str text)
 
 enum { C_HEAD, C_BASE, C_IMAGE_BYTES, C_TAG, C_DELETED, C_LAST_N, C_FIRST, C_COUNT, C_WORKER, C_N, C_PAYLOAD, C_COLUMNS };
 
+/* `*held_back`: it is long, and comes when it is the first one that is asked for. */
 static int deliver_row(struct sql_stream *s, const struct deliver *d, const struct sql_value *v, const struct own *own,
-                       uint64_t *bytes, struct tl_err *err)
+                       uint64_t *bytes, bool *held_back, struct tl_err *err)
 {
     uint64_t first = (uint64_t)v[C_FIRST].i, count = (uint64_t)v[C_COUNT].i;
     struct str payload = v[C_PAYLOAD].bytes;
     if (first < s->position) {
         return TL_OK; /* the last known one, or what an image held */
     }
-    if (v[C_PAYLOAD].null && own && own->lines) {
+    if (v[C_PAYLOAD].null && own && own->lines && (uint64_t)v[C_N].i == own->first_n && str_eq(v[C_WORKER].bytes, str_of(own->worker))) {
         payload = (struct str){own->lines->data, own->lines->len};
+    } else if (v[C_PAYLOAD].null) {
+        *held_back = true;
+        return TL_OK;
     }
     if (count == 0 || count_lines(payload) != count) {
         return err_set(err, TL_ECORRUPT, "the database is damaged: row %llu of study %lld holds %llu operations, not %llu", (unsigned long long)first,
@@ -204,15 +209,16 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
             return rc;
         }
     }
-    bool gap = false;
-    for (rc = TL_OK; row && rc == TL_OK && !row->columns[C_FIRST].null; row = sql_rows_next(rows, statement, &at), n++) {
+    bool gap = false, held_back = false;
+    for (rc = TL_OK; row && rc == TL_OK && !held_back; row = sql_rows_next(rows, statement, &at), n++) {
         gap = (uint64_t)row->columns[C_FIRST].i > s->position;
         if (gap) {
             break;
         }
-        rc = deliver_row(s, d, row->columns, own, &bytes, err);
+        rc = deliver_row(s, d, row->columns, own, &bytes, &held_back, err);
     }
-    news->more = n == ROWS_MOST;
+    news->more = held_back || n == (size_t)s->rows;
+    s->rows = held_back ? ROWS_FEW : s->rows * 2 < ROWS_MOST ? s->rows * 2 : ROWS_MOST;
     note_progress(s, base, (uint64_t)v[C_IMAGE_BYTES].i, bytes);
     if (rc == TL_OK && TL_UNLIKELY(gap)) {
         return meet_gap(s, err);
@@ -588,6 +594,7 @@ int sql_stream_open(struct sql_catalog *c, int64_t stream, struct backend **out,
     s->c = c;
     s->stream = stream;
     s->turn = -1;
+    s->rows = ROWS_MOST;
     s->out = (struct buf)BUF_INIT(OUT_MAX);
     if (os->random(&r, sizeof r) >= 0) {
         s->patience = r % (SQL_SNAPSHOT_OPS / 3);

@@ -32,14 +32,16 @@
 /* X(id, text) */
 #define SQL_TEXT_LIST(X)                                                                                                        \
     X(SQL_META, "SELECT schema_version, min_reader, min_writer FROM trialog_meta")                                              \
-    /* -- a stream: what is new. position, worker, n of what need not travel, from, stream, worker, stream. The last row of all \
-     * always comes along (there is one): MySQL would sort the rows of an outer join in a temporary table, on disk, each time */\
+    /* -- a stream: what is new. position, worker, n of what need not travel, position, from, stream, worker, stream, rows. A long payload \
+     * travels only in the first new row: so an answer has a bound. The last row of all always comes along (there is one): MySQL \
+     * would sort the rows of an outer join in a temporary table, on disk, each time */                                         \
     X(SQL_READ,                                                                                                                 \
       "SELECT s.head, s.base, s.snapshot_bytes, s.tag, CASE WHEN s.name IS NULL THEN 1 ELSE 0 END, w.last_n, o.first_seq, "     \
-      "o.count, o.worker, o.n, CASE WHEN o.first_seq < ? OR (o.worker = ? AND o.n = ?) THEN NULL ELSE o.payload END "           \
+      "o.count, o.worker, o.n, CASE WHEN o.first_seq < ? OR (o.worker = ? AND o.n = ?) THEN NULL "                              \
+      "WHEN o.first_seq > ? AND LENGTH(o.payload) > 65536 THEN NULL ELSE o.payload END "                                        \
       "FROM trialog_stream s JOIN trialog_op o ON o.stream = s.id AND o.first_seq >= {least}(?, (SELECT MAX(p.first_seq) "      \
       "FROM trialog_op p WHERE p.stream = ?)) LEFT JOIN trialog_writer w ON w.stream = s.id AND w.worker = ? "                  \
-      "WHERE s.id = ? ORDER BY o.first_seq LIMIT 500")                                                                          \
+      "WHERE s.id = ? ORDER BY o.first_seq LIMIT ?")                                                                            \
     X(SQL_HEAD, "SELECT head FROM trialog_stream WHERE id = ?")                                                                 \
     /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ */                               \
     X(SQL_LOCK, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                     \

@@ -717,18 +717,24 @@ static int count_summary(void *ctx, const struct tl_study_summary *s)
     return 0;
 }
 
+static struct tl_trial_spec good_trial(void)
+{
+    static const double values[] = {0.25};
+    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    spec.state = TL_COMPLETE;
+    spec.values = values;
+    spec.n_values = 1;
+    return spec;
+}
+
 #define STUDIES 60
 
 START_TEST(a_listing_reads_no_operations)
 {
     setup_kind(_i);
-    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
-    const double values[] = {0.25};
+    struct tl_trial_spec spec = good_trial();
     char name[20];
     tl_storage *w = kit_open(url), *reader;
-    spec.state = TL_COMPLETE;
-    spec.values = values;
-    spec.n_values = 1;
     for (int i = 0; i < STUDIES; i++) {
         snprintf(name, sizeof name, "s%d", i);
         int64_t id = make_study(w, name);
@@ -762,6 +768,63 @@ START_TEST(a_listing_reads_no_operations)
 }
 END_TEST
 
+/* ---- what one answer holds ---- */
+
+static size_t answer_bytes, answer_most;
+static struct sql_batch *inner;
+
+static int weigh(void *ctx, size_t statement, const struct sql_value *columns, size_t n, struct tl_err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        answer_bytes += columns[i].kind == SQL_BYTES && !columns[i].null ? columns[i].bytes.n : 0;
+    }
+    return inner->row(ctx, statement, columns, n, e);
+}
+
+static enum sql_end weigh_run(struct sql_conn *c, struct sql_batch *batch, struct tl_err *e)
+{
+    struct sql_batch copy = *batch;
+    inner = batch;
+    copy.row = batch->row ? weigh : NULL;
+    answer_bytes = 0;
+    enum sql_end end = sqlite_driver.run(c, &copy, e);
+    answer_most = answer_bytes > answer_most ? answer_bytes : answer_most;
+    return end;
+}
+
+#define LONG_LINES 40
+#define LONG_BYTES 300000
+
+static void set_long(tl_storage *s, int64_t study)
+{
+    static char text[LONG_BYTES + 3];
+    memset(text, 'x', LONG_BYTES + 2);
+    text[0] = text[LONG_BYTES + 1] = '"';
+    OK(tl_storage_set_study_attr(s, study, TL_ATTR_USER, "x", text, err));
+}
+
+START_TEST(long_rows_come_one_by_one)
+{
+    setup_kind(1);
+    optimistic_run = weigh_run;
+    tl_storage *w = kit_open(url), *behind[] = {kit_open(url), kit_open(url)};
+    int64_t id = make_study(w, "s");
+    ck_assert(attr(behind[0], id) == -1 && attr(behind[1], id) == -1);
+    for (int i = 0; i < LONG_LINES * 6; i++) {
+        i % 6 == 0 ? set_long(w, id) : set_attr(w, id, i);
+    }
+    ck_assert_int_eq(attr(behind[0], id), LONG_LINES * 6 - 1);
+    set_attr(behind[1], id, 7);
+    ck_assert_int_eq(attr(w, id), 7);
+    ck_assert_uint_le(answer_most, 2 * LONG_BYTES);
+    tl_storage_close(behind[0]);
+    tl_storage_close(behind[1]);
+    tl_storage_close(w);
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
 static struct tl_study_summary *summary_of(tl_storage *s, int64_t id, bool fresh, uint64_t lines)
 {
     struct tl_study_summary *out;
@@ -776,13 +839,9 @@ static struct tl_study_summary *summary_of(tl_storage *s, int64_t id, bool fresh
 START_TEST(one_fact_of_a_study_reads_no_operations)
 {
     setup_kind(_i);
-    struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
+    struct tl_trial_spec spec = good_trial();
     struct tl_study_summary *sum;
-    const double values[] = {0.25};
     tl_storage *w = kit_open(url), *reader = kit_open(url);
-    spec.state = TL_COMPLETE;
-    spec.values = values;
-    spec.n_values = 1;
     int64_t other = make_study(w, "other"), id = make_study(w, "s"), running;
     for (int i = 0; i < 50; i++) {
         OK(tl_storage_create_trial(w, id, &spec, NULL, NULL, err));
@@ -817,9 +876,8 @@ START_TEST(one_fact_of_a_study_reads_no_operations)
     }
     OK(tl_storage_delete_study(w, id, err));
     reader = kit_open(url);
-    const int64_t none[] = {id, id + 1, -1, 0, INT64_MAX};
-    for (size_t i = 0; i < TL_COUNT(none); i++) {
-        FAILS(TL_ENOTFOUND, "no study", tl_storage_summary(reader, none[i], i % 2, &sum, err));
+    for (int i = 0; i < 4; i++) {
+        FAILS(TL_ENOTFOUND, "no study", tl_storage_summary(reader, (const int64_t[]){id, id + 1, -1, INT64_MAX}[i], i % 2, &sum, err));
     }
     tl_storage_close(reader);
     tl_storage_close(w);
@@ -915,6 +973,7 @@ int main(void)
     tcase_add_test(t, a_network_file_system_is_refused);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
+    tcase_add_test(t, long_rows_come_one_by_one);
     tcase_add_loop_test(t, one_fact_of_a_study_reads_no_operations, 0, 2);
     tcase_add_loop_test(t, a_deleted_study_leaves_its_number_behind, 0, 2);
     tcase_add_loop_test(t, copies_go_everywhere, 0, 2);
