@@ -231,7 +231,17 @@ class Bench:
             for k in kinds[1:]:
                 cells += [f"{rate[k]:,.0f} ({cpu[k]:.1f})", f"{rate[k] / rate['optuna']:.1f} × ({cpu['optuna'] / cpu[k]:.1f} ×)"]
             print(f"| `{method}` | " + " | ".join(cells) + " |")
+        self.floor(where)
         sys.stdout.flush()
+
+    def floor(self, where):
+        """What the system calls of an append cost by themselves, in the same folder."""
+        program = os.path.join(self.options.package, os.pardir, "bench", "bench_append_floor")
+        if os.path.exists(program):
+            least = json.loads(subprocess.run([program, where], check=True, capture_output=True, text=True).stdout)
+            print(f"\nThe bare system calls of an append, processor microseconds: with Optuna's lock {least['both']:.1f} "
+                  f"({least['both_linked']:.1f} where no link is kept), with `lock=\"kernel\"` {least['kernel']:.1f}; "
+                  f"Optuna's lock file alone, as it makes it: {least['optuna_lock']:.1f}.")
 
     def open(self):
         import journal

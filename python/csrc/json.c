@@ -217,17 +217,11 @@ static bool take(struct in *in, char c)
 
 static PyObject *get_text(struct in *in) /* behind the opening quote; NULL without exception: not mine */
 {
-    const char *from = in->p;
-    while (in->p < in->end && *in->p != '"') {
-        if (*in->p == '\\')
-            return NULL;
-        in->p++;
-    }
-    if (in->p == in->end)
+    const char *from = in->p, *quote = memchr(from, '"', (size_t)(in->end - from));
+    if (!quote || memchr(from, '\\', (size_t)(quote - from)))
         return NULL;
-    PyObject *s = text_from(from, (size_t)(in->p - from));
-    in->p++;
-    return s;
+    in->p = quote + 1;
+    return text_from(from, (size_t)(quote - from));
 }
 
 static PyObject *get_number(struct in *in)
