@@ -16,6 +16,10 @@
  * trial would get another number: then nothing is written and they are made anew, a few times; after that the trial is created
  * without them and they follow in a second append.
  *
+ * On a database other workers would take the number again and again, and every conflict is a round trip. So where writes may wait (defer_ms), values
+ * that depend on the number do not take part in the decision: the trial is created without them, they are chosen for the number it has got, and they
+ * wait for the next append.
+ *
  * Another writer that takes our lock away (Optuna does, after its grace period) can be first with a claim: the verdict on our
  * operation tells, or the number that a claimed cell's trial got, and we ask again. So we do when somebody ends the trial before we
  * have it.
@@ -23,6 +27,7 @@
 #include "engine/study.h"
 
 #include "base/err.h"
+#include "engine/defer.h"
 
 #define PROPOSALS_MAX 3 /* rounds of proposals for a trial whose number others keep taking */
 
@@ -39,6 +44,7 @@ struct ask {
     struct arena *memory;  /* of the space and the proposals: the trial's own */
     struct wanted *wanted; /* options.n_space */
     int64_t proposed_for;  /* the number that the proposals were made for */
+    bool later;            /* values that depend on the number follow when it is known */
     unsigned rounds;       /* of proposals, so far */
 
     /* what decide() chose; its memory lasts until the commit is released */
@@ -107,7 +113,7 @@ static int prepare(struct ask *a, struct tl_err *err)
 {
     const tl_sampler *sampler = a->study->sampler;
     bool claims = sampler->ops.claim != NULL;
-    bool proposes = !claims && !(sampler->ops.flags & TL_SAMPLER_STATELESS) && a->options.n_space;
+    bool proposes = !claims && !a->later && !(sampler->ops.flags & TL_SAMPLER_STATELESS) && a->options.n_space;
     tl_view *view;
     a->rounds++;
     if (!(claims && sampler->ops.prepare) && !proposes) {
@@ -263,7 +269,7 @@ static int create(struct ask *a, struct commit *c, const struct state *s, const 
     for (size_t i = 0; rc == TL_OK && i < a->options.n_space; i++) {
         struct wanted *w = &a->wanted[i];
         rc = param_fits(s, st, &w->param, err);
-        if (rc == TL_OK) {
+        if (rc == TL_OK && !a->later) {
             rc = decide_param(a, w, a->number, err);
         }
         if (rc == TL_OK && w->decided) {
@@ -318,13 +324,16 @@ static int decide_ask(struct commit *c, const struct state *s, struct tl_err *er
     return waiting >= 0 ? pop(a, c, s, st, (uint32_t)waiting, err) : create(a, c, s, st, err);
 }
 
+static bool draws_for_number(const struct ask *a)
+{
+    return a->options.n_space > 0 && (a->study->sampler->ops.flags & (TL_SAMPLER_STATELESS | TL_SAMPLER_NUMBERED));
+}
+
 /* Without a budget or a claim, and with nothing drawn for a number, all that counts is that what was queued before the call comes
  * first: who gets a queued trial the log says, and so it says the number of a new one. */
 static bool needs_head(const struct ask *a)
 {
-    unsigned flags = a->study->sampler->ops.flags;
-    return a->options.budget > 0 || a->study->sampler->ops.claim ||
-           (a->options.n_space > 0 && (flags & (TL_SAMPLER_STATELESS | TL_SAMPLER_NUMBERED)));
+    return a->options.budget > 0 || a->study->sampler->ops.claim || (draws_for_number(a) && !a->later);
 }
 
 /* ---- after it ---- */
@@ -355,7 +364,7 @@ static int complete_space(struct ask *a, tl_trial *t, struct tl_err *err)
             rc = tl_trial_suggest(t, a->wanted[i].param.name.p, &a->wanted[i].param.dist, &internal, err);
         }
     }
-    return rc == TL_OK ? tl_trial_flush(t, err) : rc;
+    return rc == TL_OK ? trial_share(t, err) : rc;
 }
 
 /* The trial is ours: makes its handle. Returns as ask_once does. */
@@ -367,7 +376,10 @@ static int begin_trial(struct ask *a, tl_trial *t, struct tl_err *err)
     }
     if (rc == TL_OK && a->options.n_space) {
         t->unpublished = true;
-        rc = complete_space(a, t, err);
+        if (a->later && !(a->study->sampler->ops.flags & TL_SAMPLER_STATELESS)) { /* the append has just told what is new */
+            rc = tl_view_open(a->study->storage, a->study->id, false, &t->view, err);
+        }
+        rc = rc == TL_OK ? complete_space(a, t, err) : rc;
     }
     return rc;
 }
@@ -458,6 +470,7 @@ TL_API int tl_study_ask(tl_study *study, const struct tl_ask_options *options, t
     a.memory = &t->memory;
     (void)lease_look(study->storage); /* before anything is decided: what was lost may be tried again */
     rc = read_space(&a, err);
+    a.later = draws_for_number(&a) && a.options.budget == 0 && !study->sampler->ops.claim && defer_instead(study->storage);
     if (rc == TL_OK) {
         while ((rc = a.rounds == 0 || a.late ? prepare(&a, err) : TL_OK) == TL_OK && (rc = ask_once(&a, t, err)) == 1 &&
                (t = fresh_handle(&a, t)) != NULL) {

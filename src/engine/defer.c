@@ -339,6 +339,11 @@ int store_defer(tl_storage *st, int64_t trial_id, const struct param *param, con
     return rc;
 }
 
+bool defer_instead(const tl_storage *st)
+{
+    return st->deferral.wait_ms > 0 && (st->backend->ops->flags & BACKEND_OPTIMISTIC);
+}
+
 /* ---- writing ---- */
 
 /* Does the trial have it? */

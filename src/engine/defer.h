@@ -66,6 +66,9 @@ void deferral_release(tl_storage *st);
  * in a way that a write finds out. TL_EINCOMPATIBLE: with what is known here, or what had waited and was refused. */
 int store_defer(tl_storage *st, int64_t trial_id, const struct param *param, const struct op *attr, bool *waits, struct tl_err *err);
 
+/* Where decisions conflict and writes wait: what can wait is better not part of a decision. */
+bool defer_instead(const tl_storage *st);
+
 /* A commit of what waits. It goes in front of another one (commit.before) or by itself. */
 struct defer_flush {
     struct commit commit;

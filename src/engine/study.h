@@ -98,6 +98,8 @@ int trial_add_param(tl_trial *t, const struct param *p, bool waits, struct tl_er
 struct trial_write trial_waiting(const tl_trial *t);
 /* What waits and `n` operations more, in one append. */
 int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err *err);
+/* Suggestions that wait in the handle become known to others: where the storage lets them wait (defer_ms), soon, else by an append. */
+int trial_share(tl_trial *t, struct tl_err *err);
 /* After an append that carried it and ended in `rc`: done, or, after TL_EINCOMPATIBLE, what does not fit is forgotten. Returns rc. */
 int trial_wrote(tl_trial *t, const struct trial_write *w, const struct commit *c, int rc, struct tl_err *err);
 /* What samplers get to see; takes the view when the sampler wants one. */

@@ -6,8 +6,8 @@
  * advance; else the only value of the distribution; else the sampler's joint proposal, if it lies inside; else the sampler's
  * independent one. The sampler is asked for its joint proposal once, at the first suggestion that gets that far.
  *
- * Suggestions wait in `params` behind n_written and travel at the front of the next append; that is at once
- * when the sampler wants others to know. They are checked against the study
+ * Suggestions wait in `params` behind n_written and travel at the front of the next append; when the sampler wants others to know, that is at
+ * once, or they go to the storage's own list of what waits (trial_share). They are checked against the study
  * as it is known here when they are made, and against the state at the head when they are written. A suggestion that turns out
  * not to fit is forgotten, so that the trial can still be ended.
  */
@@ -467,7 +467,7 @@ TL_API int tl_trial_suggest(tl_trial *t, const char *name, const struct tl_dist 
         rc = trial_add_param(t, &p, true, err);
     }
     if (rc == TL_OK && share) {
-        rc = tl_trial_flush(t, err);
+        rc = trial_share(t, err);
     }
     if (rc == TL_OK) {
         *internal = p.internal;
@@ -576,6 +576,19 @@ int trial_write_with(tl_trial *t, const struct op *ops, size_t n, struct tl_err 
 TL_API int tl_trial_flush(tl_trial *t, struct tl_err *err)
 {
     return t->n_written == t->n_params ? TL_OK : trial_write_with(t, NULL, 0, err);
+}
+
+int trial_share(tl_trial *t, struct tl_err *err)
+{
+    bool waits = true;
+    while (t->n_written < t->n_params && waits) {
+        int rc = store_defer(t->study->storage, t->id, &t->params[t->n_written], NULL, &waits, err);
+        if (rc != TL_OK) {
+            return rc;
+        }
+        t->n_written += waits;
+    }
+    return tl_trial_flush(t, err);
 }
 
 TL_API bool tl_trial_reported(const tl_trial *t, int64_t step)

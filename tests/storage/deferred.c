@@ -339,6 +339,49 @@ START_TEST(attributes_of_native_trials_wait_too)
 }
 END_TEST
 
+/* On databases a trial of a whole space is created without what depends on its number, and nobody's writing in between makes that again. */
+START_TEST(a_space_follows_its_trial)
+{
+    static const struct tl_param_spec space[] = {{"x", 0, &unit}, {"n", 0, &count}};
+    struct tl_ask_options options = TL_ASK_OPTIONS_INIT;
+    tl_storage *plain;
+    tl_sampler *sampler = NULL;
+    options.space = space;
+    options.n_space = TL_COUNT(space);
+    begin(NEVER_MS);
+    kit_defer_ms = -1;
+    plain = kit_open("memory://plain");
+    OK(tl_sampler_random(7, &sampler, err));
+    tl_study *s = kit_study(a, "s", sampler), *t = kit_study(plain, "s", sampler);
+    for (int i = 0; i < 5; i++) {
+        tl_trial *mine, *same;
+        double x, y;
+        OK(tl_storage_report(b, new_trial(b), 0, 1, err)); /* a's next append meets news */
+        tl_trial *theirs = kit_ask(t); /* the same number */
+        kit_end(t, theirs, TL_FAIL);
+        uint64_t before = appends(a);
+        OK(tl_study_ask(s, &options, &mine, err));
+        OK(tl_study_ask(t, &options, &same, err));
+        ck_assert_uint_eq(appends(a), before + 1);
+        ck_assert_int_eq(tl_trial_number(mine), tl_trial_number(same));
+        for (size_t k = 0; k < TL_COUNT(space); k++) {
+            ck_assert(tl_trial_param(mine, space[k].name, &x) && tl_trial_param(same, space[k].name, &y) && x == y);
+        }
+        int64_t id = tl_trial_id(mine);
+        ck_assert(shows(a, id, 2, 0));
+        kit_tell(s, mine, 1);
+        kit_tell(t, same, 1);
+        ck_assert_uint_eq(appends(a), before + 2);
+        ck_assert(shows(b, id, 2, 0));
+    }
+    tl_study_free(s);
+    tl_study_free(t);
+    tl_sampler_free(sampler);
+    tl_storage_close(plain);
+    end();
+}
+END_TEST
+
 /* A forked child has its own handle, and nothing of what its parent has still to write. */
 START_TEST(a_child_writes_nothing_of_its_parents)
 {
@@ -471,6 +514,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, closing_writes_it);
     tcase_add_test(t, nothing_waits_when_it_is_switched_off);
     tcase_add_test(t, attributes_of_native_trials_wait_too);
+    tcase_add_test(t, a_space_follows_its_trial);
     if (strcmp(kind, "memory") != 0 && FORKS) { /* memory is the child's own */
         tcase_add_test(t, a_child_writes_nothing_of_its_parents);
     }
