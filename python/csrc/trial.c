@@ -47,6 +47,8 @@ static PyObject *raise_finished(struct trial_object *t)
 
 /* ---- the lock ---- */
 
+#define ASK_US 50000 /* how often who waits for it asks for signals */
+
 static atomic_uint forks; /* that made this process and its forebears */
 static pthread_mutex_t first_look = PTHREAD_MUTEX_INITIALIZER;
 
@@ -87,7 +89,10 @@ bool trial_lock(struct trial_object *t)
     unsigned long me = PyThread_get_thread_ident();
     if (atomic_load(&t->holder) == me)
         return false;
-    PyThread_acquire_lock(t->lock, WAIT_LOCK);
+    while (PyThread_acquire_lock_timed(t->lock, ASK_US, 0) != PY_LOCK_ACQUIRED) {
+        if (call_cancelled(NULL))
+            return false;
+    }
     atomic_store(&t->holder, me);
     return true;
 }

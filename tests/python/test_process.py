@@ -279,12 +279,18 @@ def test_ctrl_c_during_a_lock_wait(tmp_path):
     check_journal(path, 5 * ROUNDS)
 
 
-QUEUED = """
-import fcntl, os, struct, sys, threading
+BEHIND = """
+import fcntl, os, struct, sys, threading, time
 import trialog
-storage = trialog.JournalStorage(sys.argv[1])
-study_id = storage.get_study_id_from_name("s")
-first = threading.Thread(target=storage.create_new_trial, args=(study_id,))
+if sys.argv[2] == "a trial":
+    trial = trialog.load_study(study_name="s", storage=sys.argv[1]).ask()
+    call = lambda step: trial.report(1.0, step)
+else:
+    storage = trialog.JournalStorage(sys.argv[1])
+    call = lambda step: storage.create_new_trial(0)
+print("open", flush=True)
+sys.stdin.readline()
+first = threading.Thread(target=call, args=(1,))
 first.start()
 kernel_lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
 with open(sys.argv[1], "r+b") as f:  # until the thread has it, and waits for Optuna's lock
@@ -292,31 +298,37 @@ with open(sys.argv[1], "r+b") as f:  # until the thread has it, and waits for Op
         pass
 print("ready", flush=True)
 try:
-    storage.create_new_trial(study_id)
+    call(2)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 first.join()
-print(storage.get_n_trials(study_id), flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(fcntl, "F_OFD_GETLK"), reason="this Python does not know the locks of open file descriptions")
-def test_ctrl_c_behind_another_thread(tmp_path):
-    """A call that waits for the write of another thread, which waits for the lock, can be interrupted all the same."""
+@pytest.mark.parametrize("what", ["a write", "a trial"])
+def test_ctrl_c_behind_another_thread(tmp_path, what):
+    """A call that waits for another thread, which waits for the lock, can be interrupted all the same: one that waits for that thread's write,
+    and one that waits for its turn with a trial."""
     path = str(tmp_path / "j")
     trialog.JournalStorage(path).create_new_study(MINIMIZE, "s")
+    process = subprocess.Popen([sys.executable, "-c", BEHIND, path, what], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "open\n"
     lock = optuna.storages.journal.JournalFileSymlinkLock(path)
     lock.acquire()
     try:
-        process = subprocess.Popen([sys.executable, "-c", QUEUED, path], stdout=subprocess.PIPE, text=True)
+        process.stdin.write("\n")
+        process.stdin.flush()
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)  # so that it is inside; if it is not yet, it is interrupted before
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"  # while the lock is still held
     finally:
         lock.release()
-    assert process.stdout.readline() == "1\n" and process.wait(20) == 0
-    check_journal(path, 1)
+    process.stdin.close()
+    assert process.stdout.read() == "" and process.wait(20) == 0
+    trials = trialog.JournalStorage(path, read_only=True).get_all_trials(0)
+    assert [t.intermediate_values for t in trials] == [{1: 1.0} if what == "a trial" else {}]
 
 
 HANDLER = """
