@@ -3,9 +3,9 @@
  * Snapshots of a SQL stream, in parts, and trimming the stream to them.
  *
  * Happy path of saving: parts are inserted one by one under the position that they belong to, nobody is held up; then one transaction
- * makes them the stream's snapshot, moves the base to a little before it and deletes operations and parts that nobody needs. Of several
- * who save at once the one with the newest position wins. Loading: the parts in order; when one is gone, a newer snapshot took its
- * place, and loading begins anew.
+ * makes them the stream's snapshot, moves the base to a little before it and deletes operations and parts that nobody needs, and the
+ * numbers of writers who have been silent for a week (each command of its own is one). Of several who save at once the one with the newest
+ * position wins. Loading: the parts in order; when one is gone, a newer snapshot took its place, and loading begins anew.
  * Failure modes: who dies in between leaves parts behind that the next snapshot removes. Invariants: base <= position of the snapshot;
  * a snapshot is announced only when all its parts are there; operations are deleted in the transaction that announces it.
  */
@@ -15,6 +15,7 @@
 #include "base/os.h"
 
 #define LOADS_MOST 20
+#define WRITER_KEPT_US (INT64_C(7) * 24 * 3600 * 1000000) /* a request that was under way for so long does not arrive any more */
 
 /* ---- loading ---- */
 
@@ -171,6 +172,7 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
         SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int(to->bytes), base, base, id, seq, seq, id, seq, parts),
         SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
         SQL_STATEMENT(c, SQL_TRIM, id, id),
+        SQL_STATEMENT(c, SQL_TRIM_WRITERS, id, sql_int(WRITER_KEPT_US), sql_bytes(STR(""))),
     };
     int rc = sql_do(c, SQL_WRITES, st, TL_COUNT(st), NULL, sql_deadline(c->options.timeout_ms), err);
     *published = rc == TL_OK && st[1].changed > 0;

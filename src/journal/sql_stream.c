@@ -341,7 +341,7 @@ static size_t write_statements(struct sql_stream *s, const struct append *a, str
     struct sql_value id = sql_int(s->stream), w = sql_bytes(str_of(a->worker)), first = sql_int((int64_t)a->first_n),
                      count = sql_int((int64_t)a->n_ops), at = sql_int((int64_t)s->position);
     size_t n = 0;
-    if (!s->has_writer) {
+    if (!s->has_writer) { /* it goes when its writer is silent for long; a local database, which is not asked, takes it for missing always */
         out[n++] = SQL_STATEMENT(s->c, SQL_NEW_WRITER, id, w, id, w);
     }
     out[n++] = SQL_STATEMENT(s->c, SQL_PUT, count, w, first, sql_bytes(((struct str){s->out.data, s->out.len})), id, at,
@@ -457,7 +457,6 @@ static int append_locked(struct sql_stream *s, struct append *a, int64_t deadlin
     if (n > 0) {
         remember_last(s, s->position, str_of(a->worker), a->first_n);
         s->position += a->n_ops;
-        s->has_writer = true;
         note_progress(s, s->trimmed, 0, s->out.len);
         a->outcome = OUTCOME_DONE;
     }

@@ -128,6 +128,8 @@
       "AND (SELECT COUNT(*) FROM trialog_snapshot p WHERE p.stream = ? AND p.seq = ?) = ?")                                     \
     X(SQL_TRIM, /* stream, stream */                                                                                            \
       "DELETE FROM trialog_op WHERE stream = ? AND first_seq + count <= (SELECT s.base FROM trialog_stream s WHERE s.id = ?)")  \
+    X(SQL_TRIM_WRITERS, /* stream, microseconds, worker '': who was silent for so long sends nothing any more that came before */ \
+      "DELETE FROM trialog_writer WHERE stream = ? AND lease_ms = 0 AND beat < {now} - ? AND worker <> ?")                      \
     X(SQL_TRIM_PARTS, /* stream, stream */                                                                                      \
       "DELETE FROM trialog_snapshot WHERE stream = ? AND seq < (SELECT s.snapshot_seq FROM trialog_stream s WHERE s.id = ?)")
 
