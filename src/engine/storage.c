@@ -202,6 +202,7 @@ int storage_rewind(void *ctx, const char *why, struct tl_err *err)
     pthread_mutex_lock(&st->state_lock);
     state_unref(st->state);
     st->state = fresh;
+    st->rewinds++;
     st->damaged = false;
     st->replayed_bytes = 0;
     pthread_mutex_unlock(&st->state_lock);

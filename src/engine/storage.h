@@ -39,6 +39,7 @@ struct tl_storage {
 
     pthread_mutex_t state_lock;
     struct state *state;
+    unsigned rewinds; /* how often the log was found to be another one */
     bool stale;   /* the state must be rebuilt from the log before use */
     bool damaged; /* a line in the middle cannot be trusted */
     uint64_t damage_line;

@@ -54,7 +54,8 @@ struct group {
     bool fresh;        /* the state was read since the group was begun */
     bool waits;        /* a decision not to write waits for that: what it looked at may be old */
     bool again;        /* the same lines once more: nobody knows whether they landed, or may land yet */
-    uint64_t seq;      /* where they were composed */
+    uint64_t seq;      /* where they were composed, */
+    unsigned rewinds;  /* and in which log */
     uint64_t first_n, n_ops;
     struct buf sent;
     struct commit *behind; /* the first commit that had no place in the group */
@@ -217,6 +218,7 @@ static int compose_optimistic(struct group *g, struct buf *out, struct tl_err *e
     }
     g->exact = false;
     g->seq = st->state->seq;
+    g->rewinds = st->rewinds;
     g->first_n = st->n + 1;
     g->behind = NULL;
     g->waits = false;
@@ -375,11 +377,13 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
     pthread_mutex_lock(&st->state_lock);
     uint64_t seen = rc == TL_OK ? state_worker_n(st->state, str_of(st->worker)) : 0;
     /* A request that may still be on its way is sent again as it is, numbers and all: only one of the two can land. One whose position
-     * has passed cannot land any more. */
-    g->again = g->optimistic && rc == TL_OK && seen < g->first_n && !(g->exact && st->state->seq != g->seq);
+     * has passed cannot land any more. What was decided on a log that has gone back in time since is neither sent again nor decided
+     * anew, because the first request may yet land. */
+    bool replaced = g->optimistic && st->rewinds != g->rewinds;
+    g->again = g->optimistic && rc == TL_OK && seen < g->first_n && !replaced && !(g->exact && st->state->seq != g->seq);
     pthread_mutex_unlock(&st->state_lock);
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase != PHASE_QUEUED || c->n_ops == 0 || (rc == TL_OK && seen < c->first_n))
+        if (c->phase != PHASE_QUEUED || c->n_ops == 0 || (rc == TL_OK && seen < c->first_n && !replaced))
             continue;
         if (rc == TL_OK && seen >= c->first_n + c->n_ops - 1 && has_verdicts(c)) {
             c->phase = PHASE_WRITTEN;

@@ -109,6 +109,7 @@ struct sql_stream {
     bool complete;   /* nothing was new then */
     int64_t rows;    /* how many the next read asks for */
     bool has_writer; /* our row in trialog_writer is there */
+    uint64_t own_n;  /* our last number that is known to have landed; 0: none */
     uint64_t gap_at;      /* position before which a row was missing, */
     int64_t gap_since_ns; /* and since when; 0: there is none */
     struct buf out;

@@ -59,6 +59,7 @@ static void forget_position(struct sql_stream *s)
 {
     s->position = 0;
     s->has_last = s->complete = s->has_writer = false;
+    s->own_n = 0;
     s->tag[0] = 0;
 }
 
@@ -195,11 +196,13 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
     const struct sql_value *v = row->columns;
     uint64_t base = (uint64_t)v[C_BASE].i;
     *news = (struct news){(uint64_t)v[C_HEAD].i, v[C_LAST_N].null ? 0 : (uint64_t)v[C_LAST_N].i, false};
+    uint64_t own_n = own ? news->last_n : 0;
     s->has_writer = s->has_writer || (own && !v[C_LAST_N].null);
     int rc = check_place(s, d, v, err);
     if (rc <= 0) {
         return rc;
     }
+    s->own_n = own_n > s->own_n ? own_n : s->own_n;
     if (s->position < base) {
         if (v[C_DELETED].i) {
             return err_set(err, TL_ENOTFOUND, "study %lld was deleted", (long long)s->stream);
@@ -345,7 +348,7 @@ static size_t write_statements(struct sql_stream *s, const struct append *a, str
         out[n++] = SQL_STATEMENT(s->c, SQL_NEW_WRITER, id, w, id, w);
     }
     out[n++] = SQL_STATEMENT(s->c, SQL_PUT, count, w, first, sql_bytes(((struct str){s->out.data, s->out.len})), id, at,
-                             sql_int(a->exact), at, w, first);
+                             at, sql_int(a->exact), at, w, first, sql_int((int64_t)s->own_n));
     out[n++] = SQL_STATEMENT(s->c, SQL_RAISE_WRITER, sql_int((int64_t)(a->first_n + a->n_ops - 1)), id, w, first);
     out[n++] = SQL_STATEMENT(s->c, SQL_RAISE_HEAD, count, id);
     return n;
@@ -557,6 +560,7 @@ static void stream_forked(struct backend *b)
 {
     struct sql_stream *s = sql_stream_of(b);
     s->complete = s->has_writer = false;
+    s->own_n = 0;
     s->unsure[0] = 0; /* the parent's worker */
     s->turn = -1;
 }

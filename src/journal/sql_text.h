@@ -45,11 +45,12 @@
     X(SQL_HEAD, "SELECT head FROM trialog_stream WHERE id = ?")                                                                 \
     /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ */                               \
     X(SQL_LOCK, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                     \
-    /* count, worker, n, payload, stream, position, exact (0 or 1), position, worker, n */                                      \
+    /* count, worker, n, payload, stream, position, position, exact (0 or 1), position, worker, n, the worker's last n. A database that went\
+     * back in time since the position has a smaller head, or another last n, and takes nothing that was decided before. */       \
     X(SQL_PUT,                                                                                                                  \
       "INSERT INTO trialog_op (stream, first_seq, count, worker, n, payload) SELECT s.id, s.head, ?, ?, ?, ? "                  \
-      "FROM trialog_stream s WHERE s.id = ? AND s.name IS NOT NULL AND s.base <= ? AND (? = 0 OR s.head = ?) "                  \
-      "AND EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n < ?)")                    \
+      "FROM trialog_stream s WHERE s.id = ? AND s.name IS NOT NULL AND s.base <= ? AND s.head >= ? AND (? = 0 OR s.head = ?) "  \
+      "AND EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n < ? AND w.last_n >= ?)")                    \
     /* stream, worker, stream, worker: the first append of a worker; one that is there already stays */                         \
     X(SQL_NEW_WRITER,                                                                                                           \
       "INSERT INTO trialog_writer (stream, worker, last_n, beat, lease_ms, retries, closed, late_at, late_beat) "               \

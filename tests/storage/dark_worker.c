@@ -6,6 +6,7 @@
  *   write N        sets an attribute to N
  *   read           reads what is new
  *   value          the answer's message is the attribute as it was last read
+ *   replaced       the answer's message is how often the log was found to be another one
  *   wait           waits for news without end
  *   cancel N       the N-th question whether to go on, and all behind it, get a no; 0: never. (What is asked in this thread alone counts.)
  *   close          closes, answers, ends
@@ -18,13 +19,19 @@
 
 #include <trialog/trialog.h>
 
-static long cancel_at, asked;
+static long cancel_at, asked, replaced;
 static pthread_t caller;
 
 static bool cancelled(void *ctx)
 {
     (void)ctx;
     return pthread_equal(pthread_self(), caller) && cancel_at > 0 && ++asked >= cancel_at;
+}
+
+static void on_event(void *ctx, int level, const char *event, const char *message)
+{
+    (void)ctx, (void)level, (void)message;
+    replaced += strcmp(event, "JOURNAL_REPLACED") == 0;
 }
 
 static int64_t now_ms(void)
@@ -79,6 +86,8 @@ static bool obey(tl_storage *s, int64_t study, const char *line)
         rc = read_value(s, study, text, &err);
     else if (strcmp(line, "wait") == 0)
         rc = tl_storage_wait(s, -1, &err);
+    else if (strcmp(line, "replaced") == 0)
+        snprintf(text, sizeof text, "%ld", replaced);
     else if (strncmp(line, "cancel ", 7) == 0) {
         asked = 0;
         cancel_at = strtol(line + 7, NULL, 10);
@@ -104,6 +113,7 @@ int main(int argc, char **argv)
     o.timeout_ms = strtoll(argv[2], NULL, 10);
     o.lease_ms = strtoll(argv[3], NULL, 10);
     o.cancelled = cancelled;
+    o.log = &(struct tl_log_sink){on_event, NULL, 0};
     int rc = tl_storage_open(argv[1], &o, &s, &err);
     if (rc == TL_OK)
         rc = open_study(s, &study, &err);

@@ -229,6 +229,48 @@ START_TEST(what_was_found_later_is_made_durable)
 }
 END_TEST
 
+static int put, refused; /* appends that wrote, or did not */
+
+static enum sql_end run_and_count(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
+{
+    enum sql_end end = sqlite_driver.run(c, batch, err);
+    for (size_t i = 0; i < batch->n && end == SQL_DONE; i++) {
+        put += batch->statements[i].id == SQL_PUT && batch->statements[i].changed > 0;
+        refused += batch->statements[i].id == SQL_PUT && batch->statements[i].changed == 0;
+    }
+    return end;
+}
+
+/* A backup comes back behind a handle's back; then, or when others have written more than it ever knew, it appends. The first request
+ * was composed on what is no more and is refused; then the handle has noticed. */
+START_TEST(what_was_composed_before_a_restore_is_not_written)
+{
+    setup_kind(1);
+    optimistic_run = run_and_count;
+    tl_storage *a = open_noting(), *b = kit_open(url);
+    int64_t study = make_study(a, "s");
+    for (int i = 1; i <= 3; i++) {
+        set_attr(a, study, i);
+    }
+    raw("DELETE FROM trialog_op WHERE first_seq > 1");
+    raw("UPDATE trialog_stream SET head = 2");
+    raw("UPDATE trialog_writer SET last_n = 2 WHERE last_n = 4");
+    for (int i = 0; i < 5 * _i; i++) {
+        set_attr(b, study, 10 + i);
+    }
+    put = refused = replaced = 0;
+    set_attr(a, study, 9);
+    ck_assert_int_eq(refused, 1);
+    ck_assert_int_eq(put, 1);
+    ck_assert_int_eq(replaced, 1);
+    ck_assert_int_eq(attr(b, study), 9);
+    tl_storage_close(a);
+    tl_storage_close(b);
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
 /* ---- rows that are seen too late ---- */
 
 static int64_t hidden; /* first_seq of a row that reads do not see, */
@@ -688,6 +730,7 @@ int main(void)
     tcase_add_loop_test(t, another_way_since_a_backup_is_noticed, 0, 2);
     tcase_add_loop_test(t, a_file_that_is_gone_is_begun_anew, 0, 2);
     tcase_add_loop_test(t, what_was_found_later_is_made_durable, 0, 2);
+    tcase_add_loop_test(t, what_was_composed_before_a_restore_is_not_written, 0, 2);
     tcase_add_test(t, a_row_that_is_seen_late_is_waited_for);
     tcase_add_test(t, closing_does_not_wait_for_a_server_that_is_gone);
     tcase_add_test(t, a_snapshot_does_not_outlive_its_operations);

@@ -199,7 +199,7 @@ static enum sql_end append(struct sql_conn *c, const char *worker, int64_t n, in
     struct sql_statement s[] = {
         S(SQL_LOCK, I(1)),
         S(SQL_NEW_WRITER, I(1), T(worker), I(1), T(worker)),
-        S(SQL_PUT, I(k), T(worker), I(n), sql_bytes(payload), I(1), I(from), I(exact >= 0), I(exact), T(worker), I(n)),
+        S(SQL_PUT, I(k), T(worker), I(n), sql_bytes(payload), I(1), I(from), I(from), I(exact >= 0), I(exact), T(worker), I(n), I(0)),
         S(SQL_RAISE_WRITER, I(n + k - 1), I(1), T(worker), I(n)),
         S(SQL_RAISE_HEAD, I(k), I(1)),
         own(5, read_text),
