@@ -196,13 +196,14 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
     const struct sql_value *v = row->columns;
     uint64_t base = (uint64_t)v[C_BASE].i;
     *news = (struct news){(uint64_t)v[C_HEAD].i, v[C_LAST_N].null ? 0 : (uint64_t)v[C_LAST_N].i, false};
-    uint64_t own_n = own ? news->last_n : 0;
     s->has_writer = s->has_writer || (own && !v[C_LAST_N].null);
     int rc = check_place(s, d, v, err);
     if (rc <= 0) {
         return rc;
     }
-    s->own_n = own_n > s->own_n ? own_n : s->own_n;
+    if (own) {
+        s->own_n = news->last_n; /* less than before, in a log that is the one we know: our row was taken away (SQL_TRIM_WRITERS) */
+    }
     if (s->position < base) {
         if (v[C_DELETED].i) {
             return err_set(err, TL_ENOTFOUND, "study %lld was deleted", (long long)s->stream);
