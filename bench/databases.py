@@ -68,7 +68,8 @@ def main():
         raise SystemExit("databases.py: TRIALOG_PYTHON_OPTUNA names no Python with Optuna")
     for kind in args.kinds or KINDS:
         one(kind, args, python)
-    print("\nWhat bounds us: a study is one stream, whose appends come one after another. On PostgreSQL, MariaDB and Redis appends of many workers\n"
+    print("\nWhat bounds us: each report and each end is acknowledged when it is on the disk (parameters and attributes go along with the next of them).\n"
+          "A study is one stream, whose appends come one after another. On PostgreSQL, MariaDB and Redis appends of many workers\n"
           "share flushes, so it is the server's processor time for an append (under 1 ms) that counts, and for one worker the flush; on SQLite "
           "it\nis one commit, and one flush, per append of a process (threads of a process share it). Several studies do not wait for each other.")
     return 0

@@ -41,7 +41,8 @@ extern "C" {
  * (tl_storage_set_trial_attr, tl_trial_set_attr) of a RUNNING trial of the handle's own waits for the handle's next append, such as a report or a
  * change of state, or for defer_ms, whichever comes first; tl_storage_close writes it too.
  *  - This handle shows it at once; others, and a disk that is to survive a crash, have it no later than the report or the state that follows it.
- *    Trials that are finished, and RUNNING ones of the handle's own, are shown by tl_view_open_trial as they are known here.
+ *    Trials that are finished, and RUNNING ones of the handle's own when it heard of the log a moment ago, are shown by tl_view_open_trial as they
+ *    are known here.
  *  - Errors that are known here come from the call. If another worker was faster with another kind of distribution, the call
  *    that writes the parameter, or the next one on that trial, fails with TL_EINCOMPATIBLE and names it, once; the parameter is forgotten then, and a
  *    report or state of that same call may have been written.

@@ -28,6 +28,7 @@
 #define DEFAULT_MS 50
 #define AGAIN_MS 1000          /* after a write that failed */
 #define IDLE_MS 10000          /* the thread ends when there was nothing to do for so long */
+#define KNOWN_MS 5000          /* our own RUNNING trial is shown without a look at the log when the last one is no older */
 #define WAITING_MAX 256        /* more are written at once, all of them */
 #define WAITING_BYTES (1u << 18)
 #define LARGE_BYTES (1u << 16) /* such a text is written at once */
@@ -528,7 +529,7 @@ bool defer_knows(tl_storage *st, int64_t trial_id)
     if (st->deferral.wait_ms == 0 || storage_enter(st, NULL) != TL_OK)
         return false;
     pthread_mutex_lock(&st->state_lock);
-    bool knows = own_running(st, trial_id, &study) != NULL;
+    bool knows = os->monotonic_ns() - atomic_load(&st->deferral.looked_ns) < KNOWN_MS * MS && own_running(st, trial_id, &study) != NULL;
     if (!knows && !st->stale && st->state && state_trial_place(st->state, trial_id, &study, &number) && !study->deleted)
         study_trial(study, number, &row, &live);
     pthread_mutex_unlock(&st->state_lock);

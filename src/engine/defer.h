@@ -41,6 +41,7 @@ struct deferral { /* part of a tl_storage */
     size_t n, bytes;
     struct intern names; /* that ever waited: whoever reads trials may know them by their place */
     struct dist_table dists;
+    atomic_int_fast64_t looked_ns; /* monotonic: when the state was last known to be the log's */
     uint64_t changes;           /* grows with every change of what views show */
     atomic_size_t open, refused; /* that wait and nobody writes; that somebody must be told of */
 
@@ -86,7 +87,7 @@ int defer_refused(tl_storage *st, int64_t trial_id, struct tl_err *err);
 /* ---- for views ---- */
 
 /* Where writes wait, a look at the log costs a round trip: can a trial be shown as it is known here? A finished one does not change, and one
- * of our own that is RUNNING only by us. */
+ * of our own that is RUNNING hardly by others: if this process was away for a while it may have been given up as lost. */
 bool defer_knows(tl_storage *st, int64_t trial_id);
 /* What waits in a study (trial_id < 0) or for one trial; references in the arena. Under the state lock. false: out of memory. */
 bool defer_collect(const tl_storage *st, int64_t study_id, int64_t trial_id, struct arena *a, struct deferred ***out, size_t *n);

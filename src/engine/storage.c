@@ -233,7 +233,10 @@ int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_
 int storage_read_news(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 {
     struct deliver d = {st, storage_lines, storage_rewind, storage_image, deadline_ns};
-    return st->backend->ops->read(st->backend, &d, err);
+    int rc = st->backend->ops->read(st->backend, &d, err);
+    if (rc == TL_OK)
+        atomic_store_explicit(&st->deferral.looked_ns, os->monotonic_ns(), memory_order_relaxed);
+    return rc;
 }
 
 int storage_rebuild(tl_storage *st, int64_t deadline_ns, struct tl_err *err)

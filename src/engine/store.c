@@ -427,6 +427,7 @@ static void group_written(struct group *g, const struct append *a)
         c->flush_token = a->flush_token;
         atomic_fetch_add_explicit(&st->operations, c->n_ops, memory_order_relaxed);
     }
+    atomic_store_explicit(&st->deferral.looked_ns, os->monotonic_ns(), memory_order_relaxed);
     atomic_fetch_add_explicit(&st->appends, 1, memory_order_relaxed);
 }
 
@@ -694,6 +695,8 @@ static void have_led(tl_storage *st, struct commit *const *commits, size_t n)
 int store_flush(tl_storage *st, struct tl_err *err)
 {
     struct defer_flush f;
+    if (st->deferral.wait_ms == 0)
+        return TL_OK;
     int rc = enter(st, err);
     if (rc != TL_OK || !defer_begin(st, &f))
         return rc;

@@ -42,7 +42,8 @@ static int no_lines(void *ctx, uint64_t seq, struct image_source *from, struct t
 
 TL_API int tl_storage_export_lines(tl_storage *st, int (*lines)(void *ctx, const char *bytes, size_t n), void *ctx, struct tl_err *err)
 {
-    int rc = store_refresh(st, err);
+    int rc = store_flush(st, err); /* what waits belongs to it */
+    rc = rc == TL_OK ? store_refresh(st, err) : rc;
     if (rc == TL_OK && is_root(st))
         rc = err_set(err, TL_EUNSUPPORTED, "this storage has a log for each study: copy its studies instead");
     if (rc != TL_OK)

@@ -386,6 +386,10 @@ def test_writes_wait_for_the_next_one(tmp_path):
     assert other.get_trial(ids[1]).user_attrs == {}
     storage.close()
     assert other.get_trial(ids[1]).user_attrs == {"k": 2}
+    memory = trialog.JournalStorage("memory://", defer=60)
+    t = memory.create_new_trial(memory.create_new_study([optuna.study.StudyDirection.MINIMIZE], "s"))
+    memory.set_trial_user_attr(t, "k", 3)
+    assert pickle.loads(pickle.dumps(memory)).get_trial(t).user_attrs == {"k": 3}
     for wrong in (-1, "soon", float("nan")):
         with pytest.raises((TypeError, ValueError)):
             trialog.JournalStorage(path, defer=wrong)
