@@ -13,7 +13,8 @@
  * error for the next call on that trial; if the trial has ended or is gone, it is dropped with an event. What cannot be written at close is
  * lost, with an event.
  * Invariants: one list entry is written by one commit at a time; no append of a trial overtakes what waits for it, because the commit of
- * the list goes first and what follows it fails when it failed; a finished trial is never shown with something that waits.
+ * the list goes first and what follows it fails when it failed, and takes over what an earlier one failed to write; a finished trial is never shown
+ * with something that waits.
  */
 #include "engine/storage.h"
 
@@ -110,6 +111,8 @@ static void remove_locked(struct deferral *d, struct deferred **at)
 
 /* ---- the thread ---- */
 
+static bool set_due(tl_storage *st, int64_t in_ms);
+
 static bool due(struct deferral *d)
 {
     return d->due_ns != INT64_MAX && os->monotonic_ns() >= d->due_ns;
@@ -124,7 +127,8 @@ static void *flush_main(void *ctx)
         if (due(d)) {
             d->due_ns = INT64_MAX;
             pthread_mutex_unlock(&d->mutex);
-            (void)store_flush(st, NULL);
+            if (store_flush(st, NULL) != TL_OK && atomic_load(&d->open) > 0)
+                (void)set_due(st, AGAIN_MS); /* it may not even have begun */
             pthread_mutex_lock(&d->mutex);
             continue;
         }
@@ -224,6 +228,7 @@ static void empty(struct deferral *d)
     while (d->first)
         remove_locked(d, &d->first);
     atomic_store(&d->open, 0);
+    atomic_store(&d->unwritten, 0);
     atomic_store(&d->refused, 0);
 }
 
@@ -306,15 +311,20 @@ static int take_locked(tl_storage *st, struct deferred *e, bool *waits, struct t
         rc = rc == TL_OK ? fits_waiting(d, study, &e->param, err) : rc;
     }
     rc = rc == TL_OK ? keep_locked(d, e, err) : rc;
-    if (rc != TL_OK || !set_due(st, d->wait_ms))
+    if (rc != TL_OK)
         return rc;
+    atomic_fetch_add(&d->open, 1); /* first: whoever finds nothing open ends what set_due begins */
+    if (!set_due(st, d->wait_ms)) {
+        atomic_fetch_sub(&d->open, 1);
+        return TL_OK;
+    }
     e->study_id = study->id;
     *d->end = e;
     d->end = &e->next;
     d->n++;
     d->bytes += size_of(e);
     d->changes++;
-    atomic_fetch_add(&d->open, 1);
+    atomic_fetch_add(&d->unwritten, 1);
     *waits = true;
     return TL_OK;
 }
@@ -361,6 +371,24 @@ static bool is_set(const struct state *s, const struct live_trial *live, const s
     return a && str_eq(a->json, e->op.text);
 }
 
+static bool same_thing(const struct deferred *a, const struct deferred *b)
+{
+    return a->trial_id == b->trial_id && a->is_param == b->is_param && (a->is_param || a->op.code == b->op.code) &&
+           str_eq(name_of(a), name_of(b));
+}
+
+/* Did an earlier write of it land? One that set the same thing later, and landed, had it before itself. */
+static bool has_landed(const struct state *s, const struct live_trial *live, const struct deferred *e)
+{
+    if (!e->doubtful)
+        return false;
+    for (const struct deferred *later = e; later; later = later->next) {
+        if (later->doubtful && same_thing(later, e) && is_set(s, live, later))
+            return true;
+    }
+    return false;
+}
+
 static void place_entry(struct deferred *e, const struct state *s, struct op *ops, size_t *n)
 {
     const struct live_trial *live = NULL;
@@ -370,7 +398,7 @@ static void place_entry(struct deferred *e, const struct state *s, struct op *op
         e->code = param_fits(s, study, &e->param, &e->why);
     if (e->code != TL_OK) {
         e->place = DEFER_REFUSED; /* for good when this decision stands: defer_end */
-    } else if (e->doubtful && is_set(s, live, e)) {
+    } else if (has_landed(s, live, e)) {
         e->place = DEFER_LANDED;
     } else {
         ops[*n] = e->is_param ? (struct op){.code = OP_TRIAL_PARAM, .name = e->param.name, .number = e->param.internal, .text = e->param.text}
@@ -378,6 +406,19 @@ static void place_entry(struct deferred *e, const struct state *s, struct op *op
         ops[*n].target = e->trial_id;
         e->place = (*n)++;
     }
+}
+
+/* Makes it this commit's. false: it is another one's of the same group, which comes before. */
+static bool take_over(struct deferral *d, struct defer_flush *f, struct deferred *e)
+{
+    if (e->by && e->by != f && !commit_failed(&e->by->commit))
+        return false;
+    if (!e->by)
+        atomic_fetch_sub(&d->open, 1);
+    else if (e->by != f)
+        e->doubtful = e->doubtful || (e->by->commit.code == TL_EUNKNOWN && e->place < DEFER_REFUSED);
+    e->by = f;
+    return true;
 }
 
 static int decide_waiting(struct commit *c, const struct state *s, struct tl_err *err)
@@ -390,11 +431,10 @@ static int decide_waiting(struct commit *c, const struct state *s, struct tl_err
     if (!ops)
         return err_nomem(err);
     for (struct deferred *e = d->first; e; e = e->next) {
-        if (e->refused || (e->by && e->by != f))
+        if (e->refused || !take_over(d, f, e))
             continue;
-        if (!e->by)
-            atomic_fetch_sub(&d->open, 1);
-        e->by = f;
+        if (e->doubtful)
+            c->head_only = true; /* whether it is there already is seen at the head only */
         place_entry(e, s, ops, &n);
     }
     c->n_ops = n;
@@ -403,25 +443,25 @@ static int decide_waiting(struct commit *c, const struct state *s, struct tl_err
 
 bool defer_begin(tl_storage *st, struct defer_flush *f)
 {
-    if (atomic_load(&st->deferral.open) == 0)
+    if (atomic_load(&st->deferral.unwritten) == 0)
         return false;
     *f = (struct defer_flush){.st = st, .commit = {.decide = decide_waiting}};
     f->commit.ctx = f;
     pthread_mutex_lock(&st->state_lock);
     for (const struct deferred *e = st->deferral.first; e; e = e->next) {
         if (e->doubtful)
-            f->commit.exact = EXACT_HEAD; /* whether it is there already is seen at the head only */
+            f->commit.exact = EXACT_HEAD;
     }
     pthread_mutex_unlock(&st->state_lock);
     return true;
 }
 
-int defer_check(const struct defer_flush *f, int64_t trial_id, struct tl_err *err)
+int defer_check(const tl_storage *st, int64_t trial_id, struct tl_err *err)
 {
-    for (const struct deferred *e = f->st->deferral.first; e; e = e->next) {
-        if (e->by == f && e->trial_id == trial_id && e->place == DEFER_REFUSED && e->code == TL_EINCOMPATIBLE) {
+    for (const struct deferred *e = st->deferral.first; e; e = e->next) {
+        if (e->trial_id == trial_id && (e->refused || (e->by && e->place == DEFER_REFUSED && e->code == TL_EINCOMPATIBLE))) {
             *err = e->why;
-            return e->code;
+            return TL_EINCOMPATIBLE;
         }
     }
     return TL_OK;
@@ -430,6 +470,8 @@ int defer_check(const struct defer_flush *f, int64_t trial_id, struct tl_err *er
 /* What became of an entry that was written, or refused: TL_OK, or why it is not in the study. */
 static int end_of(struct deferred *e, const struct commit *c)
 {
+    if (c->n_ops == 0 && c->code == TL_ENOTFOUND) /* the study is gone, and with it where it could be written */
+        return c->code;
     if (e->place == DEFER_LANDED)
         return TL_OK;
     if (e->place == DEFER_REFUSED)
@@ -441,34 +483,47 @@ static int end_of(struct deferred *e, const struct commit *c)
     return rc;
 }
 
-/* Entries that were settled leave the list, or stay with their error; the others wait again. */
-static size_t settle_locked(struct defer_flush *f, bool done, bool unknown)
+/* Was it written, or was there nothing to write? Before its flush, which only files have: when that fails, the handle is fenced. */
+static bool is_done(const struct commit *c)
 {
-    struct deferral *d = &f->st->deferral;
-    size_t dropped = 0;
-    for (struct deferred **at = &d->first; *at;) {
-        struct deferred *e = *at;
-        if (e->by != f) {
-            at = &e->next;
-            continue;
-        }
-        e->by = NULL;
-        int rc = done ? end_of(e, &f->commit) : TL_OK;
-        if (!done) {
-            e->doubtful = e->doubtful || (unknown && e->place < DEFER_REFUSED);
-            atomic_fetch_add(&d->open, 1);
-            at = &e->next;
-        } else if (rc == TL_EINCOMPATIBLE) {
-            e->refused = true;
-            d->changes++;
-            atomic_fetch_add(&d->refused, 1);
-            at = &e->next;
-        } else {
-            dropped += rc != TL_OK;
-            remove_locked(d, at);
-        }
+    return c->n_ops > 0 ? c->code != TL_EUNKNOWN : c->code == TL_OK || c->code == TL_ENOTFOUND;
+}
+
+/* An entry that was settled leaves the list, or stays with its error; another one waits again. true: it stays. */
+static bool settle_locked(struct deferral *d, struct deferred **at)
+{
+    struct deferred *e = *at;
+    struct defer_flush *f = e->by;
+    e->by = NULL;
+    int rc = is_done(&f->commit) ? end_of(e, &f->commit) : TL_OK;
+    if (!is_done(&f->commit)) {
+        e->doubtful = e->doubtful || (f->commit.code == TL_EUNKNOWN && e->place < DEFER_REFUSED);
+        atomic_fetch_add(&d->open, 1);
+        return true;
     }
-    return dropped;
+    atomic_fetch_sub(&d->unwritten, 1);
+    if (rc == TL_EINCOMPATIBLE) {
+        e->refused = true;
+        d->changes++;
+        atomic_fetch_add(&d->refused, 1);
+        return true;
+    }
+    f->dropped += rc != TL_OK;
+    remove_locked(d, at);
+    return false;
+}
+
+void defer_led(tl_storage *st)
+{
+    struct deferral *d = &st->deferral;
+    if (TL_LIKELY(atomic_load(&d->unwritten) == 0))
+        return;
+    pthread_mutex_lock(&st->state_lock);
+    for (struct deferred **at = &d->first; *at;) {
+        if (!((*at)->by && (*at)->by->commit.led) || settle_locked(d, at))
+            at = &(*at)->next;
+    }
+    pthread_mutex_unlock(&st->state_lock);
 }
 
 void defer_end(struct defer_flush *f)
@@ -476,18 +531,16 @@ void defer_end(struct defer_flush *f)
     tl_storage *st = f->st;
     struct deferral *d = &st->deferral;
     const struct commit *c = &f->commit;
-    bool unknown = c->code == TL_EUNKNOWN, done = c->n_ops > 0 ? !unknown : c->code == TL_OK;
-    pthread_mutex_lock(&st->state_lock);
-    size_t dropped = settle_locked(f, done, unknown), open = atomic_load(&d->open);
-    pthread_mutex_unlock(&st->state_lock);
+    bool done = is_done(c);
     pthread_mutex_lock(&d->mutex);
-    bool complain = !done && !d->complained && c->code != TL_ECANCELLED;
+    size_t open = atomic_load(&d->open);
+    bool complain = !done && open > 0 && !d->complained && c->code != TL_ECANCELLED;
     d->complained = !done;
     if (open == 0)
         d->due_ns = INT64_MAX;
     pthread_mutex_unlock(&d->mutex);
-    if (dropped > 0)
-        log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone", dropped);
+    if (f->dropped > 0)
+        log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone", f->dropped);
     if (complain)
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes of running trials go on waiting: %s", open, c->err.message);
     if (open > 0)

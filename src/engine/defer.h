@@ -23,7 +23,7 @@ struct deferred {
     char *value;        /* of the attribute, on the heap. Names and distributions lie in the storage's tables, as long as it is open */
 
     /* under the state lock */
-    const struct defer_flush *by; /* who is writing it; NULL: it waits */
+    struct defer_flush *by; /* who is writing it; NULL: it waits */
     size_t place;       /* which of that commit's operations it is, or one of the following */
     bool doubtful;      /* an earlier write of it ended in nobody knows what */
     int code;           /* DEFER_REFUSED: why, with `why` */
@@ -43,7 +43,7 @@ struct deferral { /* part of a tl_storage */
     struct dist_table dists;
     atomic_int_fast64_t looked_ns; /* monotonic: when the state was last known to be the log's */
     uint64_t changes;           /* grows with every change of what views show */
-    atomic_size_t open, refused; /* that wait and nobody writes; that somebody must be told of */
+    atomic_size_t open, unwritten, refused; /* that wait and nobody writes; all that somebody has to write yet; that somebody must be told of */
 
     /* the thread that writes what waited long enough */
     pthread_mutex_t mutex;
@@ -74,13 +74,16 @@ bool defer_instead(const tl_storage *st);
 struct defer_flush {
     struct commit commit;
     tl_storage *st;
+    size_t dropped; /* of what it had: the trial had ended, or is gone */
 };
-/* false: nothing waits. */
+/* false: nothing waits, and nothing is being written (which may fail, and then `f` takes it over). */
 bool defer_begin(tl_storage *st, struct defer_flush *f);
+/* A group was led: what it wrote leaves the list, before anybody whose commit was in that group, or comes next, goes on. Under the queue lock. */
+void defer_led(tl_storage *st);
 /* After it was led and flushed. */
 void defer_end(struct defer_flush *f);
-/* Was something of this trial refused when `f` decided? Under the state lock. */
-int defer_check(const struct defer_flush *f, int64_t trial_id, struct tl_err *err);
+/* Was something of this trial refused? Under the state lock. */
+int defer_check(const tl_storage *st, int64_t trial_id, struct tl_err *err);
 /* Tells of what was refused of a trial, once. */
 int defer_refused(tl_storage *st, int64_t trial_id, struct tl_err *err);
 

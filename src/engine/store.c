@@ -67,6 +67,11 @@ void commit_release(struct commit *c)
     arena_release(&c->arena);
 }
 
+bool commit_failed(const struct commit *c)
+{
+    return c->phase == PHASE_ENDED && c->code != TL_OK;
+}
+
 /* The number that stands for a commit: that of its last operation, because a group lands as a prefix. */
 static int64_t commit_seq(const tl_storage *st, const struct commit *c)
 {
@@ -123,7 +128,7 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
         if (rc != TL_OK)
             why = c->before->commit.err; /* what must come before it could not be written */
         else if (c->has_trial)
-            rc = defer_check(c->before, c->trial, &why);
+            rc = defer_check(st, c->trial, &why);
         if (rc != TL_OK) {
             commit_fail(c, rc, &why);
             return TL_OK;
@@ -133,6 +138,7 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
         arena_reset(&c->arena);
         c->ops = NULL;
         c->n_ops = 0;
+        c->head_only = false;
         int rc = c->decide(c, st->state, &why);
         if (rc != TL_OK) {
             commit_fail(c, rc, &why);
@@ -238,7 +244,7 @@ static int compose_optimistic(struct group *g, struct buf *out, struct tl_err *e
             c->n_ops = 0;
             g->waits = true;
         }
-        g->exact = g->exact || (exact && c->n_ops > 0);
+        g->exact = g->exact || ((exact || c->head_only) && c->n_ops > 0);
     }
     g->n_ops = st->n + 1 - g->first_n;
     buf_clear(&g->sent);
@@ -594,6 +600,7 @@ static void lead_locked(tl_storage *st)
         c->led = true;
     }
     put_back_locked(st, g.behind);
+    defer_led(st);
     st->leading = false;
     pthread_cond_broadcast(&st->queue_moved);
 }
@@ -713,13 +720,13 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     struct defer_flush f;
     c->n_ops = c->decide ? 0 : c->n_ops;
     int rc = enter(st, err);
-    if (rc == TL_OK && c->has_trial)
+    bool along = rc == TL_OK && (c->exact == EXACT_NOT || c->takes_along) && defer_begin(st, &f);
+    if (rc == TL_OK && c->has_trial) /* in this order: what is refused from now on is found out by our group, or after it */
         rc = defer_refused(st, c->trial, err);
     if (rc != TL_OK) {
         c->code = rc;
         return rc;
     }
-    bool along = (c->exact == EXACT_NOT || c->takes_along) && defer_begin(st, &f);
     c->before = along ? &f : NULL;
     have_led(st, along ? (struct commit *[]){&f.commit, c} : (struct commit *[]){c}, along ? 2 : 1);
     c->before = NULL;

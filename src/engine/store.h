@@ -44,9 +44,11 @@ struct commit {
     struct tl_err err;
     uint64_t first_n; /* number of the first operation, for TL_EUNKNOWN */
 
+    bool head_only; /* set by decide(): its operations hold at the head only, whatever `exact` says */
+
     /* private */
     struct commit *next;
-    const struct defer_flush *before; /* what waited: nothing is written unless that was */
+    struct defer_flush *before; /* what waited: nothing is written unless that was */
     int phase;
     bool led; /* a leader is done with it */
     uint64_t flush_token;
@@ -57,6 +59,8 @@ struct commit {
  * later operations of the group are applied all the same, as on every other reader. */
 int store_commit(tl_storage *storage, struct commit *c, struct tl_err *err);
 void commit_release(struct commit *c);
+/* Of one that a group has: did it fail before it was written? For its leader. */
+bool commit_failed(const struct commit *c);
 /* Writes what waits for the next append (defer.h). */
 int store_flush(tl_storage *storage, struct tl_err *err);
 

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,38 @@ struct fake {
     uint64_t random; /* 0: behaves well */
     bool bad_reads;  /* reads fail, too */
 };
+
+/* What the next append meets, in tests of one case; under the_log's mutex. */
+static struct {
+    enum { AS_EVER, REFUSED, GONE, LANDS_UNSEEN } append;
+    bool hold;      /* it stops before it sends anything */
+    bool hold_flush; /* so does who waits for its flush */
+    uint64_t flush_of; /* its token */
+    bool away;      /* reads fail */
+} plan;
+static atomic_int held, held_flush; /* so many stand there */
+static atomic_int refused_reads;
+static uint64_t tokens;
+
+static void stand(atomic_int *count, const bool *until_false)
+{
+    bool stay = true;
+    atomic_fetch_add(count, 1);
+    while (stay) {
+        sched_yield();
+        pthread_mutex_lock(&the_log.mutex);
+        stay = *until_false;
+        pthread_mutex_unlock(&the_log.mutex);
+    }
+    atomic_fetch_sub(count, 1);
+}
+
+static void set_plan(bool *what, bool to)
+{
+    pthread_mutex_lock(&the_log.mutex);
+    *what = to;
+    pthread_mutex_unlock(&the_log.mutex);
+}
 
 static uint64_t roll(struct fake *f, uint64_t n)
 {
@@ -138,6 +171,13 @@ static struct fake *fake_of(struct backend *b)
 static int fake_read(struct backend *b, const struct deliver *d, struct tl_err *err)
 {
     struct fake *f = fake_of(b);
+    pthread_mutex_lock(&the_log.mutex);
+    bool away = plan.away;
+    pthread_mutex_unlock(&the_log.mutex);
+    if (away) {
+        atomic_fetch_add(&refused_reads, 1);
+        return err_set(err, TL_EUNAVAILABLE, "the server is away");
+    }
     pthread_mutex_lock(&f->guard);
     int rc = f->bad_reads && roll(f, 3) == 0 ? err_set(err, TL_EUNAVAILABLE, "the server is away") : deliver_news(f, d, err);
     pthread_mutex_unlock(&f->guard);
@@ -155,6 +195,22 @@ static void fake_close(struct backend *b)
 }
 
 enum answer { ANSWERED, LOST_BEFORE, LOST_AFTER };
+
+static int planned(struct append *a, struct buf *out, int how, struct tl_err *err)
+{
+    if (how == LANDS_UNSEEN) {
+        struct request r = {.first_n = a->first_n, .n_ops = a->n_ops};
+        snprintf(r.worker, sizeof r.worker, "%s", a->worker);
+        r.text = mem_dup(out->data, out->len);
+        pthread_mutex_lock(&the_log.mutex);
+        execute_locked(&r);
+        plan.away = true;
+        pthread_mutex_unlock(&the_log.mutex);
+        mem_free(r.text);
+    }
+    a->outcome = how == LANDS_UNSEEN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
+    return err_set(err, how == GONE ? TL_ENOTFOUND : how == REFUSED ? TL_EUNAVAILABLE : TL_EUNKNOWN, "the server, or the study, went away");
+}
 
 static int send_request(struct fake *f, struct append *a, struct buf *out, struct tl_err *err)
 {
@@ -193,8 +249,20 @@ static int fake_append(struct backend *b, struct append *a, struct tl_err *err)
     a->outcome = OUTCOME_ERROR;
     pthread_mutex_lock(&f->guard);
     int rc = a->compose(a->ctx, &out, err);
+    pthread_mutex_lock(&the_log.mutex);
+    int how = out.len > 0 ? (int)plan.append : AS_EVER;
+    bool hold = out.len > 0 && plan.hold;
+    plan.append = how == AS_EVER ? plan.append : AS_EVER;
+    a->flush_token = ++tokens;
+    plan.flush_of = plan.hold_flush && plan.flush_of == 0 ? tokens : plan.flush_of;
+    pthread_mutex_unlock(&the_log.mutex);
+    if (hold) {
+        stand(&held, &plan.hold);
+    }
     if (rc == TL_OK && out.len == 0) {
         a->outcome = OUTCOME_NOTHING;
+    } else if (rc == TL_OK && how != AS_EVER) {
+        rc = planned(a, &out, how, err);
     } else if (rc == TL_OK) {
         rc = send_request(f, a, &out, err);
     }
@@ -203,9 +271,22 @@ static int fake_append(struct backend *b, struct append *a, struct tl_err *err)
     return rc;
 }
 
+static int fake_flush(struct backend *b, uint64_t token, struct tl_err *err)
+{
+    (void)b;
+    (void)err;
+    pthread_mutex_lock(&the_log.mutex);
+    bool hold = plan.hold_flush && plan.flush_of == token;
+    pthread_mutex_unlock(&the_log.mutex);
+    if (hold) {
+        stand(&held_flush, &plan.hold_flush);
+    }
+    return TL_OK;
+}
+
 static const struct backend_ops fake_ops = {
     .size = sizeof(struct backend_ops), .name = "fake", .flags = BACKEND_OPTIMISTIC, .close = fake_close, .read = fake_read,
-    .restart = fake_restart, .append = fake_append};
+    .restart = fake_restart, .append = fake_append, .flush = fake_flush};
 
 static tl_storage *open_waiting(uint64_t random, int64_t defer_ms)
 {
@@ -493,6 +574,200 @@ START_TEST(what_waits_comes_before_what_follows)
 }
 END_TEST
 
+/* One trial of one handle, whose writes wait until somebody appends. */
+static int64_t begin_trial(int64_t defer_ms)
+{
+    int64_t id;
+    memset(&plan, 0, sizeof plan);
+    refused_reads = 0;
+    handles[0] = open_waiting(0, defer_ms);
+    ck_assert_int_eq(tl_storage_create_study(handles[0], "s", minimize, 1, NULL, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_create_trial(handles[0], 0, NULL, &id, NULL, NULL), TL_OK);
+    return id;
+}
+
+static void set_attr(int64_t id, const char *json)
+{
+    struct tl_err err = TL_ERR_INIT;
+    ck_assert_msg(tl_storage_set_trial_attr(handles[0], id, TL_ATTR_USER, "k", json, &err) == TL_OK, "%s", err.message);
+}
+
+/* The attribute, as a handle shows it; "" when there is none. */
+static void attr_of_trial(tl_storage *st, char *out, size_t n)
+{
+    tl_view *v;
+    const char *json = "";
+    size_t len = 0;
+    ck_assert_int_eq(tl_view_open(st, 0, true, &v, NULL), TL_OK);
+    (void)tl_view_trial_attr(v, 0, TL_ATTR_USER, "k", &json, &len);
+    snprintf(out, n, "%.*s", (int)len, json);
+    tl_view_close(v);
+}
+
+static void end_trial(const char *attr)
+{
+    char got[32];
+    tl_storage *quiet;
+    tl_storage_close(handles[0]);
+    quiet = open_fake(0);
+    attr_of_trial(quiet, got, sizeof got);
+    ck_assert_str_eq(got, attr);
+    tl_storage_close(quiet);
+    empty_log();
+}
+
+static void *flush_now(void *ctx)
+{
+    return (void *)(intptr_t)store_flush(ctx, NULL);
+}
+
+static void *fail_trial(void *ctx)
+{
+    return (void *)(intptr_t)tl_storage_set_state(ctx, 0, TL_FAIL, NULL, 0, NULL, NULL);
+}
+
+static void wait_for_queue(tl_storage *st)
+{
+    for (bool some = false; !some; sched_yield()) {
+        pthread_mutex_lock(&st->queue_lock);
+        some = st->queue != NULL;
+        pthread_mutex_unlock(&st->queue_lock);
+    }
+}
+
+START_TEST(a_state_never_overtakes_what_waits_for_it)
+{
+    pthread_t flusher, teller;
+    void *flushed, *told;
+    int64_t id = begin_trial(3600000);
+    set_attr(id, "1");
+    set_plan(&plan.hold, true);
+    plan.append = _i ? LANDS_UNSEEN : REFUSED;
+    ck_assert_int_eq(pthread_create(&flusher, NULL, flush_now, handles[0]), 0);
+    while (atomic_load(&held) == 0) {
+        sched_yield();
+    }
+    ck_assert_int_eq(pthread_create(&teller, NULL, fail_trial, handles[0]), 0);
+    wait_for_queue(handles[0]);
+    set_plan(&plan.hold, false);
+    pthread_join(flusher, &flushed);
+    set_plan(&plan.away, false);
+    pthread_join(teller, &told);
+    ck_assert_int_ne((int)(intptr_t)flushed, TL_OK);
+    if (told != (void *)TL_OK) { /* what came before it was not known to be written */
+        ck_assert_int_eq(tl_storage_set_state(handles[0], id, TL_FAIL, NULL, 0, NULL, NULL), TL_OK);
+    }
+    ck_assert_uint_eq(count_lines("\"k\""), 1);
+    end_trial("1");
+}
+END_TEST
+
+START_TEST(the_last_of_two_values_counts_after_an_unknown_end)
+{
+    int64_t id = begin_trial(3600000);
+    set_attr(id, "1");
+    set_attr(id, "2");
+    plan.append = LANDS_UNSEEN;
+    ck_assert_int_eq(store_flush(handles[0], NULL), TL_EUNKNOWN);
+    plan.away = false;
+    ck_assert_int_eq(store_flush(handles[0], NULL), TL_OK);
+    ck_assert_uint_eq(count_lines("\"k\""), 2);
+    end_trial("2");
+}
+END_TEST
+
+START_TEST(what_waits_for_a_deleted_study_is_dropped)
+{
+    int64_t id = begin_trial(3600000);
+    set_attr(id, "1");
+    plan.append = GONE;
+    ck_assert_int_eq(store_flush(handles[0], NULL), TL_ENOTFOUND);
+    ck_assert_uint_eq(handles[0]->deferral.n, 0);
+    end_trial("");
+}
+END_TEST
+
+/* The state of a trial is written behind its parameter, in the next group, by another thread; that one must hear of the parameter. */
+START_TEST(who_comes_behind_is_told_what_was_refused)
+{
+    static const struct tl_dist unit = {TL_DIST_FLOAT, false, 0, 1, 0, NULL, 0}, count = {TL_DIST_INT, false, 0, 9, 1, NULL, 0};
+    pthread_t flusher, teller;
+    void *flushed, *told;
+    int64_t id = begin_trial(3600000), other;
+    tl_storage *quiet = open_fake(0);
+    ck_assert_int_eq(tl_storage_create_trial(quiet, 0, NULL, &other, NULL, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_set_param(quiet, other, "x", 0.5, &unit, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_set_param(handles[0], id, "x", 5, &count, NULL), TL_OK);
+    set_plan(&plan.hold, true);
+    set_plan(&plan.hold_flush, true);
+    ck_assert_int_eq(pthread_create(&flusher, NULL, flush_now, handles[0]), 0);
+    while (atomic_load(&held) == 0) {
+        sched_yield();
+    }
+    ck_assert_int_eq(pthread_create(&teller, NULL, fail_trial, handles[0]), 0);
+    wait_for_queue(handles[0]);
+    set_plan(&plan.hold, false);
+    pthread_join(teller, &told);
+    set_plan(&plan.hold_flush, false);
+    pthread_join(flusher, &flushed);
+    ck_assert_int_eq((int)(intptr_t)told, TL_EINCOMPATIBLE);
+    tl_storage_close(quiet);
+    end_trial("");
+}
+END_TEST
+
+static void *set_large(void *ctx)
+{
+    static char json[70000];
+    memset(json, '1', sizeof json - 1);
+    json[0] = json[sizeof json - 2] = '"';
+    return (void *)(intptr_t)tl_storage_set_trial_attr(ctx, 0, TL_ATTR_USER, "k", json, NULL);
+}
+
+START_TEST(what_is_written_hides_nothing_newer)
+{
+    pthread_t flusher;
+    void *flushed;
+    char got[16];
+    int64_t id = begin_trial(3600000);
+    set_attr(id, "2");
+    plan.hold_flush = true;
+    ck_assert_int_eq(pthread_create(&flusher, NULL, flush_now, handles[0]), 0);
+    while (atomic_load(&held_flush) == 0) { /* it is in the log, and its writer is not back yet */
+        sched_yield();
+    }
+    ck_assert_ptr_eq(set_large(handles[0]), (void *)TL_OK);
+    attr_of_trial(handles[0], got, sizeof got);
+    ck_assert_str_eq(got, "\"11111111111111");
+    set_plan(&plan.hold_flush, false);
+    pthread_join(flusher, &flushed);
+    ck_assert_ptr_eq(flushed, (void *)TL_OK);
+    tl_storage_close(handles[0]);
+    empty_log();
+}
+END_TEST
+
+START_TEST(the_thread_tries_again_when_it_could_not_begin)
+{
+    int64_t id = begin_trial(300);
+    set_attr(id, "1");
+    set_plan(&plan.away, true);
+    pthread_mutex_lock(&handles[0]->state_lock);
+    handles[0]->stale = true; /* so the state must be read anew, which fails */
+    pthread_mutex_unlock(&handles[0]->state_lock);
+    while (atomic_load(&refused_reads) == 0) {
+        sched_yield();
+    }
+    set_plan(&plan.away, false);
+    for (bool written = false; !written; sched_yield()) {
+        pthread_mutex_lock(&the_log.mutex);
+        written = count_lines("\"k\"") == 1;
+        pthread_mutex_unlock(&the_log.mutex);
+    }
+    end_trial("1");
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("optimistic");
@@ -500,6 +775,12 @@ int main(void)
     tcase_add_test(t, decisions_are_not_made_on_old_news);
     tcase_add_test(t, of_two_claims_one_is_told_that_it_came_first);
     tcase_add_loop_test(t, everything_at_once, 0, 5);
+    tcase_add_loop_test(t, a_state_never_overtakes_what_waits_for_it, 0, 2);
+    tcase_add_test(t, the_last_of_two_values_counts_after_an_unknown_end);
+    tcase_add_test(t, what_waits_for_a_deleted_study_is_dropped);
+    tcase_add_test(t, who_comes_behind_is_told_what_was_refused);
+    tcase_add_test(t, what_is_written_hides_nothing_newer);
+    tcase_add_test(t, the_thread_tries_again_when_it_could_not_begin);
     tcase_add_loop_test(t, what_waits_comes_before_what_follows, 0, 3);
     return check_run("optimistic", t);
 }
