@@ -396,10 +396,11 @@ static int take_in(struct redis *r, struct append *a, const struct reply *reply,
 static int call_in_turn(struct redis *r, struct append *a, struct redis_call *c, struct reply **reply, enum redis_status *status,
                         int64_t *head, struct tl_err *err)
 {
-    for (;;) {
+    for (bool maybe = false;;) { /* did one of the requests so far get no answer? It may land yet */
         int rc = link_call(&r->link, c, reply, err);
+        maybe = maybe || c->maybe;
         if (rc != TL_OK) {
-            return c->maybe ? unknown(a, err, rc) : rc;
+            return maybe ? unknown(a, err, rc) : rc;
         }
         rc = read_status(r, *reply, status, head, err);
         if (rc != TL_OK) {
@@ -410,10 +411,12 @@ static int call_in_turn(struct redis *r, struct append *a, struct redis_call *c,
         }
         uint32_t random = 0;
         if (a->cancelled && a->cancelled(a->ctx)) {
-            return err_set(err, TL_ECANCELLED, "cancelled while it was another worker's turn");
+            rc = err_set(err, TL_ECANCELLED, "cancelled while it was another worker's turn");
+        } else if (os->monotonic_ns() >= c->deadline_ns) {
+            rc = err_set(err, TL_ELOCKED, "it was another worker's turn for the whole time limit");
         }
-        if (os->monotonic_ns() >= c->deadline_ns) {
-            return err_set(err, TL_ELOCKED, "it was another worker's turn for the whole time limit");
+        if (rc != TL_OK) {
+            return maybe ? unknown(a, err, rc) : rc;
         }
         (void)os->random(&random, sizeof random);
         os->sleep_ns(BUSY_NS / 2 + random % BUSY_NS);

@@ -349,6 +349,42 @@ START_TEST(calls_that_go_on_failing)
 }
 END_TEST
 
+static bool always(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+/* A request that got no answer may land yet, also when the one that was sent after it found another worker's turn, and was given up. */
+START_TEST(a_request_without_an_answer_is_not_forgotten_while_others_have_their_turn)
+{
+    bool unknown = false;
+    struct writer first = writer_of("w");
+    append(&first, "{\"n\":1}\n");
+    writer_close(&first);
+    RAW("SET", key("trialog:turn"), "somebody", "PX", "600000");
+    for (long n = 1;; n++) {
+        struct writer w = writer_of("w");
+        read_it(&w);
+        w.lines = "{\"n\":2}\n";
+        struct append a = {.deliver = {.ctx = &w.seen, .lines = collect_lines, .rewind = collect_rewind}, .ctx = &w, .compose = compose,
+                           .worker = "w", .first_n = 2, .n_ops = 1, .timeout_ms = 20000, .cancelled = always};
+        played_redis_fail(n, 1);
+        int rc = w.b->ops->append(w.b, &a, NULL);
+        bool failed = played_redis_failed();
+        os_use(NULL);
+        ck_assert_int_eq(rc, a.outcome == OUTCOME_UNKNOWN ? TL_EUNKNOWN : TL_ECANCELLED);
+        unknown = unknown || rc == TL_EUNKNOWN;
+        writer_close(&w);
+        if (!failed) {
+            break;
+        }
+    }
+    ck_assert(unknown);
+    ck_assert_str_eq(get("log_number"), "0");
+}
+END_TEST
+
 START_TEST(replies_in_single_bytes_and_short_writes)
 {
     struct writer w = writer_of("w"), r = writer_of("r");
@@ -491,6 +527,7 @@ int main(void)
         connections_may_be_killed_between_any_two_calls,
         any_call_may_fail_once,
         calls_that_go_on_failing,
+        a_request_without_an_answer_is_not_forgotten_while_others_have_their_turn,
         replies_in_single_bytes_and_short_writes,
         one_round_trip_each,
         garbled_replies,
