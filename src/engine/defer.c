@@ -269,6 +269,11 @@ void deferral_release(tl_storage *st)
 
 /* ---- taking in ---- */
 
+static bool is_own(const tl_storage *st, const struct live_trial *live)
+{
+    return live->owner != INTERN_NONE && str_eq(intern_str(&st->state->workers, live->owner), str_of(st->worker));
+}
+
 /* The trial, when it is RUNNING and our own, as far as is known here. */
 static const struct live_trial *own_running(const tl_storage *st, int64_t trial_id, struct study **study)
 {
@@ -279,9 +284,7 @@ static const struct live_trial *own_running(const tl_storage *st, int64_t trial_
     if (st->stale || !s || st->damaged || !state_trial_place(s, trial_id, study, &number) || (*study)->deleted)
         return NULL;
     study_trial(*study, number, &row, &live);
-    return live && live->state == TL_RUNNING && live->owner != INTERN_NONE && str_eq(intern_str(&s->workers, live->owner), str_of(st->worker))
-               ? live
-               : NULL;
+    return live && live->state == TL_RUNNING && is_own(st, live) ? live : NULL;
 }
 
 /* A parameter of the study that waits fixes its kind as one in the log does. */
@@ -389,11 +392,13 @@ static bool has_landed(const struct state *s, const struct live_trial *live, con
     return false;
 }
 
-static void place_entry(struct deferred *e, const struct state *s, struct op *ops, size_t *n)
+static void place_entry(const tl_storage *st, struct deferred *e, const struct state *s, struct op *ops, size_t *n)
 {
     const struct live_trial *live = NULL;
     struct study *study;
     e->code = find_open_trial(s, e->trial_id, &study, &live, &e->why);
+    if (e->code == TL_OK && live->state == TL_RUNNING && !is_own(st, live)) /* the log was put back, and its id is another one's now */
+        e->code = TL_ENOTFOUND;
     if (e->code == TL_OK && e->is_param)
         e->code = param_fits(s, study, &e->param, &e->why);
     if (e->code != TL_OK) {
@@ -435,7 +440,7 @@ static int decide_waiting(struct commit *c, const struct state *s, struct tl_err
             continue;
         if (e->doubtful)
             c->head_only = true; /* whether it is there already is seen at the head only */
-        place_entry(e, s, ops, &n);
+        place_entry(f->st, e, s, ops, &n);
     }
     c->n_ops = n;
     return TL_OK;

@@ -687,6 +687,26 @@ START_TEST(what_waits_for_a_deleted_study_is_dropped)
 }
 END_TEST
 
+/* The log was put back to what it was before the trial, and another worker's trial has its id now. */
+START_TEST(what_waits_is_not_written_to_a_trial_of_another)
+{
+    int64_t id = begin_trial(3600000), other;
+    set_attr(id, "1");
+    empty_log();
+    tl_storage *quiet = open_fake(0);
+    ck_assert_int_eq(tl_storage_create_study(quiet, "s", minimize, 1, NULL, NULL), TL_OK);
+    ck_assert_int_eq(tl_storage_create_trial(quiet, 0, NULL, &other, NULL, NULL), TL_OK);
+    ck_assert_int_eq(other, id);
+    pthread_mutex_lock(&handles[0]->state_lock);
+    handles[0]->stale = true;
+    pthread_mutex_unlock(&handles[0]->state_lock);
+    ck_assert_int_eq(store_flush(handles[0], NULL), TL_OK);
+    ck_assert_uint_eq(handles[0]->deferral.n, 0);
+    tl_storage_close(quiet);
+    end_trial("");
+}
+END_TEST
+
 /* The state of a trial is written behind its parameter, in the next group, by another thread; that one must hear of the parameter. */
 START_TEST(who_comes_behind_is_told_what_was_refused)
 {
@@ -778,6 +798,7 @@ int main(void)
     tcase_add_loop_test(t, a_state_never_overtakes_what_waits_for_it, 0, 2);
     tcase_add_test(t, the_last_of_two_values_counts_after_an_unknown_end);
     tcase_add_test(t, what_waits_for_a_deleted_study_is_dropped);
+    tcase_add_test(t, what_waits_is_not_written_to_a_trial_of_another);
     tcase_add_test(t, who_comes_behind_is_told_what_was_refused);
     tcase_add_test(t, what_is_written_hides_nothing_newer);
     tcase_add_test(t, the_thread_tries_again_when_it_could_not_begin);
