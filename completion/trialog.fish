@@ -170,5 +170,5 @@ complete -c trialog -l log-file -r -F -d 'append all messages, debugging ones to
 complete -c trialog -l debug -d 'show error codes and positions with errors'
 complete -c trialog -l durability -x -a 'full relaxed off' -d 'when writes reach the disk: before the command goes on, every second, or when the system likes'
 complete -c trialog -l lock -x -a 'both kernel' -d 'kernel is quicker, but only when no Optuna process writes to the journal'
-complete -c trialog -l lock-timeout -x -d 'longest wait for the journal\'s lock. Default: 60s'
+complete -c trialog -l lock-timeout -x -d 'longest wait for the journal\'s lock, or for a database. Default: 60s'
 complete -c trialog -s h -l help -d 'show the command\'s help'
