@@ -167,9 +167,8 @@ struct redis {
     struct redis_link link;
     const struct tl_log_sink *log;
     int64_t timeout_ms;
-    bool read_only;
-    struct guard guard; /* position, hole, out, news, memory */
-    bool has_turn; /* others wait with what they write until we have, or until it expires. Under the guard */
+    bool read_only, evicts;
+    struct guard guard; /* position, turn, hole, out, news, memory */
     struct redis_position at;
     struct buf out, news;
     struct arena memory;
@@ -177,6 +176,7 @@ struct redis {
     int64_t hole_since_ns;
     uint64_t hole_head; /* head when it was first seen */
     bool hole_known;
+    bool has_turn; /* others wait with what they write until we have, or until it expires */
     pthread_mutex_t lease_mutex; /* what follows */
     int64_t looks;
     bool composing;       /* a thread composes an append: what it asks of leases is part of that, and has its deadline */
@@ -184,7 +184,6 @@ struct redis {
     int64_t compose_until_ns;
     char lease_worker[64]; /* whose lease appends renew; empty: none */
     struct buf description;
-    bool evicts;
 };
 static inline struct redis *redis_of(struct backend *b)
 {
