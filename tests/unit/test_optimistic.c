@@ -635,6 +635,18 @@ static void wait_for_queue(tl_storage *st)
     }
 }
 
+/* What waits is being written, and held; the trial's end queues behind it; then the write goes on. */
+static void end_behind_flush(pthread_t *flusher, pthread_t *teller)
+{
+    ck_assert_int_eq(pthread_create(flusher, NULL, flush_now, handles[0]), 0);
+    while (atomic_load(&held) == 0) {
+        sched_yield();
+    }
+    ck_assert_int_eq(pthread_create(teller, NULL, fail_trial, handles[0]), 0);
+    wait_for_queue(handles[0]);
+    set_plan(&plan.hold, false);
+}
+
 START_TEST(a_state_never_overtakes_what_waits_for_it)
 {
     pthread_t flusher, teller;
@@ -643,13 +655,7 @@ START_TEST(a_state_never_overtakes_what_waits_for_it)
     set_attr(id, "1");
     set_plan(&plan.hold, true);
     plan.append = _i ? LANDS_UNSEEN : REFUSED;
-    ck_assert_int_eq(pthread_create(&flusher, NULL, flush_now, handles[0]), 0);
-    while (atomic_load(&held) == 0) {
-        sched_yield();
-    }
-    ck_assert_int_eq(pthread_create(&teller, NULL, fail_trial, handles[0]), 0);
-    wait_for_queue(handles[0]);
-    set_plan(&plan.hold, false);
+    end_behind_flush(&flusher, &teller);
     pthread_join(flusher, &flushed);
     set_plan(&plan.away, false);
     pthread_join(teller, &told);
@@ -720,13 +726,7 @@ START_TEST(who_comes_behind_is_told_what_was_refused)
     ck_assert_int_eq(tl_storage_set_param(handles[0], id, "x", 5, &count, NULL), TL_OK);
     set_plan(&plan.hold, true);
     set_plan(&plan.hold_flush, true);
-    ck_assert_int_eq(pthread_create(&flusher, NULL, flush_now, handles[0]), 0);
-    while (atomic_load(&held) == 0) {
-        sched_yield();
-    }
-    ck_assert_int_eq(pthread_create(&teller, NULL, fail_trial, handles[0]), 0);
-    wait_for_queue(handles[0]);
-    set_plan(&plan.hold, false);
+    end_behind_flush(&flusher, &teller);
     pthread_join(teller, &told);
     set_plan(&plan.hold_flush, false);
     pthread_join(flusher, &flushed);

@@ -9,33 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/os.h"
-#include "support/check_main.h"
-#include "support/study_kit.h"
-
-static tl_storage *storage;
-static tl_study *study;
-
-static void start(int backend)
-{
-    storage = kit_open(kit_url(backend));
-    study = kit_study(storage, "s", NULL);
-}
-
-static void stop(void)
-{
-    tl_study_free(study);
-    tl_storage_close(storage);
-    kit_clean();
-}
-
-static size_t count(enum tl_state state)
-{
-    tl_view *view;
-    OK(tl_study_view(study, &view, err));
-    size_t n = tl_view_count(view, state);
-    tl_view_close(view);
-    return n;
-}
+#include "support/one_study.h"
 
 struct seen {
     atomic_int calls, running, most;
