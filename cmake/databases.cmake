@@ -24,6 +24,11 @@ tl_database(postgres libpq-fe.h postgresql)
 tl_database(mysql mysql.h mariadb mysql)
 tl_database(redis hiredis/hiredis.h)
 
+# postgres_connect.c includes libpq's header, too.
+if(TRIALOG_POSTGRES_HEADERS)
+  set_source_files_properties(src/journal/postgres_connect.c PROPERTIES INCLUDE_DIRECTORIES ${TRIALOG_POSTGRES_HEADERS})
+endif()
+
 # What redis.c stands on includes the headers: redis_reply.c hiredis', redis_tls.c OpenSSL's (without them there is no rediss://).
 if(TRIALOG_REDIS_HEADERS)
   set_source_files_properties(src/journal/redis_reply.c PROPERTIES INCLUDE_DIRECTORIES ${TRIALOG_REDIS_HEADERS})

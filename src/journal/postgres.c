@@ -5,7 +5,7 @@
  * Happy path: the statements of a batch are sent as prepared ones (each is prepared on first use, in the same pipeline) with one sync behind
  * them, which makes them one implicit transaction and one round trip; a payload travels as it is, in binary. At connect one more round trip
  * sets the session up and reads how durable the server really is. Failure modes: a statement that fails takes the transaction with it,
- * and the server goes on behind the sync, so the connection stays good; what follows stands in the table `states`. A connection that is
+ * and the server goes on behind the sync, so the connection stays good; what follows stands in postgres_failure.c. A connection that is
  * lost after anything was sent leaves SQL_MAYBE, unless a statement had failed before, or the batch only reads. Waiting goes in slices of
  * 50 ms; one that is given up gives up the connection, too: the server may be anywhere.
  *
@@ -28,25 +28,21 @@
 #include "base/num.h"
 #include "base/os.h"
 #include "journal/client_library.h"
-#include "journal/sql.h"
+#include "journal/postgres.h"
 
 #include <trialog/storage.h>
 
 #define API(X)                                                                                                                    \
-    X(PQclear) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) X(PQconnectionNeedsPassword)              \
-    X(PQconninfoFree) X(PQconsumeInput) X(PQenterPipelineMode) X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQftype)                \
-    X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQpipelineSync)             \
-    X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) X(PQsendQueryParams) X(PQsendQueryPrepared)                           \
-    X(PQsetErrorVerbosity) X(PQsetNoticeReceiver) X(PQsetnonblocking) X(PQsocket) X(PQstatus) X(PQtransactionStatus)
+    X(PQclear) X(PQcmdTuples) X(PQconsumeInput) X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQftype) X(PQgetResult) X(PQgetisnull) \
+    X(PQgetlength) X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQpipelineSync) X(PQresultErrorField) X(PQresultStatus)  \
+    X(PQsendPrepare) X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQsocket) X(PQtransactionStatus)
 static struct {
     API(CLIENT_MEMBER)
 } client_table;
 static const struct client_symbol symbols[] = {API(CLIENT_SYMBOL)};
-static struct client_library library = {"PostgreSQL", "libpq5", {"libpq.so.5", NULL, NULL, NULL}, symbols, TL_COUNT(symbols),
-                                        &client_table, false};
+static struct client_library library = {POSTGRES_LIBRARY, symbols, TL_COUNT(symbols), &client_table, false};
 #define pq client_table
 
-#define SLICE_MS 50
 #define MAX_PAYLOAD ((size_t)256 << 20) /* of the 1 GiB that a value may have; memory on both sides is the limit that matters */
 #define TYPE_BOOL 16u
 #define TYPE_BYTEA 17u
@@ -76,114 +72,11 @@ struct sql_conn {
     char settings[N_SETTINGS][32];
 };
 
-/* ---- what a failure means ---- */
-
-/* By the first characters of the SQLSTATE; the first row that fits. */
-static const struct {
-    const char *state;
-    enum sql_end end;
-    int code;
-} states[] = {
-    {"40", SQL_AGAIN, TL_EUNAVAILABLE},     /* serialisation failure, deadlock */
-    {"55P03", SQL_AGAIN, TL_EUNAVAILABLE},  /* lock timeout */
-    {"57014", SQL_AGAIN, TL_EUNAVAILABLE},  /* cancelled by an administrator or a time limit */
-    {"53300", SQL_AGAIN, TL_EUNAVAILABLE},  /* too many connections */
-    {"53400", SQL_AGAIN, TL_EUNAVAILABLE},
-    {"57P", SQL_AGAIN, TL_EUNAVAILABLE},    /* shutting down, starting up, crashed: the connection is seen to be lost behind it */
-    {"08", SQL_AGAIN, TL_ENET},
-    {"26000", SQL_AGAIN, TL_EUNAVAILABLE},  /* a pooler gave us another server that has not prepared the statement */
-    {"42P05", SQL_AGAIN, TL_EUNAVAILABLE},  /* or one that has */
-    {"0A000", SQL_AGAIN, TL_EUNSUPPORTED},  /* the table was made anew: prepare again */
-    {"23505", SQL_TAKEN, TL_EEXISTS},
-    {"42501", SQL_FAILED, TL_EACCESS},
-    {"25006", SQL_FAILED, TL_EACCESS},      /* read only: a standby */
-    {"25P03", SQL_GONE, TL_EUNAVAILABLE},   /* a transaction was held for too long */
-    {"28", SQL_FAILED, TL_EACCESS},         /* wrong password, no entry in pg_hba.conf */
-    {"3D000", SQL_FAILED, TL_ENOTFOUND},    /* no such database */
-    {"3F000", SQL_FAILED, TL_ENOTFOUND},    /* no schema to create anything in */
-    {"42P01", SQL_FAILED, TL_ENOTFOUND},    /* no such table */
-    {"53100", SQL_FAILED, TL_ENOSPC},
-    {"54", SQL_FAILED, TL_ELIMIT},
-    {"XX001", SQL_FAILED, TL_ECORRUPT},
-    {"XX002", SQL_FAILED, TL_ECORRUPT},
-    {"", SQL_FAILED, TL_EIO},
-};
-
-static enum sql_end end_of_state(const char *state, int *code)
-{
-    size_t i = 0;
-    while (strncmp(state, states[i].state, strlen(states[i].state)) != 0) {
-        i++;
-    }
-    *code = states[i].code;
-    return states[i].end;
-}
-
-/* One line for people from what libpq prints: "FATAL:  53300: sorry, too many clients already\nLOCATION: …" or plain text, perhaps of
- * several lines, one for each host that was tried. */
-static void set_connect_error(struct tl_err *err, int code, const char *text)
-{
-    const char *end = strstr(text, "\nLOCATION:");
-    char line[260];
-    size_t n = 0;
-    for (const char *p = text; *p && p != end && n < sizeof line - 1; p++) {
-        bool blank = *p == '\n' || *p == '\t' || *p == ' ';
-        if (!blank || (n && line[n - 1] != ' ')) {
-            line[n++] = blank ? ' ' : *p;
-        }
-    }
-    line[n - (n && line[n - 1] == ' ')] = 0;
-    err_set(err, code, "PostgreSQL: %s", line);
-}
-
-/* The SQLSTATE in a message of verbose form, behind "SEVERITY:  ": "" for none. The severity may be in any language. */
-static void find_state(const char *text, char out[6])
-{
-    out[0] = 0;
-    for (const char *p = strstr(text, ":  "); p; p = strstr(p + 1, ":  ")) {
-        size_t n = strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-        if (n == 5 && p[8] == ':') {
-            memcpy(out, p + 3, 5);
-            out[5] = 0;
-            return;
-        }
-    }
-}
-
-/* Failures that libpq itself tells have no SQLSTATE. What is not known to last is tried again. */
-static enum sql_end connect_failed(PGconn *pg, struct tl_err *err)
-{
-    const char *text = pq.PQerrorMessage(pg);
-    char state[6];
-    int code = TL_EUNAVAILABLE;
-    enum sql_end end = SQL_AGAIN;
-    find_state(text, state);
-    if (state[0]) {
-        end = end_of_state(state, &code);
-        end = end == SQL_TAKEN ? SQL_FAILED : end;
-    } else if (pq.PQconnectionNeedsPassword(pg)) {
-        end = SQL_FAILED;
-        code = TL_EACCESS;
-    } else if (strstr(text, "could not translate host name")) {
-        end = SQL_FAILED;
-        code = TL_ENOTFOUND;
-    } else if (strstr(text, "does not support SSL") || strstr(text, "ertificate") || strstr(text, "invalid ") ||
-               strstr(text, "GSSAPI negotiation")) {
-        end = SQL_FAILED;
-        code = TL_EACCESS;
-    }
-    set_connect_error(err, code, text);
-    if (strcmp(state, "3D000") == 0) {
-        (void)err_wrap(err, code, "the database has to be made first (createdb)");
-    }
-    return end;
-}
-
 static enum sql_end result_failed(const PGresult *r, struct tl_err *err)
 {
     const char *state = pq.PQresultErrorField(r, PG_DIAG_SQLSTATE), *text = pq.PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     int code;
-    enum sql_end end = end_of_state(state ? state : "", &code);
+    enum sql_end end = postgres_end(state ? state : "", &code);
     err_set(err, code, "PostgreSQL: %s%s%s%s", text ? text : "a statement failed", state ? " (SQLSTATE " : "", state ? state : "",
             state ? ")" : "");
     return end;
@@ -191,170 +84,11 @@ static enum sql_end result_failed(const PGresult *r, struct tl_err *err)
 
 /* ---- waiting ---- */
 
-static bool late(int64_t deadline_ns)
-{
-    return deadline_ns != INT64_MAX && os->monotonic_ns() >= deadline_ns;
-}
-
 /* At most a slice. */
 static bool wait_ready(PGconn *pg, int what, int64_t deadline_ns)
 {
-    int64_t left = deadline_ns == INT64_MAX ? SLICE_MS : (deadline_ns - os->monotonic_ns()) / 1000000 + 1;
-    return os->poll(pq.PQsocket(pg), (enum os_ready)what, left < 1 ? 1 : left > SLICE_MS ? SLICE_MS : left) != 0;
-}
-
-/* ---- connecting ---- */
-
-#define KEYWORDS_MAX 48
-
-struct keywords {
-    const char *names[KEYWORDS_MAX + 1], *values[KEYWORDS_MAX + 1];
-    int n;
-    struct buf hosts, ports; /* of a list of hosts */
-};
-
-/* The last value counts; NULL leaves it to the environment. */
-static void set_keyword(struct keywords *k, const char *name, const char *value)
-{
-    for (int i = 0; i < k->n && value; i++) {
-        if (strcmp(k->names[i], name) == 0) {
-            k->values[i] = value;
-            return;
-        }
-    }
-    if (value && k->n < KEYWORDS_MAX) {
-        k->names[k->n] = name;
-        k->values[k->n++] = value;
-    }
-}
-
-/* "a:1,b,[::1]:2" in two lists. */
-static int split_hosts(struct keywords *k, const char *list, struct tl_err *err)
-{
-    while (*list) {
-        size_t n = strcspn(list, ",");
-        const char *colon = memrchr(list, ':', n), *bracket = memchr(list, ']', n);
-        size_t host = colon && (!bracket || colon > bracket) ? (size_t)(colon - list) : n;
-        bool brackets = list[0] == '[' && host > 2 && list[host - 1] == ']';
-        buf_add(&k->hosts, list + brackets, host - 2 * (size_t)brackets);
-        if (host < n) {
-            buf_add(&k->ports, list + host + 1, n - host - 1);
-        }
-        list += n;
-        if (*list) {
-            list++;
-            buf_add_char(&k->hosts, ',');
-            buf_add_char(&k->ports, ',');
-        }
-    }
-    const char *hosts = buf_cstr(&k->hosts), *ports = buf_cstr(&k->ports);
-    if (!hosts || !ports) {
-        return err_nomem(err);
-    }
-    set_keyword(k, "host", hosts);
-    set_keyword(k, "port", ports);
-    return TL_OK;
-}
-
-/* Everything that libpq knows by name may stand in the URL. What does not, comes from the environment and the password file. */
-static int url_keywords(struct url *url, const struct tl_storage_options *options, struct keywords *k, struct tl_err *err)
-{
-    static const char *const defaults[][2] = {
-        {"fallback_application_name", "trialog"}, {"keepalives_idle", "30"}, {"keepalives_interval", "10"},
-        {"keepalives_count", "3"}, {"tcp_user_timeout", "30000"},
-    };
-    PQconninfoOption *known = pq.PQconndefaults();
-    if (!known) {
-        return err_nomem(err);
-    }
-    for (size_t i = 0; i < TL_COUNT(defaults); i++) {
-        set_keyword(k, defaults[i][0], defaults[i][1]);
-    }
-    if (url->host && url->port < 0 && strchr(url->host, ',') && !options->read_only) {
-        set_keyword(k, "target_session_attrs", "read-write"); /* of several hosts the one that takes writes */
-    }
-    for (PQconninfoOption *o = known; o->keyword; o++) {
-        const char *value = url_option(url, o->keyword);
-        for (size_t i = 0; value && i < url->n_options; i++) { /* names that live as long as the URL does */
-            if (strcmp(url->options[i].key, o->keyword) == 0) {
-                set_keyword(k, url->options[i].key, value);
-                break;
-            }
-        }
-    }
-    pq.PQconninfoFree(known);
-    set_keyword(k, "user", url->user);
-    set_keyword(k, "password", url->password);
-    if (url->path && url->path[0]) {
-        set_keyword(k, "dbname", url->path);
-    }
-    if (url->host && url->host[0] && url->port < 0 && strchr(url->host, ',')) {
-        return split_hosts(k, url->host, err);
-    }
-    if (url->host && url->host[0]) {
-        set_keyword(k, "host", url->host);
-    }
-    if (url->port >= 0) {
-        buf_printf(&k->ports, "%d", url->port);
-        const char *port = buf_cstr(&k->ports);
-        if (!port) {
-            return err_nomem(err);
-        }
-        set_keyword(k, "port", port);
-    }
-    return TL_OK;
-}
-
-static void no_notice(void *ctx, const PGresult *r)
-{
-    (void)ctx;
-    (void)r;
-}
-
-static enum sql_end connect_wait(struct sql_conn *c, const struct tl_storage_options *options, int64_t deadline_ns, struct tl_err *err)
-{
-    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-    for (;;) {
-        if (options->cancelled && options->cancelled(options->cancelled_ctx)) {
-            err_set(err, TL_ECANCELLED, "cancelled while connecting to PostgreSQL");
-            return SQL_FAILED;
-        }
-        if (next == PGRES_POLLING_OK) {
-            return SQL_DONE;
-        }
-        if (next == PGRES_POLLING_FAILED) {
-            return connect_failed(c->pg, err);
-        }
-        if (late(deadline_ns)) {
-            err_set(err, TL_EUNAVAILABLE, "PostgreSQL does not answer");
-            return SQL_AGAIN;
-        }
-        int what = next == PGRES_POLLING_READING ? OS_READABLE : OS_WRITABLE;
-        if (os->poll(pq.PQsocket(c->pg), (enum os_ready)what, SLICE_MS) == 1) {
-            next = pq.PQconnectPoll(c->pg);
-        }
-    }
-}
-
-static enum sql_end start(struct sql_conn *c, const struct keywords *k, const struct tl_storage_options *options, int64_t deadline_ns,
-                          struct tl_err *err)
-{
-    c->pg = pq.PQconnectStartParams(k->names, k->values, 0);
-    if (!c->pg) {
-        err_nomem(err);
-        return SQL_FAILED;
-    }
-    (void)pq.PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* with the SQLSTATE: there is no other way to it before we are in */
-    (void)pq.PQsetNoticeReceiver(c->pg, no_notice, NULL);
-    if (pq.PQstatus(c->pg) == CONNECTION_BAD) {
-        return connect_failed(c->pg, err);
-    }
-    enum sql_end end = connect_wait(c, options, deadline_ns, err);
-    if (end == SQL_DONE && (pq.PQsetnonblocking(c->pg, 1) != 0 || !pq.PQenterPipelineMode(c->pg))) {
-        err_set(err, TL_EIO, "PostgreSQL: %s", pq.PQerrorMessage(c->pg));
-        end = SQL_FAILED;
-    }
-    return end;
+    int64_t left = deadline_ns == INT64_MAX ? POSTGRES_SLICE_MS : (deadline_ns - os->monotonic_ns()) / 1000000 + 1;
+    return os->poll(pq.PQsocket(pg), (enum os_ready)what, left < 1 ? 1 : left > POSTGRES_SLICE_MS ? POSTGRES_SLICE_MS : left) != 0;
 }
 
 /* ---- results ---- */
@@ -477,7 +211,7 @@ static enum sql_end advance(struct run *run, PGresult **out)
             err_set(run->err, TL_ECANCELLED, "cancelled while waiting for PostgreSQL");
             return SQL_GONE;
         }
-        if (late(run->batch->deadline_ns)) {
+        if (postgres_late(run->batch->deadline_ns)) {
             err_set(run->err, TL_EUNAVAILABLE, "PostgreSQL did not answer in time");
             return SQL_GONE;
         }
@@ -485,7 +219,7 @@ static enum sql_end advance(struct run *run, PGresult **out)
             break;
         }
     }
-    set_connect_error(run->err, TL_ENET, pq.PQerrorMessage(pg));
+    postgres_set_error(run->err, TL_ENET, pq.PQerrorMessage(pg));
     return SQL_GONE;
 }
 
@@ -506,7 +240,7 @@ static enum sql_end receive(struct run *run)
         run->err = err;
         if (end != SQL_DONE || (!r && !any)) {
             if (run->end == SQL_DONE && end == SQL_DONE) {
-                set_connect_error(err, TL_ENET, pq.PQerrorMessage(run->c->pg));
+                postgres_set_error(err, TL_ENET, pq.PQerrorMessage(run->c->pg));
             }
             return run->certain ? SQL_GONE : SQL_MAYBE;
         }
@@ -618,7 +352,7 @@ static enum sql_end run_batch(struct sql_conn *c, struct sql_batch *batch, struc
         run.grouped |= c->grouped && (batch->flags & SQL_COMMIT) && batch->statements[i].id == SQL_RAISE_HEAD;
     }
     if (!send_batch(&run)) {
-        set_connect_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
+        postgres_set_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
         return reads ? SQL_GONE : SQL_MAYBE;
     }
     end = receive(&run);
@@ -706,7 +440,7 @@ static enum sql_end run_texts(struct sql_conn *c, const char *const *texts, size
         sent = pq.PQsendQueryParams(c->pg, texts[i], param ? 1 : 0, NULL, param ? &param : NULL, NULL, NULL, 0);
     }
     if (!sent || !pq.PQpipelineSync(c->pg)) {
-        set_connect_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
+        postgres_set_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
         return SQL_GONE;
     }
     for (bool any = true; !done;) {
@@ -715,7 +449,7 @@ static enum sql_end run_texts(struct sql_conn *c, const char *const *texts, size
             return SQL_GONE;
         }
         if (!r && !any) {
-            set_connect_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
+            postgres_set_error(err, TL_ENET, pq.PQerrorMessage(c->pg));
             return SQL_GONE;
         }
         any = r != NULL;
@@ -786,7 +520,6 @@ static void postgres_close(struct sql_conn *c)
 static enum sql_end postgres_connect(struct url *url, const struct tl_storage_options *options, int64_t deadline_ns, struct sql_conn **out,
                                      struct tl_err *err)
 {
-    struct keywords k = {.hosts = BUF_INIT(4096), .ports = BUF_INIT(1024)};
     struct sql_conn *c;
     if (client_library_open(&library, err) != TL_OK) {
         return SQL_FAILED;
@@ -798,17 +531,11 @@ static enum sql_end postgres_connect(struct url *url, const struct tl_storage_op
     }
     c->cancelled = options->cancelled;
     c->cancelled_ctx = options->cancelled_ctx;
-    enum sql_end end = url_keywords(url, options, &k, err) == TL_OK ? SQL_DONE : SQL_FAILED;
-    bool go = end == SQL_DONE && !url_unknown(url); /* else sql.c refuses it; no need to ask the server first */
-    if (go) {
-        end = start(c, &k, options, deadline_ns, err);
-    }
-    if (go && end == SQL_DONE) {
+    enum sql_end end = postgres_open(url, options, deadline_ns, &c->pg, err);
+    if (end == SQL_DONE && c->pg) {
         end = set_up(c, options, deadline_ns, err);
         end = end == SQL_GONE ? SQL_AGAIN : end;
     }
-    buf_release(&k.hosts);
-    buf_release(&k.ports);
     if (end != SQL_DONE) {
         postgres_close(c);
         return end;

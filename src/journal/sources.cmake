@@ -2,7 +2,7 @@ set(journal_sources backend.c backend_check.c memory.c file.c file_read.c file_a
     file_owner.c file_heal.c file_peers.c file_lease.c file_snapshot.c file_unlock.c url.c client_library.c
     sqlite.c sql.c sql_stream.c sql_snapshot.c sql_lease.c)
 if(TRIALOG_POSTGRES_HEADERS)
-  list(APPEND journal_sources postgres.c)
+  list(APPEND journal_sources postgres.c postgres_connect.c postgres_failure.c)
 endif()
 if(TRIALOG_MYSQL_HEADERS)
   list(APPEND journal_sources mysql.c)
