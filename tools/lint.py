@@ -48,6 +48,8 @@ BANNED = [
     ("printf fprintf puts fputs putchar perror exit _exit abort signal longjmp setjmp", ["src/cli"], "the library never "
      "prints, exits or aborts"),
     ("alloca", [], "no bound on the stack"),
+    ("pthread_cond_timedwait pthread_cond_clockwait pthread_condattr_setclock", ["src/base/thread.c"], "by which clock? base/thread.h"),
+    ("pthread_create", ["src/base/thread.c", "src/engine/optimize.c"], "it would run the program's signal handlers: base/thread.h"),
 ]
 
 # What objects of the library may ask of libc: nothing that reaches the system or keeps global state. os.c and mem.c have lists of

@@ -9,22 +9,15 @@
  */
 #include "base/guard.h"
 
-#include <time.h>
-
 #include "base/err.h"
 #include "base/os.h"
+#include "base/thread.h"
 
 #define SLICE_NS INT64_C(50000000)
 
 int guard_init(struct guard *g, struct tl_err *err)
 {
-    pthread_condattr_t attr;
-    int sys = pthread_condattr_init(&attr);
-    if (sys != 0)
-        return err_sys(err, sys, "cannot make a lock");
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    sys = pthread_cond_init(&g->freed, &attr);
-    pthread_condattr_destroy(&attr);
+    int sys = cond_init(&g->freed);
     if (sys == 0)
         sys = pthread_mutex_init(&g->mutex, NULL);
     g->depth = 0;
@@ -35,13 +28,6 @@ void guard_release(struct guard *g)
 {
     pthread_cond_destroy(&g->freed);
     pthread_mutex_destroy(&g->mutex);
-}
-
-static void wait_slice(struct guard *g, int64_t left_ns)
-{
-    int64_t at = os_system.monotonic_ns() + (left_ns < SLICE_NS ? left_ns : SLICE_NS);
-    struct timespec until = {at / 1000000000, at % 1000000000};
-    pthread_cond_timedwait(&g->freed, &g->mutex, &until);
 }
 
 int guard_enter(struct guard *g, int64_t deadline_ns, bool (*cancelled)(void *ctx), void *ctx, struct tl_err *err)
@@ -56,7 +42,7 @@ int guard_enter(struct guard *g, int64_t deadline_ns, bool (*cancelled)(void *ct
                       : err_set(err, TL_ELOCKED, "another thread has been waiting for the storage's answer for the whole time limit");
             break;
         }
-        wait_slice(g, left);
+        (void)cond_wait_for(&g->freed, &g->mutex, left < SLICE_NS ? left : SLICE_NS);
         if (cancelled && g->depth > 0) {
             pthread_mutex_unlock(&g->mutex);
             stop = cancelled(ctx);

@@ -18,9 +18,6 @@
  */
 #include "engine/storage.h"
 
-#include <signal.h>
-#include <time.h>
-
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -33,7 +30,6 @@
 #define WAITING_MAX 256        /* more are written at once, all of them */
 #define WAITING_BYTES (1u << 18)
 #define LARGE_BYTES (1u << 16) /* such a text is written at once */
-#define STACK_BYTES ((size_t)256 * 1024)
 
 /* ---- entries ---- */
 
@@ -122,47 +118,26 @@ static void *flush_main(void *ctx)
 {
     tl_storage *st = ctx;
     struct deferral *d = &st->deferral;
-    pthread_mutex_lock(&d->mutex);
-    while (!d->stop) {
+    struct thread *t = &d->thread;
+    pthread_mutex_lock(&t->mutex);
+    while (!t->stop) {
         if (due(d)) {
             d->due_ns = INT64_MAX;
-            pthread_mutex_unlock(&d->mutex);
+            pthread_mutex_unlock(&t->mutex);
             if (store_flush(st, NULL) != TL_OK && atomic_load(&d->open) > 0)
                 (void)set_due(st, AGAIN_MS); /* it may not even have begun */
-            pthread_mutex_lock(&d->mutex);
+            pthread_mutex_lock(&t->mutex);
             continue;
         }
         int64_t now = os->monotonic_ns();
         d->wakes_ns = d->due_ns != INT64_MAX ? d->due_ns : now + IDLE_MS * MS;
-        int64_t real = os_system.monotonic_ns() + (d->wakes_ns - now); /* what the condition variable goes by, also in tests */
-        struct timespec until = {real / 1000000000, real % 1000000000};
-        pthread_cond_timedwait(&d->changed, &d->mutex, &until);
+        (void)cond_wait_for(&t->changed, &t->mutex, d->wakes_ns - now);
         if (d->due_ns == INT64_MAX && os->monotonic_ns() >= d->wakes_ns)
             break;
     }
-    d->running = false;
-    pthread_mutex_unlock(&d->mutex);
+    t->running = false;
+    pthread_mutex_unlock(&t->mutex);
     return NULL;
-}
-
-/* The thread must not run the user's signal handlers. d->mutex is held. */
-static bool start_thread_locked(tl_storage *st)
-{
-    struct deferral *d = &st->deferral;
-    pthread_attr_t attr;
-    sigset_t all, before;
-    if (d->joinable)
-        pthread_join(d->thread, NULL); /* one that had nothing to do: it is done with the mutex */
-    d->joinable = false;
-    if (d->stop || pthread_attr_init(&attr) != 0)
-        return false;
-    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    d->running = d->joinable = pthread_create(&d->thread, &attr, flush_main, st) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return d->running;
 }
 
 /* Something waits, and is to be written in so many milliseconds. false: there is no thread that would. */
@@ -170,40 +145,22 @@ static bool set_due(tl_storage *st, int64_t in_ms)
 {
     struct deferral *d = &st->deferral;
     int64_t at = os->monotonic_ns() + in_ms * MS;
-    pthread_mutex_lock(&d->mutex);
-    bool ok = d->running || start_thread_locked(st);
+    pthread_mutex_lock(&d->thread.mutex);
+    bool ok = d->thread.running || thread_start_locked(&d->thread, flush_main, st) == 0;
     if (ok && at < d->due_ns) {
         d->due_ns = at;
         if (at < d->wakes_ns)
-            pthread_cond_signal(&d->changed);
+            pthread_cond_signal(&d->thread.changed);
     }
-    pthread_mutex_unlock(&d->mutex);
+    pthread_mutex_unlock(&d->thread.mutex);
     return ok;
-}
-
-static void stop_thread(struct deferral *d)
-{
-    pthread_mutex_lock(&d->mutex);
-    d->stop = true;
-    bool join = d->joinable;
-    d->joinable = false;
-    pthread_cond_signal(&d->changed);
-    pthread_mutex_unlock(&d->mutex);
-    if (join)
-        pthread_join(d->thread, NULL);
 }
 
 /* ---- beginning and end ---- */
 
 static void init_sync(struct deferral *d)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&d->mutex, NULL);
-    d->running = d->joinable = d->stop = false;
+    thread_init(&d->thread);
     d->due_ns = INT64_MAX;
     d->wakes_ns = INT64_MAX;
 }
@@ -251,7 +208,7 @@ void deferral_close(tl_storage *st)
 {
     struct deferral *d = &st->deferral;
     struct tl_err err = TL_ERR_INIT;
-    stop_thread(d);
+    thread_stop(&d->thread);
     if (atomic_load(&d->open) > 0 && store_flush(st, &err) != TL_OK && atomic_load(&d->open) > 0)
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes of running trials were not written and are lost: %s",
                  (size_t)atomic_load(&d->open), err.message);
@@ -263,8 +220,7 @@ void deferral_release(tl_storage *st)
     empty(&st->deferral);
     intern_release(&st->deferral.names);
     dist_table_release(&st->deferral.dists);
-    pthread_cond_destroy(&st->deferral.changed);
-    pthread_mutex_destroy(&st->deferral.mutex);
+    thread_release(&st->deferral.thread);
 }
 
 /* ---- taking in ---- */
@@ -537,13 +493,13 @@ void defer_end(struct defer_flush *f)
     struct deferral *d = &st->deferral;
     const struct commit *c = &f->commit;
     bool done = is_done(c);
-    pthread_mutex_lock(&d->mutex);
+    pthread_mutex_lock(&d->thread.mutex);
     size_t open = atomic_load(&d->open);
     bool complain = !done && open > 0 && !d->complained && c->code != TL_ECANCELLED;
     d->complained = !done;
     if (open == 0)
         d->due_ns = INT64_MAX;
-    pthread_mutex_unlock(&d->mutex);
+    pthread_mutex_unlock(&d->thread.mutex);
     if (f->dropped > 0)
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone", f->dropped);
     if (complain)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/thread.h"
 #include "engine/ops.h"
 
 /* One of them. Belongs to the storage's list, and to the views that show it. */
@@ -46,11 +47,8 @@ struct deferral { /* part of a tl_storage */
     atomic_size_t open, unwritten, refused; /* that wait and nobody writes; all that somebody has to write yet; that somebody must be told of */
 
     /* the thread that writes what waited long enough */
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool running, joinable, stop;
-    int64_t due_ns;   /* monotonic; INT64_MAX: nothing to do */
+    struct thread thread;
+    int64_t due_ns;   /* under its mutex; monotonic; INT64_MAX: nothing to do */
     int64_t wakes_ns; /* when it looks by itself */
     bool complained;
 };

@@ -19,9 +19,6 @@
  */
 #include "engine/storage.h"
 
-#include <signal.h>
-#include <time.h>
-
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -38,7 +35,6 @@
 #define LOST_BYTES (4u << 20)  /* one append writes about that much of them, or one trial */
 #define SWEEP_EVERY 64         /* looks that also search for leases without trials */
 #define ORPHAN_LEASES 10       /* such a lease goes when it is that many lengths old */
-#define STACK_BYTES ((size_t)256 * 1024)
 
 static const struct lease_ops *ops_of(const tl_storage *st)
 {
@@ -49,14 +45,8 @@ static const struct lease_ops *ops_of(const tl_storage *st)
 
 static void init_sync(struct leases *l)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&l->mutex, NULL);
+    thread_init(&l->thread);
     pthread_mutex_init(&l->look_lock, NULL);
-    l->running = l->stop = false;
 }
 
 void leases_init(tl_storage *st)
@@ -101,46 +91,34 @@ static void *renew_main(void *ctx)
 {
     tl_storage *st = ctx;
     struct leases *l = &st->leases;
+    struct thread *t = &l->thread;
     int64_t pause = l->length_ms * MS / 3;
-    pthread_mutex_lock(&l->mutex);
-    while (!l->stop) {
+    pthread_mutex_lock(&t->mutex);
+    while (!t->stop) {
         int64_t now = os->monotonic_ns(), at = atomic_load(&l->renewed_ns) + pause;
         if (at <= now) {
             at = now + (atomic_load(&l->complained) ? pause / 4 : 0);
         }
         if (at > now) {
-            int64_t real = os_system.monotonic_ns() + (at - now); /* what the condition variable goes by, also in tests */
-            struct timespec until = {real / 1000000000, real % 1000000000};
-            pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+            (void)cond_wait_for(&t->changed, &t->mutex, at - now);
         }
-        if (!l->stop && os->monotonic_ns() >= at) {
-            pthread_mutex_unlock(&l->mutex);
+        if (!t->stop && os->monotonic_ns() >= at) {
+            pthread_mutex_unlock(&t->mutex);
             renew(st);
-            pthread_mutex_lock(&l->mutex);
+            pthread_mutex_lock(&t->mutex);
         }
     }
-    pthread_mutex_unlock(&l->mutex);
+    pthread_mutex_unlock(&t->mutex);
     return NULL;
 }
 
-/* Without a thread the lease is renewed by calls only. The thread must not run the user's signal handlers. */
+/* Without a thread the lease is renewed by calls only. */
 static void start_thread(tl_storage *st)
 {
-    struct leases *l = &st->leases;
-    pthread_attr_t attr;
-    sigset_t all, before;
-    int sys = pthread_attr_init(&attr);
-    if (sys == 0) {
-        (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-        sigfillset(&all);
-        pthread_mutex_lock(&l->mutex);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        sys = pthread_create(&l->thread, &attr, renew_main, st);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        l->running = sys == 0;
-        pthread_mutex_unlock(&l->mutex);
-        pthread_attr_destroy(&attr);
-    }
+    struct thread *t = &st->leases.thread;
+    pthread_mutex_lock(&t->mutex);
+    int sys = thread_start_locked(t, renew_main, st);
+    pthread_mutex_unlock(&t->mutex);
     if (sys != 0)
         log_emit(st->options.log, LOG_LEASE, "no thread to renew the lease (errno %d): only calls will do that", sys);
 }
@@ -156,18 +134,6 @@ void lease_hold(tl_storage *st)
     } else if (!atomic_load(&l->held) || os->monotonic_ns() - atomic_load(&l->renewed_ns) > l->length_ms * MS / 2) {
         renew(st); /* the thread is late, or could not */
     }
-}
-
-static void stop_thread(struct leases *l)
-{
-    pthread_mutex_lock(&l->mutex);
-    bool running = l->running;
-    l->stop = true;
-    l->running = false;
-    pthread_cond_signal(&l->changed);
-    pthread_mutex_unlock(&l->mutex);
-    if (running)
-        pthread_join(l->thread, NULL);
 }
 
 /* ---- RUNNING trials and their owners ---- */
@@ -203,7 +169,7 @@ void leases_close(tl_storage *st)
 {
     struct leases *l = &st->leases;
     struct tl_err err = TL_ERR_INIT;
-    stop_thread(l);
+    thread_stop(&l->thread);
     if (atomic_load(&l->held)) {
         struct lease left = {l->length_ms, l->retries, true};
         bool running = st->stale || !st->state || runs_trials(st->state, st->worker);
@@ -214,8 +180,7 @@ void leases_close(tl_storage *st)
         if (rc != TL_OK)
             log_emit(st->options.log, LOG_LEASE, "at closing: %s", err.message);
     }
-    pthread_cond_destroy(&l->changed);
-    pthread_mutex_destroy(&l->mutex);
+    thread_release(&l->thread);
     pthread_mutex_destroy(&l->look_lock);
 }
 

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/thread.h"
 #include <trialog/types.h>
 
 #define LEASE_MIN_MS 500
@@ -24,10 +25,7 @@ struct leases { /* part of a tl_storage */
     atomic_bool held;   /* the lease was written */
     atomic_bool complained;
     atomic_int_fast64_t renewed_ns; /* monotonic */
-    pthread_mutex_t mutex; /* the thread */
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool running, stop;
+    struct thread thread; /* renews it */
 
     /* those of others */
     pthread_mutex_t look_lock;     /* one thread of a handle looks at a time */
@@ -49,7 +47,7 @@ void lease_hold(tl_storage *st);
 /* The thread that renews could not be started: every append does it, then. */
 static inline bool lease_needs_calls(const struct leases *l)
 {
-    return TL_UNLIKELY(!l->running) && atomic_load(&l->wanted);
+    return TL_UNLIKELY(!l->thread.running) && atomic_load(&l->wanted);
 }
 
 /* Milliseconds until lease_look (store.h) would look. */

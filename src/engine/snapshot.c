@@ -9,10 +9,9 @@
  */
 #include "engine/parts.h"
 
-#include <signal.h>
-
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "model/image.h"
 
 #define SNAPSHOT_MIN_BYTES (UINT64_C(8) << 20)
@@ -116,18 +115,6 @@ void storage_snapshot_join(tl_storage *st)
         pthread_join(st->snapshot_thread, NULL);
 }
 
-/* Signals are the program's own business: its threads take them. */
-static bool start_thread(tl_storage *st)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return false;
-    bool ok = pthread_create(&st->snapshot_thread, NULL, snapshot_main, st) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ok;
-}
-
 void storage_snapshot_if_due(tl_storage *st)
 {
     if (st->options.no_snapshot || st->options.read_only || !st->backend->ops->snapshot_save)
@@ -159,7 +146,7 @@ void storage_snapshot_if_due(tl_storage *st)
         (void)snapshot_main(st);
         return;
     }
-    bool ok = start_thread(st);
+    bool ok = thread_create(&st->snapshot_thread, 0, snapshot_main, st) == 0;
     pthread_mutex_lock(&st->queue_lock);
     st->snapshot_running = st->snapshot_joinable = ok;
     pthread_mutex_unlock(&st->queue_lock);

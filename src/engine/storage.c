@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/thread.h"
 #include "engine/parts.h"
 #include "journal/catalog.h"
 #include "journal/url.h"
@@ -57,7 +58,7 @@ int storage_uuid(char out[WORKER_MAX], struct tl_err *err)
 static void init_locks(tl_storage *st)
 {
     pthread_mutex_init(&st->queue_lock, NULL);
-    pthread_cond_init(&st->queue_moved, NULL);
+    (void)cond_init(&st->queue_moved);
     pthread_mutex_init(&st->read_lock, NULL);
     pthread_mutex_init(&st->state_lock, NULL);
     st->queue = NULL;

@@ -26,17 +26,16 @@
  */
 #include "engine/storage.h"
 
-#include <time.h>
-
 #include "base/err.h"
 #include "base/os.h"
+#include "base/thread.h"
 
 #define GROUP_OPS 4096           /* operations that share one write at most */
 #define SETTLE_TRIES 3
 #define GROUP_BYTES (1u << 20)   /* a group of databases is not made longer, so that one statement stays small */
 #define PATIENT_CONFLICTS 2      /* so many conflicts in a row are met at once, then with patience: a turn of one's own, or pauses */
 #define MS INT64_C(1000000)
-#define ASK_US (50 * 1000)       /* how often who waits for another thread asks whether the caller gave up */
+#define ASK_NS INT64_C(50000000) /* how often who waits for another thread asks whether the caller gave up */
 
 enum phase { PHASE_QUEUED, PHASE_WRITTEN, PHASE_ENDED };
 
@@ -642,9 +641,7 @@ static bool wait_for_leader_locked(tl_storage *st)
         pthread_cond_wait(&st->queue_moved, &st->queue_lock);
         return true;
     }
-    int64_t until = os->realtime_us() + ASK_US;
-    struct timespec t = {.tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000};
-    if (pthread_cond_timedwait(&st->queue_moved, &st->queue_lock, &t) == 0)
+    if (cond_wait_for(&st->queue_moved, &st->queue_lock, ASK_NS))
         return true;
     pthread_mutex_unlock(&st->queue_lock); /* a caller's function; what it waits for may wait for us */
     bool stop = st->options.cancelled(st->options.cancelled_ctx);

@@ -5,19 +5,16 @@
 #ifndef TL_FILE_KEEPER_H
 #define TL_FILE_KEEPER_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "base/thread.h"
 
 struct keeper {
     /* Runs on the thread; true: look again soon, false: nothing to do until the next poke. */
     bool (*tick)(void *ctx);
     void *ctx;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool running, stop;
+    struct thread thread;
     atomic_bool awake;
 };
 
@@ -25,7 +22,6 @@ void keeper_init(struct keeper *k, bool (*tick)(void *ctx), void *ctx);
 /* There is something to look after. Starts the thread at the first call; false when that failed. Costs one load while awake. */
 bool keeper_poke(struct keeper *k);
 /* Ends the thread and waits for it. */
-void keeper_stop(struct keeper *k);
 void keeper_release(struct keeper *k);
 /* In a forked child: the thread is the parent's. */
 void keeper_forked(struct keeper *k);

@@ -11,11 +11,11 @@
 #include "journal/kinds.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/thread.h"
 
 #define CHUNK ((size_t)64 * 1024)
 #define OUT_MAX ((size_t)1 << 30)
@@ -72,11 +72,7 @@ static struct memory *memory_of(struct backend *b)
 
 static void init_sync(struct memory_log *log)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    (void)cond_init(&log->changed);
     pthread_mutex_init(&log->mutex, NULL);
     pthread_mutex_init(&log->leases_mutex, NULL);
 }
@@ -234,12 +230,8 @@ static void memory_restart(struct backend *b)
 /* Waits for the condition variable, at most until `deadline_ns` and at most a slice. */
 static void wait_slice_locked(struct memory_log *log, int64_t deadline_ns)
 {
-    int64_t at = os->monotonic_ns() + SLICE_NS;
-    if (at > deadline_ns) {
-        at = deadline_ns;
-    }
-    struct timespec until = {at / 1000000000, at % 1000000000};
-    pthread_cond_timedwait(&log->changed, &log->mutex, &until);
+    int64_t left = deadline_ns - os->monotonic_ns();
+    (void)cond_wait_for(&log->changed, &log->mutex, left < SLICE_NS ? left : SLICE_NS);
 }
 
 static int64_t deadline_after(int64_t timeout_ms)

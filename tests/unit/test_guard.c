@@ -4,6 +4,8 @@
  */
 #include "base/guard.h"
 
+#include <stdatomic.h>
+
 #include "base/os.h"
 #include "support/check_main.h"
 
@@ -12,7 +14,7 @@
 
 static struct guard g;
 static int counter;
-static long asked;
+static atomic_long asked;
 
 static void setup(void)
 {

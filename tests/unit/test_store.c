@@ -450,6 +450,66 @@ START_TEST(nobody_decides_on_what_was_not_written)
 }
 END_TEST
 
+/* ---- waiting while somebody sets the clock ---- */
+
+static _Thread_local bool gives_up;
+
+static bool is_cancelled(void *ctx)
+{
+    (void)ctx;
+    return gives_up;
+}
+
+static int64_t tomorrow(void)
+{
+    return os_system.realtime_us() + INT64_C(86400000000);
+}
+
+static bool is_led(tl_storage *st)
+{
+    pthread_mutex_lock(&st->queue_lock);
+    bool led = st->leading;
+    pthread_mutex_unlock(&st->queue_lock);
+    return led;
+}
+
+/* An instant that was reckoned before the clock was set back is far away: nobody may wait for it. */
+START_TEST(who_waits_for_the_leader_is_asked_whatever_the_clock_says)
+{
+    char dir[] = "/tmp/trialog-store-XXXXXX";
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    struct tl_err err = TL_ERR_INIT;
+    pthread_t leader;
+    tl_storage *st;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    full_table = os_system;
+    full_table.realtime_us = tomorrow;
+    os_use(&full_table);
+    o.cancelled = is_cancelled;
+    ck_assert_int_eq(tl_storage_open("j", &o, &st, &err), TL_OK);
+    create_study(st, "s");
+    int fd = os->open("j", O_RDWR, 0);
+    ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
+    ck_assert_int_eq(pthread_create(&leader, NULL, create_last, st), 0);
+    while (!is_led(st))
+        os->sleep_ns(1000000);
+    gives_up = true; /* this thread alone */
+    struct commit c = {.decide = decide_nothing};
+    ck_assert_int_eq(store_commit(st, &c, &err), TL_ECANCELLED);
+    gives_up = false;
+    os->close(fd);
+    void *id;
+    pthread_join(leader, &id);
+    ck_assert_int_eq((intptr_t)id, 1);
+    tl_storage_close(st);
+    os_use(NULL);
+    ck_assert_int_eq(unlink("j"), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -462,6 +522,7 @@ int main(void)
     tcase_add_test(c, a_forked_child_only_closes);
     tcase_add_test(c, the_part_of_a_group_that_landed_is_flushed);
     tcase_add_test(c, nobody_decides_on_what_was_not_written);
+    tcase_add_test(c, who_waits_for_the_leader_is_asked_whatever_the_clock_says);
     suite_add_tcase(suite, c);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
