@@ -23,6 +23,7 @@
 
 #define REPLACED_TRIES 100
 #define SALVAGE_NAMES 10
+#define CLEAN_BYTES 65536u /* whoever makes the journal longer by such a piece looks for what dead processes left beside it */
 
 static bool is_full(int sys)
 {
@@ -244,8 +245,10 @@ static int unknown(struct file *f, struct append *a, int sys, struct tl_err *err
 /* Our lines [0, n) of `out` stand at the position. */
 static void landed(struct file *f, struct append *a, size_t n)
 {
+    uint64_t piece = f->offset / CLEAN_BYTES;
     file_advance(f, f->out.data, n);
     f->seen_size = f->offset;
+    f->lock.owner.clean_due = f->lock.owner.clean_due || f->offset / CLEAN_BYTES != piece;
     a->flush_token = flush_wrote(&f->flush);
     if (f->flush.durability == TL_DURABILITY_RELAXED && !keeper_poke(&f->keeper)) {
         (void)flush_when_due(&f->flush);

@@ -16,6 +16,8 @@
  * Breaking somebody's lock: at once when its process is dead here; soon when the kernel lock proves that no process of ours can
  * be inside; otherwise when nothing about it has changed for the grace period on our own clock. It is moved aside first and
  * looked at again; what turns out to be another lock is put back.
+ * What dead processes left lying (owner files, links, locks that were moved aside) is removed by whoever breaks a lock or makes the
+ * journal longer by a piece (file_append.c), so its number is bounded by what they wrote: theirs of this machine at once, others' after a day.
  * Failure: a lock that cannot be removed stays and is broken by the next one. Invariant: nothing here removes a lock that it has
  * not just seen to be the one it means.
  */
@@ -37,7 +39,6 @@
 #define BEAT_NS (400 * MS)         /* age at which a held lock's time is renewed */
 #define SAFE_NS (500 * MS)         /* nobody robs a lock touched that recently: Optuna's shortest grace is 1 s */
 #define NAME_LIMIT 255u
-#define CLEAN_EVERY 4096u
 #define LEFTOVER_NS (24 * 3600 * INT64_C(1000000000))
 
 static const char lock_suffix[] = ".lock", own_mark[] = ".own.", rename_suffix[] = ".rename", free_suffix[] = "-free";
@@ -517,8 +518,6 @@ int owner_try(struct owner *o, struct owner_watch *w, struct tl_err *err)
     }
     if (rc >= 0) {
         atomic_store(&o->held, true);
-        o->acquisitions++;
-        o->clean_due = o->clean_due || o->acquisitions % CLEAN_EVERY == 0;
     }
     return rc < 0 ? rc : 1;
 }
@@ -635,6 +634,10 @@ static int clean_one(const char *name, void *ctx)
     }
     memcpy(path, c->folder.p, c->folder.n);
     memcpy(path + c->folder.n, name, n + 1);
+    struct owner_watch w = {0};
+    if (moved && look(path, &w) == 0) { /* whose lock it was; who moved it finds a dead one gone and looks again */
+        h = read_holder(c->p, (struct str){w.target, w.n_target});
+    }
     struct os_stat s;
     bool old = !same_machine(c->o, &h) && os->stat(path, false, &s) == 0 && c->now_ns - s.mtime_ns > LEFTOVER_NS;
     if (old || is_dead(c->o, &h)) {

@@ -48,8 +48,7 @@ struct owner {
     bool local;       /* a file system of this host: links are kept between two acquisitions */
     atomic_bool held; /* for the beat */
     atomic_int_fast64_t touched_ns; /* boottime: when the owner files got their time */
-    uint32_t acquisitions;
-    bool clean_due;
+    bool clean_due;   /* a lock was broken, or the journal has grown by a good piece */
 };
 
 /* `paths`: the journal as given and, when that is a symbolic link, the file itself; absolute. Errors: TL_EINVAL (name too long). */

@@ -56,7 +56,7 @@ class Crowd:
         if self.to_arm > 0 and random.random() < 0.5:
             self.to_arm -= 1
             argv = argv + [f"at={random.choice(POINTS)}", f"nth={random.randrange(1, 12)}"]
-        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        p = storm.start(argv, stdin=subprocess.DEVNULL)
         p.armed = argv is not self.argv
         self.alive[p.pid] = p
 

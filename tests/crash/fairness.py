@@ -7,8 +7,6 @@
 four of eight Optunas get among themselves (four fifths: of eight, one takes most turns by chance, and that chance differs from run to run; so one of
 three tries may show it), or else close to half of all appends, where a flush costs next to nothing.
 """
-import os
-import time
 
 import storm
 from stopped_holder import OptunaWriter

@@ -9,7 +9,6 @@ a new study and do not finish. What is checked: both readers saw the same lines 
 committed by hand once, none that was rolled back. Beside it, on servers: what becomes of a log whose order is an auto-increment column.
 """
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import time
 import storm
 from server_storm import WORKERS, Checker, Storm, Tail
 
-sys.path.insert(0, os.path.join(storm.HERE, "..", "support"))
 import servers  # noqa: E402
 
 SQLITE = """
@@ -43,7 +41,7 @@ class Client:
             argv = [server.client, "--no-defaults", "-u", "root", "-S", server.path("sock"), "-BNn", place]
         else:
             argv = [sys.executable, "-c", SQLITE, place]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.process = storm.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def tell(self, *statements):
         """Returns when they were carried out."""

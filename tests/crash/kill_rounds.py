@@ -5,6 +5,7 @@
 
 In most rounds a victim is stopped first and looked at: does it hold the journal's kernel lock? Then it dies inside the critical section.
 After each round: nothing that was acknowledged is lost, nothing is doubled, every line is whole, and the next append comes soon.
+At the end nothing lies beside the journal that belonged to the dead.
 With TRIALOG_RELEASE_BUILD (a build directory) and ROUNDS negative the worker is built against that library first.
 """
 import os
@@ -92,6 +93,11 @@ class Rounds:
             w.wait_dead()
         self.delays.append(self.probe.append())
         self.acks += self.checker.check(self.workers)
+        piece = os.path.getsize(self.journal) // 65536
+        while os.path.getsize(self.journal) // 65536 == piece:  # who makes it longer by that much clears away
+            self.probe.append()
+        left = [name for name in os.listdir(self.folder) if ".lock" in name and f".{self.probe.process.pid}." not in name]
+        storm.require(not left, f"left lying by dead processes: {left}")
         self.probe.close()
 
 

@@ -20,7 +20,6 @@ import os
 import random
 import signal
 import struct
-import subprocess
 import time
 
 import replayed
@@ -385,7 +384,7 @@ class Crowd:
         if armed:
             self.to_arm -= 1
             environment["STORM_AT"] = f"{random.choice(self.POINTS)}:{random.randrange(1, 200)}"
-        p = subprocess.Popen(self.argv + [str(word) for word in kind], pass_fds=[self.inherited], env=environment)
+        p = storm.start(self.argv + [str(word) for word in kind], pass_fds=[self.inherited], env=environment)
         p.kind, p.armed = kind, armed
         return p
 

@@ -26,8 +26,8 @@ class Worker:
 
     def __init__(self, program, journal, lease_ms, budget):
         self.every.append(self)
-        self.process = subprocess.Popen([program, journal, str(lease_ms), "3", str(budget)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        self.process = storm.start([program, journal, str(lease_ms), "3", str(budget)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
 
     def asked(self):
         word, number, x = self.process.stdout.readline().split()

@@ -8,14 +8,10 @@ requests long after their sender has repeated them. Meanwhile the server is kill
 forgotten, its clients are killed, and workers are killed and replaced. In the end: nothing that was acknowledged is lost, nothing is
 doubled, every line is whole, and no worker ended by itself.
 """
-import os
 import random
-import sys
 import time
 
-import storm
-
-sys.path.insert(0, os.path.join(storm.HERE, "..", "support"))
+import storm  # which knows where the others are
 import proxy  # noqa: E402
 import servers  # noqa: E402
 

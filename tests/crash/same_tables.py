@@ -7,7 +7,6 @@ TRIALS random ones, and a grid of SIDE x SIDE cells: by one worker, 32 threads, 
 one (define-by-run) and asking with the space (define-and-run). All tables of numbers, parameters and values are equal, and another
 seed's is not.
 """
-import subprocess
 
 import replayed
 import storm
@@ -18,7 +17,7 @@ CROWDS = [(1, 1), (1, 32), (32, 1), (4, 8)]  # (processes, threads)
 
 def table(program, journal, sampler, processes, threads, **options):
     argv = [program, "run", journal, sampler, f"threads={threads}", "work_us=1000"] + [f"{k}={v}" for k, v in options.items()]
-    crowd = [subprocess.Popen(argv) for _ in range(processes)]
+    crowd = [storm.start(argv) for _ in range(processes)]
     codes = [p.wait() for p in crowd]
     storm.require(not any(codes), f"workers ended with {codes}")
     study = replayed.read(journal)

@@ -11,15 +11,12 @@ KIND: postgres, mariadb, redis. WHAT:
 All with a server that flushes (Redis: appendfsync always). Two readers follow the stream the whole time. At the end: nothing that was
 acknowledged is missing, nothing is doubled, both readers saw the same lines in the same order, and no worker died by itself.
 """
-import os
 import random
 import subprocess
 import sys
 import time
 
-import storm
-
-sys.path.insert(0, os.path.join(storm.HERE, "..", "support"))
+import storm  # which knows where the others are
 import proxy  # noqa: E402
 import servers  # noqa: E402
 
@@ -32,7 +29,7 @@ class Tail:
 
     def __init__(self, program, url, path):
         self.path = path
-        self.process = subprocess.Popen([program, url, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = storm.start([program, url, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         storm.require(line == "ready\n", f"a reader did not begin: {line!r}")
 

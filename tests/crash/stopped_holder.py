@@ -29,8 +29,8 @@ class OptunaWriter:
     def __init__(self, journal, count, name, grace_s=30):
         script = os.path.join(storm.HERE, "optuna_side.py")
         self.name = name
-        self.process = subprocess.Popen([storm.OPTUNA, script, "writer", journal, str(-count), name, str(grace_s)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.process = storm.start([storm.OPTUNA, script, "writer", journal, str(-count), name, str(grace_s)],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     def ready(self):
         storm.require(self.process.stdout.readline() == b"ready\n", "Optuna's writer did not begin")

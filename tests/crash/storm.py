@@ -15,6 +15,9 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+import servers  # noqa: E402
+
 OPTUNA = os.environ.get("TRIALOG_PYTHON_OPTUNA")
 HEALER = "torn-tail-repair"
 
@@ -67,6 +70,11 @@ def percentile(values, part):
 
 # ---- processes ----
 
+def start(argv, **options):
+    """A process that is killed when the test ends, however it ends."""
+    return subprocess.Popen(argv, preexec_fn=servers.dies_with_parent(signal.SIGKILL), **options)
+
+
 class Worker:
     """storm_worker write: appends until it is killed or done."""
     count = 0
@@ -78,7 +86,7 @@ class Worker:
         self.read_to = 0
         argv = [program, "write", journal, self.acks_path, self.name] + [f"{k}={v}" for k, v in options.items()]
         stdin = subprocess.PIPE if options.get("barrier") else subprocess.DEVNULL
-        self.process = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, bufsize=0)
+        self.process = start(argv, stdin=stdin, stdout=subprocess.PIPE, bufsize=0)
         self.pid = self.process.pid
 
     def ready(self):
@@ -138,7 +146,7 @@ class Probe:
 
     def __init__(self, program, journal, name, **options):
         argv = [program, "probe", journal, name] + [f"{k}={v}" for k, v in options.items()]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.process = start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         line = self.process.stdout.readline()
         require(line == b"ready\n", f"the probe did not begin: {line!r}")
 

@@ -490,6 +490,10 @@ START_TEST(leftovers_are_cleaned)
     scratch_write("j.lock00000000-0000-4000-8000-000000000000.rename", "", 0);
     scratch_write("j.lock00000000-0000-4000-8000-000000000001.rename", "", 0);
     ck_assert_int_eq(utimensat(AT_FDCWD, "j.lock00000000-0000-4000-8000-000000000001.rename", old, 0), 0);
+    scratch_write("j.lock00000000-0000-4000-8000-000000000002.rename", dead, strlen(dead));
+    scratch_append("j.lock00000000-0000-4000-8000-000000000002.rename", "\n", 1);
+    ck_assert_int_eq(symlink(dead, "j.lock00000000-0000-4000-8000-000000000003.rename"), 0);
+    ck_assert_int_eq(symlink("j", "j.lock00000000-0000-4000-8000-000000000004.rename"), 0); /* Optuna's, of just now */
     scratch_write("jj.lock.own.elsewhere-01234567.1.2.00000002", "", 0);
     ck_assert_int_eq(utimensat(AT_FDCWD, "jj.lock.own.elsewhere-01234567.1.2.00000002", old, 0), 0);
     ck_assert_int_eq(owner_init(&o, paths, 1, 30000, &sink, &err), TL_OK);
@@ -501,10 +505,42 @@ START_TEST(leftovers_are_cleaned)
     ck_assert(!exists("j.lock.own.elsewhere-01234567.1.2.00000002"));
     ck_assert(exists("j.lock00000000-0000-4000-8000-000000000000.rename"));
     ck_assert(!exists("j.lock00000000-0000-4000-8000-000000000001.rename"));
+    ck_assert(!exists("j.lock00000000-0000-4000-8000-000000000002.rename")); /* those of a process that is dead, whoever moved them */
+    ck_assert(!exists("j.lock00000000-0000-4000-8000-000000000003.rename"));
+    ck_assert(exists("j.lock00000000-0000-4000-8000-000000000004.rename"));
     ck_assert(exists("jj.lock.own.elsewhere-01234567.1.2.00000002"));
     ck_assert_int_eq(scratch_count(dir, "j.lock.own."), 3); /* ours is still in use */
     owner_close(&o);
     ck_assert_int_eq(scratch_count(dir, "j.lock.own."), 2);
+}
+END_TEST
+
+/* Processes that are killed while nobody is inside leave no lock that somebody would break, and none of them lives long. */
+START_TEST(leftovers_do_not_pile_up)
+{
+    enum { DEATHS = 50, LINE = 10000, A_PIECE = 65536 / LINE + 1 };
+    static char line[LINE + 1];
+    memset(line, 'x', LINE - 1);
+    line[LINE - 1] = '\n';
+    os_use(NULL);
+    for (int i = 0; i < DEATHS; i++) {
+        fflush(NULL);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct collect c = COLLECT_INIT;
+            struct backend *b = open_file("j");
+            (void)collect_append(b, &c, line, &err);
+            raise(SIGKILL);
+        }
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        ck_assert(!exists("j.lock"));
+        ck_assert_int_le(scratch_count(dir, "j.lock.own."), 2 * A_PIECE);
+    }
+    struct os_stat s;
+    ck_assert_int_eq(os_system.stat("j", false, &s), 0);
+    ck_assert_uint_eq(s.size, (uint64_t)DEATHS * LINE);
 }
 END_TEST
 
@@ -530,5 +566,6 @@ int main(void)
     tcase_add_test(t, odd_targets_are_nobodys);
     tcase_add_test(t, unlocking_by_hand);
     tcase_add_test(t, leftovers_are_cleaned);
+    tcase_add_test(t, leftovers_do_not_pile_up);
     return check_run("file_owner", t);
 }
