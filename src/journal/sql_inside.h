@@ -111,7 +111,8 @@ struct sql_stream {
     bool has_writer; /* our row in trialog_writer is there */
     uint64_t own_n;  /* our last number that is known to have landed; 0: none */
     uint64_t gap_at;      /* position before which a row was missing, */
-    int64_t gap_since_ns; /* and since when; 0: there is none */
+    int64_t gap_since_ns; /* since when (0: there is none), */
+    int64_t gap_met_ns;   /* and when it was last looked for */
     struct buf out;
     char unsure[64]; /* a worker whose last append may have landed without being durable yet; "": none */
     int64_t turn;    /* counter of looks when this handle last asked, -1: never */

@@ -138,15 +138,20 @@ static int deliver_row(struct sql_stream *s, const struct deliver *d, const stru
     return rc;
 }
 
-/* The next row is not the one behind the position. 0, after a moment: read again. */
-static int meet_gap(struct sql_stream *s, struct tl_err *err)
+/* The next row is not the one behind the position. 0, after a moment: read again. What was missing when a read was given up long ago is no
+ * reason to give up now. */
+static int meet_gap(struct sql_stream *s, int64_t deadline_ns, struct tl_err *err)
 {
-    int64_t now = os->monotonic_ns();
-    if (s->gap_since_ns == 0 || s->gap_at != s->position) {
+    int64_t now = os->monotonic_ns(), unseen = now - s->gap_met_ns;
+    s->gap_met_ns = now;
+    if (s->gap_since_ns == 0 || s->gap_at != s->position || unseen > GAP_MOST_MS * SQL_MS) {
         s->gap_at = s->position;
         s->gap_since_ns = now;
     } else if (now - s->gap_since_ns > GAP_MOST_MS * SQL_MS) {
         return err_set(err, TL_ECORRUPT, "the database is damaged: study %lld lacks operations from %llu on", (long long)s->stream,
+                       (unsigned long long)s->position);
+    } else if (now >= deadline_ns) {
+        return err_set(err, TL_EUNAVAILABLE, "the database does not show study %lld's operations from %llu on yet", (long long)s->stream,
                        (unsigned long long)s->position);
     }
     os->sleep_ns(GAP_PAUSE_MS * SQL_MS);
@@ -225,7 +230,7 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
     s->rows = held_back ? ROWS_FEW : s->rows * 2 < ROWS_MOST ? s->rows * 2 : ROWS_MOST;
     note_progress(s, base, (uint64_t)v[C_IMAGE_BYTES].i, bytes);
     if (rc == TL_OK && TL_UNLIKELY(gap)) {
-        return meet_gap(s, err);
+        return meet_gap(s, deadline_ns, err);
     }
     s->gap_since_ns = 0;
     return rc == TL_OK ? 1 : rc;

@@ -347,6 +347,51 @@ START_TEST(a_row_that_is_seen_late_is_waited_for)
 }
 END_TEST
 
+/* A read that was given up says nothing about one that comes much later. */
+START_TEST(a_row_that_was_missing_long_ago_is_waited_for_anew)
+{
+    struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
+    struct os_table table = os_system;
+    struct tl_err err = TL_ERR_INIT;
+    setup_kind(1);
+    optimistic_run = run_and_hide;
+    o.timeout_ms = 300;
+    tl_storage *a = open_noting(), *b = open_optimistic(url, &o);
+    int64_t study = make_study(a, "s");
+    set_attr(a, study, 1);
+    ck_assert_int_eq(attr(b, study), 1);
+    set_attr(a, study, 2);
+    set_attr(a, study, 3);
+    table.monotonic_ns = later;
+    table.sleep_ns = sleep_at_once;
+    os_use(&table);
+    hidden = 2;
+    hide = INT_MAX;
+    ck_assert_int_eq(tl_storage_sync(b, &err), TL_EUNAVAILABLE);
+    ck_assert_msg(strstr(err.message, "operations from 2 on"), "%s", err.message);
+    slept_ns += INT64_C(3600000000000);
+    hide = 2;
+    ck_assert_int_eq(attr(b, study), 3);
+    ck_assert_int_eq(hide, 0);
+    hidden = 4;
+    set_attr(a, study, 4);
+    set_attr(a, study, 5);
+    hide = INT_MAX;
+    int rc = TL_EUNAVAILABLE, reads = 0;
+    for (; rc == TL_EUNAVAILABLE; reads++) { /* short reads, one after the other, find a damage, too */
+        rc = tl_storage_sync(b, &err);
+    }
+    ck_assert_int_eq(rc, TL_ECORRUPT);
+    ck_assert_int_gt(reads, 1);
+    os_use(NULL);
+    hide = 0;
+    tl_storage_close(a);
+    tl_storage_close(b);
+    optimistic_run = NULL;
+    kit_clean();
+}
+END_TEST
+
 START_TEST(closing_does_not_wait_for_a_server_that_is_gone)
 {
     optimistic_run = run_and_lose;
@@ -732,6 +777,7 @@ int main(void)
     tcase_add_loop_test(t, what_was_found_later_is_made_durable, 0, 2);
     tcase_add_loop_test(t, what_was_composed_before_a_restore_is_not_written, 0, 2);
     tcase_add_test(t, a_row_that_is_seen_late_is_waited_for);
+    tcase_add_test(t, a_row_that_was_missing_long_ago_is_waited_for_anew);
     tcase_add_test(t, closing_does_not_wait_for_a_server_that_is_gone);
     tcase_add_test(t, a_snapshot_does_not_outlive_its_operations);
     tcase_add_loop_test(t, a_forked_child_goes_on_by_itself, 0, 2);
