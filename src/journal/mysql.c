@@ -3,7 +3,9 @@
  * The MySQL and MariaDB driver: MariaDB's client library in its non-blocking form.
  *
  * Happy path: a batch is one text of several statements, START TRANSACTION in front and COMMIT behind, with the parameters written into it;
- * the server works it off and answers in one round trip. At connect one more sets the session up and reads how durable the server really
+ * the server works it off and answers in one round trip. An append's last statement, which reads what is new, comes behind COMMIT: the row of
+ * the stream is free by then. What the statements of an append have in common is worked out by the first of them (`own_texts`): a
+ * server plans each statement anew, so that it is their plainness that counts. At connect one more sets the session up and reads how durable the server really
  * is. Failure modes: the server stops at the first statement that fails, so COMMIT is not reached; a lock timeout leaves the transaction
  * open, therefore ROLLBACK comes before anything else. What follows from which error stands in the table `errors`. A connection that
  * is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends inside an answer looks to the library like
@@ -271,6 +273,31 @@ static void add_statement(struct buf *b, const struct sql_statement *s)
     buf_add_text(b, from);
 }
 
+/* How many statements of our own stand before those of a batch, and how many there are in all. */
+static size_t before(const struct sql_batch *batch)
+{
+    return !(batch->flags & SQL_BEGIN) ? 0 : batch->flags & SQL_COMMIT ? 1 : 2;
+}
+
+static size_t in_all(const struct sql_batch *batch)
+{
+    size_t behind = !(batch->flags & SQL_COMMIT) ? 0 : batch->flags & SQL_BEGIN ? 1 : 2;
+    return before(batch) + batch->n + behind;
+}
+
+/* How many of the batch's statements COMMIT stands behind; without one: all. */
+static size_t inside(const struct sql_batch *batch)
+{
+    return batch->n - ((batch->flags & SQL_COMMIT) && (batch->flags & SQL_LAST_READS) && batch->n > 0);
+}
+
+/* Which of the batch's statements has the result at place `at`? batch->n: one of our own. */
+static size_t statement_at(const struct sql_batch *batch, size_t at)
+{
+    size_t first = before(batch), commit = first + inside(batch);
+    return at < first || at == commit ? batch->n : at < commit ? at - first : at - first - 1 < batch->n ? at - first - 1 : batch->n;
+}
+
 static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch, struct tl_err *err)
 {
     struct buf *b = &c->text;
@@ -278,14 +305,13 @@ static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch,
     if (batch->flags & SQL_BEGIN) {
         buf_add_text(b, batch->flags & SQL_COMMIT ? "START TRANSACTION;" : HOLD_TEXT);
     }
+    size_t commit = batch->flags & SQL_COMMIT ? inside(batch) : SIZE_MAX;
     for (size_t i = 0; i < batch->n; i++) {
-        if (i) {
-            buf_add_char(b, ';');
-        }
+        buf_add_text(b, i == commit ? i ? ";COMMIT;" : "COMMIT;" : i ? ";" : "");
         add_statement(b, &batch->statements[i]);
     }
     if (batch->flags & SQL_COMMIT) {
-        buf_add_text(b, batch->n ? ";COMMIT" : "COMMIT");
+        buf_add_text(b, commit < batch->n ? "" : batch->n ? ";COMMIT" : "COMMIT");
         buf_add_text(b, batch->flags & SQL_BEGIN ? "" : RELEASE_TEXT);
     }
     if (b->failed == TL_ENOMEM) {
@@ -341,18 +367,6 @@ static int take_rows(const struct sql_batch *batch, size_t statement, MYSQL_RES 
     return 0;
 }
 
-/* How many statements of our own stand before those of a batch (COMMIT, if any, is the next one behind them), and how many there are in all. */
-static size_t before(const struct sql_batch *batch)
-{
-    return !(batch->flags & SQL_BEGIN) ? 0 : batch->flags & SQL_COMMIT ? 1 : 2;
-}
-
-static size_t in_all(const struct sql_batch *batch)
-{
-    size_t behind = !(batch->flags & SQL_COMMIT) ? 0 : batch->flags & SQL_BEGIN ? 1 : 2;
-    return before(batch) + batch->n + behind;
-}
-
 /* How far a text came. */
 struct progress {
     size_t at;    /* the statement whose result is the next one, ours counted */
@@ -364,7 +378,6 @@ struct progress {
  * the way to the rows: that no result came is a failure if there is an error number. */
 static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *l, struct progress *p)
 {
-    size_t first = before(batch);
     int rc = 0;
     if (!query(c, l, &rc)) {
         return false;
@@ -378,17 +391,18 @@ static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *
         if (!store_result(c, l, &result)) {
             return false;
         }
-        bool ours = p->at >= first && p->at - first < batch->n;
+        size_t statement = statement_at(batch, p->at);
+        bool ours = statement < batch->n;
         if (!result && (my.mysql_field_count(c->my) > 0 || my.mysql_errno(c->my) != 0)) {
             p->failed = true;
             return true;
         }
         if (ours) {
-            batch->statements[p->at - first].changed = result ? 0 : (int64_t)my.mysql_affected_rows(c->my);
+            batch->statements[statement].changed = result ? 0 : (int64_t)my.mysql_affected_rows(c->my);
         }
         if (result) {
             if (ours && batch->row && !p->refused) {
-                p->refused = take_rows(batch, p->at - first, result, l->err) != 0;
+                p->refused = take_rows(batch, statement, result, l->err) != 0;
             }
             my.mysql_free_result(result);
         }
@@ -443,11 +457,12 @@ static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struc
     unsigned number = my.mysql_errno(c->my); /* 2000 to 2999 and 5000 to 5999 are the library's own: it may be in the middle of anything */
     bool from_server = number < 2000 || (number >= 3000 && number < 5000) || number >= 6000;
     end = from_server ? end : SQL_GONE;
-    bool committing = (batch->flags & SQL_COMMIT) && p.at >= before(batch) + batch->n; /* only COMMIT's own result was missing */
+    size_t commit = before(batch) + inside(batch);
+    bool committing = (batch->flags & SQL_COMMIT) && p.at >= commit, committed = (batch->flags & SQL_COMMIT) && p.at > commit;
     if (end == SQL_GONE) {
         return reads || (from_server && !committing) ? SQL_GONE : SQL_MAYBE;
     }
-    if (committing && end != SQL_AGAIN) {
+    if (committed || (committing && end != SQL_AGAIN)) {
         return SQL_MAYBE;
     }
     if (!reads && !roll_back(c, batch->deadline_ns)) {
@@ -611,6 +626,17 @@ static enum sql_end start(struct sql_conn *c, struct url *url, const struct tl_s
 
 /* ---- the driver ---- */
 
+/* An append: the first statement locks the rows of the stream and of its writer, and looks whether everything holds; @h is the head that it
+ * found, or NULL (an aggregate always has a row, which sets @h). The others need no look of their own. */
+static const struct sql_own_text own_texts[] = {
+    {SQL_LOCK_PUT, "SELECT MAX(s.head) INTO @h FROM trialog_stream s STRAIGHT_JOIN trialog_writer w ON w.stream = s.id WHERE s.id = ? AND "
+                   "w.worker = ? AND w.last_n < ? AND w.last_n >= ? AND s.name IS NOT NULL AND s.base <= ? AND s.head >= ? "
+                   "AND (? = 0 OR s.head = ?) FOR UPDATE"},
+    {SQL_PUT, "INSERT INTO trialog_op (count, worker, n, payload, stream, first_seq) SELECT ?, ?, ?, ?, ?, @h FROM DUAL WHERE @h IS NOT NULL"},
+    {SQL_RAISE_WRITER, "UPDATE trialog_writer SET last_n = ?, beat = {now} WHERE stream = ? AND worker = ? AND @h IS NOT NULL"},
+    {SQL_RAISE_HEAD, "UPDATE trialog_stream SET head = @h + ? WHERE id = ? AND @h IS NOT NULL"},
+};
+
 static void mysql_driver_close(struct sql_conn *c)
 {
     if (c->my) {
@@ -742,6 +768,8 @@ const struct sql_driver mysql_driver = {
         .least = "LEAST",
         .table_end = " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
     },
+    .own_texts = own_texts,
+    .n_own_texts = TL_COUNT(own_texts),
     .max_payload = MAX_PAYLOAD,
     .connect = mysql_connect,
     .close = mysql_driver_close,

@@ -76,7 +76,14 @@ static int make_texts(struct sql_catalog *c, struct tl_err *err)
 #undef SQL_X
     };
     for (size_t i = 0; i < SQL_N_TEXTS; i++) {
-        c->texts[i] = in_dialect(&c->driver->dialect, texts[i]);
+        const char *text = texts[i];
+        for (size_t own = 0; own < c->driver->n_own_texts; own++) {
+            text = c->driver->own_texts[own].id == (enum sql_text)i ? c->driver->own_texts[own].text : text;
+        }
+        for (const char *mark = strchr(text, '?'); mark; mark = strchr(mark + 1, '?')) {
+            c->n_params[i]++;
+        }
+        c->texts[i] = in_dialect(&c->driver->dialect, text);
         if (!c->texts[i]) {
             return err_nomem(err);
         }
@@ -86,10 +93,10 @@ static int make_texts(struct sql_catalog *c, struct tl_err *err)
 
 struct sql_statement sql_make(struct sql_catalog *c, enum sql_text id, size_t n_params, ...)
 {
-    struct sql_statement s = {.id = id, .text = c->texts[id], .n_params = n_params};
+    struct sql_statement s = {.id = id, .text = c->texts[id], .n_params = n_params < c->n_params[id] ? n_params : c->n_params[id]};
     va_list args;
     va_start(args, n_params);
-    for (size_t i = 0; i < n_params && i < SQL_PARAMS_MAX; i++) {
+    for (size_t i = 0; i < s.n_params && i < SQL_PARAMS_MAX; i++) {
         s.params[i] = va_arg(args, struct sql_value);
     }
     va_end(args);
@@ -421,7 +428,9 @@ int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, siz
     if (c->in_transaction) {
         rc = failed_inside(c, run_once(c, s, n, 0, rows, begin_call(c, deadline_ns), err), err);
     } else {
-        rc = run_until_done(c, how == SQL_WRITES ? SQL_BEGIN | SQL_COMMIT : SQL_READ_ONLY, s, n, rows, deadline_ns, err);
+        static const unsigned flags[] = {[SQL_READS] = SQL_READ_ONLY, [SQL_WRITES] = SQL_BEGIN | SQL_COMMIT,
+                                         [SQL_APPENDS] = SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS};
+        rc = run_until_done(c, flags[how], s, n, rows, deadline_ns, err);
     }
     sql_leave(c);
     return rc;
@@ -440,7 +449,7 @@ int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct 
     if (c->lost_transaction || !c->in_transaction) {
         return err_set(err, TL_EUNAVAILABLE, "the database's transaction was lost");
     }
-    enum sql_end end = run_once(c, s, n, SQL_COMMIT, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
+    enum sql_end end = run_once(c, s, n, rows ? SQL_COMMIT | SQL_LAST_READS : SQL_COMMIT, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
     int rc = failed_inside(c, end, err);
     c->in_transaction = false;
     return end == SQL_MAYBE ? TL_EUNKNOWN : rc;

@@ -67,6 +67,8 @@ struct sql_statement {
 #define SQL_BEGIN 1u  /* opens a transaction before the first one. READ COMMITTED (each statement sees what is committed when it
                        * begins); SQLite: BEGIN IMMEDIATE */
 #define SQL_COMMIT 2u /* commits behind the last one, if all of them succeeded; else the transaction is rolled back */
+#define SQL_LAST_READS 8u /* with SQL_COMMIT: the last statement reads, and whether it sees the time before or after the commit does not matter.
+                           * Behind it, locks are held for a shorter time; what fails there is SQL_MAYBE */
 #define SQL_READ_ONLY 4u /* with neither of the two and one statement: it reads, outside a transaction */
 struct sql_batch {
     struct sql_statement *statements;
@@ -104,11 +106,19 @@ struct sql_dialect {
  * writes and commits. Without it: one request does it all, on condition (BACKEND_OPTIMISTIC). */
 #define SQL_LOCKED 1u
 
+/* A statement in a driver's own words: the parameters that sql_text.h lists, or the first ones of them, in that order, and the same effect. */
+struct sql_own_text {
+    enum sql_text id;
+    const char *text;
+};
+
 struct sql_driver {
     size_t size; /* sizeof(struct sql_driver) */
     const char *name; /* for people and tl_storage_describe: "postgresql" */
     unsigned flags;
     struct sql_dialect dialect;
+    const struct sql_own_text *own_texts; /* instead of those of sql_text.h; NULL: none */
+    size_t n_own_texts;
     size_t max_payload; /* bytes of one parameter that are sure to pass; longer ones are refused with TL_ELIMIT (a soft limit: appends
                          * are cut at 1 MiB where that can be chosen) */
     /* A connection: session settings (time zone, isolation, timeouts, quiet notices) are made here, in few round trips. `url` is asked

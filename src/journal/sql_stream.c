@@ -201,7 +201,7 @@ static int take_news(struct sql_stream *s, const struct deliver *d, const struct
     const struct sql_value *v = row->columns;
     uint64_t base = (uint64_t)v[C_BASE].i;
     *news = (struct news){(uint64_t)v[C_HEAD].i, v[C_LAST_N].null ? 0 : (uint64_t)v[C_LAST_N].i, false};
-    s->has_writer = s->has_writer || (own && !v[C_LAST_N].null);
+    s->has_writer = own ? !v[C_LAST_N].null : s->has_writer;
     int rc = check_place(s, d, v, err);
     if (rc <= 0) {
         return rc;
@@ -342,16 +342,23 @@ static int stream_wait(struct backend *b, int64_t timeout_ms, struct tl_err *err
 
 /* ---- appending ---- */
 
-enum { WRITE_MAX = 4 };
+enum { WRITE_MAX = 6 };
 
-/* The statements that write, without the lock before and the read behind them. */
+/* The statements that write, without the read behind them. The third one from the end is SQL_PUT. */
 static size_t write_statements(struct sql_stream *s, const struct append *a, struct sql_statement *out)
 {
     struct sql_value id = sql_int(s->stream), w = sql_bytes(str_of(a->worker)), first = sql_int((int64_t)a->first_n),
                      count = sql_int((int64_t)a->n_ops), at = sql_int((int64_t)s->position);
     size_t n = 0;
+    bool locked = s->c->driver->flags & SQL_LOCKED;
+    if (!s->has_writer && !locked) {
+        out[n++] = SQL_STATEMENT(s->c, SQL_LOCK, id);
+    }
     if (!s->has_writer) { /* it goes when its writer is silent for long; a local database, which is not asked, takes it for missing always */
         out[n++] = SQL_STATEMENT(s->c, SQL_NEW_WRITER, id, w, id, w);
+    }
+    if (!locked) {
+        out[n++] = SQL_STATEMENT(s->c, SQL_LOCK_PUT, id, w, first, sql_int((int64_t)s->own_n), at, at, sql_int(a->exact), at);
     }
     out[n++] = SQL_STATEMENT(s->c, SQL_PUT, count, w, first, sql_bytes(((struct str){s->out.data, s->out.len})), id, at,
                              at, sql_int(a->exact), at, w, first, sql_int((int64_t)s->own_n));
@@ -400,7 +407,6 @@ static int take_own(struct sql_stream *s, struct append *a, const struct sql_row
     if (landed) {
         s->unsure[0] = 0; /* our commit came behind all that */
     }
-    s->has_writer = s->has_writer && landed; /* also that may be why nothing was written */
     a->outcome = landed ? OUTCOME_DONE : OUTCOME_CONFLICT;
     return landed ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else wrote first");
 }
@@ -408,16 +414,15 @@ static int take_own(struct sql_stream *s, struct append *a, const struct sql_row
 static int append_optimistic(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
 {
     struct sql_rows rows = {0};
-    struct sql_statement st[WRITE_MAX + 2];
+    struct sql_statement st[WRITE_MAX + 1];
     int rc = compose(s, a, err);
     if (rc != TL_OK || a->outcome == OUTCOME_NOTHING) {
         return rc;
     }
     struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
-    st[0] = SQL_STATEMENT(s->c, SQL_LOCK, sql_int(s->stream));
-    size_t n = 1 + write_statements(s, a, st + 1);
+    size_t n = write_statements(s, a, st);
     st[n] = read_statement(s, a->worker, &own);
-    rc = sql_do(s->c, SQL_WRITES, st, n + 1, &rows, deadline_ns, err);
+    rc = sql_do(s->c, SQL_APPENDS, st, n + 1, &rows, deadline_ns, err);
     if (rc != TL_OK) {
         a->outcome = rc == TL_EUNKNOWN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
         sql_rows_release(&rows);

@@ -43,8 +43,11 @@
       "FROM trialog_op p WHERE p.stream = ?)) LEFT JOIN trialog_writer w ON w.stream = s.id AND w.worker = ? "                  \
       "WHERE s.id = ? ORDER BY o.first_seq LIMIT ?")                                                                            \
     X(SQL_HEAD, "SELECT head FROM trialog_stream WHERE id = ?")                                                                 \
-    /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ */                               \
+    /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ. A driver may have these four in words of \
+     * its own (sql_driver.own_texts), which pass on what the first of them saw */                                               \
     X(SQL_LOCK, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                     \
+    /* stream, worker, n, the worker's last n, position, position, exact (0 or 1), position: as in SQL_PUT */                   \
+    X(SQL_LOCK_PUT, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                 \
     /* count, worker, n, payload, stream, position, position, exact (0 or 1), position, worker, n, the worker's last n. A database that went\
      * back in time since the position has a smaller head, or another last n, and takes nothing that was decided before. */       \
     X(SQL_PUT,                                                                                                                  \

@@ -116,14 +116,20 @@ static void make_texts(void)
     read_text = dialect(READ);
 #define ONE(id, text) texts[i++] = dialect(text);
     SQL_TEXT_LIST(ONE)
+    for (i = 0; i < driver->n_own_texts; i++) {
+        texts[driver->own_texts[i].id] = dialect(driver->own_texts[i].text);
+    }
 #define TABLE(text) schema[n_schema++] = dialect(text);
     SQL_SCHEMA_LIST(TABLE)
 }
 
 static struct sql_statement statement(enum sql_text id, size_t n, const struct sql_value *params)
 {
-    struct sql_statement s = {.id = id, .text = texts[id], .n_params = n};
+    struct sql_statement s = {.id = id, .text = texts[id], .n_params = 0};
     memcpy(s.params, params, n * sizeof *params);
+    for (const char *mark = strpbrk(s.text, "?$"); mark && s.n_params < n; mark = strpbrk(mark + 1, "?$")) {
+        s.n_params++; /* as sql_make does: a driver's own text may take fewer */
+    }
     return s;
 }
 #define S(id, ...) statement(id, sizeof((struct sql_value[]){__VA_ARGS__}) / sizeof(struct sql_value), (struct sql_value[]){__VA_ARGS__})
@@ -141,10 +147,14 @@ struct seen {
     char text[4096];
     size_t n, rows, bytes;
 };
+static size_t not_seen = SIZE_MAX; /* a statement whose rows do not count */
 static int see(void *ctx, size_t number, const struct sql_value *columns, size_t n, struct tl_err *e)
 {
     struct seen *s = ctx;
     (void)e;
+    if (number == not_seen) {
+        return 0;
+    }
     s->rows++;
     s->n += (size_t)snprintf(s->text + s->n, sizeof s->text - s->n, "%zu:", number);
     for (size_t i = 0; i < n; i++) {
@@ -199,15 +209,19 @@ static enum sql_end append(struct sql_conn *c, const char *worker, int64_t n, in
     struct sql_statement s[] = {
         S(SQL_LOCK, I(1)),
         S(SQL_NEW_WRITER, I(1), T(worker), I(1), T(worker)),
+        S(SQL_LOCK_PUT, I(1), T(worker), I(n), I(0), I(from), I(from), I(exact >= 0), I(exact)),
         S(SQL_PUT, I(k), T(worker), I(n), sql_bytes(payload), I(1), I(from), I(from), I(exact >= 0), I(exact), T(worker), I(n), I(0)),
         S(SQL_RAISE_WRITER, I(n + k - 1), I(1), T(worker), I(n)),
         S(SQL_RAISE_HEAD, I(k), I(1)),
         own(5, read_text),
     };
     struct sql_value read[] = {T(worker), I(n), T(worker), I(from)};
-    memcpy(s[5].params, read, sizeof read);
-    s[5].n_params = 4;
-    return run(c, s, 6, SQL_BEGIN | SQL_COMMIT, seen);
+    memcpy(s[6].params, read, sizeof read);
+    s[6].n_params = 4;
+    not_seen = 2; /* one driver has a row there, another has not */
+    enum sql_end end = run(c, s, 7, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, seen);
+    not_seen = SIZE_MAX;
+    return end;
 }
 
 /* ---- cases ---- */
@@ -269,17 +283,17 @@ START_TEST(an_append_tells_all_that_is_new)
         DONE(append(c, "wa", 1 + 2 * round, 2, STR("one\ntwo\n"), at, -1, &seen));
         DONE(append(d, "wb", 1 + 3 * round, 3, STR("three\nfour\nfive\n"), at, -1, &seen));
         char expected[200];
-        snprintf(expected, sizeof expected, "0:%lld;5:%lld|tag|%lld|%lld|2|wa|%d|one\ntwo\n;5:%lld|tag|%lld|%lld|3|wb|%d|-;",
+        snprintf(expected, sizeof expected, "0:%lld;6:%lld|tag|%lld|%lld|2|wa|%d|one\ntwo\n;6:%lld|tag|%lld|%lld|3|wb|%d|-;",
                  (long long)at + 2, (long long)at + 5, (long long)(3 + 3 * round), (long long)at, 1 + 2 * round, (long long)at + 5,
                  (long long)(3 + 3 * round), (long long)at + 2, 1 + 3 * round);
         ck_assert_str_eq(seen.text, expected);
     }
     DONE(append(c, "wa", 3, 2, STR("one\ntwo\n"), 11, -1, &seen)); /* this number was there already */
-    ck_assert_str_eq(seen.text, "0:11;5:11|tag|4|-|-|-|-|-;");
+    ck_assert_str_eq(seen.text, "0:11;6:11|tag|4|-|-|-|-|-;");
     DONE(append(c, "wa", 5, 1, STR("six\n"), 11, 10, &seen)); /* not at that place */
-    ck_assert_str_eq(seen.text, "0:11;5:11|tag|4|-|-|-|-|-;");
+    ck_assert_str_eq(seen.text, "0:11;6:11|tag|4|-|-|-|-|-;");
     DONE(append(c, "wa", 5, 1, STR("six\n"), 11, 11, &seen));
-    ck_assert_str_eq(seen.text, "0:11;5:12|tag|5|11|1|wa|5|-;");
+    ck_assert_str_eq(seen.text, "0:11;6:12|tag|5|11|1|wa|5|-;");
     driver->close(c);
     driver->close(d);
 }
@@ -401,6 +415,36 @@ START_TEST(a_lock_that_does_not_come)
 }
 END_TEST
 
+START_TEST(the_last_one_reads)
+{
+    struct sql_conn *c = prepared(), *other = connected();
+    struct sql_statement get = S(SQL_PART_GET, I(1), I(5), I(0)), lock = S(SQL_LOCK, I(1));
+    struct sql_statement wrong[] = {S(SQL_PART_PUT, I(1), I(5), I(0), T("a")), own(7, "SELECT nothing_of_that_name FROM trialog_meta")};
+    struct seen seen;
+    enum sql_end end = run(c, wrong, 2, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, NULL);
+    DONE(run(other, &get, 1, SQL_READ_ONLY, &seen));
+    if (end == SQL_MAYBE) { /* it came behind the commit */
+        ck_assert_str_eq(seen.text, "0:a;");
+    } else {
+        ck_assert_msg(end == SQL_FAILED, "%d %s", (int)end, err.message);
+        ck_assert_str_eq(seen.text, "");
+    }
+    driver->close(c);
+    c = connected();
+    struct sql_statement s[] = {S(SQL_PART_PUT, I(1), I(6), I(0), T("b")), S(SQL_PART_GET, I(1), I(6), I(0))};
+    DONE(run(c, &lock, 1, SQL_BEGIN, NULL)); /* also behind a transaction that was held, */
+    DONE(run(c, s, 2, SQL_COMMIT | SQL_LAST_READS, &seen));
+    ck_assert_str_eq(seen.text, "1:b;");
+    ck_assert_int_eq(s[0].changed, 1);
+    DONE(run(other, &s[1], 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "0:b;");
+    DONE(run(c, &s[1], 1, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, &seen)); /* and alone */
+    ck_assert_str_eq(seen.text, "0:b;");
+    driver->close(c);
+    driver->close(other);
+}
+END_TEST
+
 START_TEST(a_transaction_is_held)
 {
     struct sql_conn *c = prepared(), *other = connected();
@@ -488,7 +532,7 @@ START_TEST(a_session_that_is_killed)
         driver->close(killer.c);
     }
     DONE(append(c, "w", 1, 1, STR("y\n"), 1, -1, &seen));
-    ck_assert_str_eq(seen.text, "0:1;5:2|tag|1|1|1|w|1|-;"); /* nothing of theirs landed */
+    ck_assert_str_eq(seen.text, "0:1;6:2|tag|1|1|1|w|1|-;"); /* nothing of theirs landed */
     driver->close(c);
 }
 END_TEST
@@ -634,6 +678,7 @@ int main(void)
     tcase_add_test(c, a_key_that_is_taken);
     tcase_add_test(c, a_deadlock_is_for_another_try);
     tcase_add_test(c, a_lock_that_does_not_come);
+    tcase_add_test(c, the_last_one_reads);
     tcase_add_test(c, a_transaction_is_held);
     tcase_add_test(c, a_session_that_is_killed);
     tcase_add_test(c, a_forked_child_leaves_the_session_alone);
