@@ -95,6 +95,7 @@ class Connection:
         self.to_server.write(data)
         await self.to_server.drain()
         await asyncio.sleep(1)  # it is to be read and carried out, not met by a closed socket
+        self.reset(self.to_server)  # whoever is gone does not stay connected: this may have been half a request, which holds a lock
 
     async def answers(self, back):
         while data := await back.read(CHUNK):
