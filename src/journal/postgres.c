@@ -497,6 +497,10 @@ static enum sql_end set_up(struct sql_conn *c, const struct tl_storage_options *
         "SET client_min_messages = warning",
         "SET statement_timeout = 0",
         "SET lock_timeout = '10s'", /* a wait that is given up by the server leaves the connection in order */
+        /* A host that vanishes when half of a request has arrived leaves the stream locked: the server is to notice within half a minute */
+        "SET tcp_keepalives_idle = 10",
+        "SET tcp_keepalives_interval = 5",
+        "SET tcp_keepalives_count = 3",
         commit,
         settings_text,
     };

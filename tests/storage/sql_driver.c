@@ -415,6 +415,19 @@ START_TEST(a_lock_that_does_not_come)
 }
 END_TEST
 
+/* libpq sends from 8 KiB on before it has all, and the first part may lock the stream: who vanishes then must not be waited for as long as TCP would. */
+START_TEST(a_host_that_vanished_is_noticed)
+{
+    struct sql_conn *c = prepared();
+    struct sql_statement s = own(8, "SELECT current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'), "
+                                    "current_setting('tcp_keepalives_count')");
+    struct seen seen;
+    DONE(run(c, &s, 1, SQL_READ_ONLY, &seen));
+    ck_assert_str_eq(seen.text, "0:10|5|3;");
+    driver->close(c);
+}
+END_TEST
+
 START_TEST(the_last_one_reads)
 {
     struct sql_conn *c = prepared(), *other = connected();
@@ -679,6 +692,9 @@ int main(void)
     tcase_add_test(c, a_deadlock_is_for_another_try);
     tcase_add_test(c, a_lock_that_does_not_come);
     tcase_add_test(c, the_last_one_reads);
+    if (postgres) {
+        tcase_add_test(c, a_host_that_vanished_is_noticed);
+    }
     tcase_add_test(c, a_transaction_is_held);
     tcase_add_test(c, a_session_that_is_killed);
     tcase_add_test(c, a_forked_child_leaves_the_session_alone);
