@@ -146,43 +146,41 @@ static int take(const tl_storage *storage, const struct state *s, const struct s
     return TL_OK;
 }
 
-int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err)
+static int take_study(tl_storage *storage, const struct state *s, int64_t study_id, enum part part, tl_view **out, struct tl_err *err)
 {
     const struct study *st = state_study(s, study_id);
     if (!st)
         return err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
-    return take(storage, s, st, PART_ALL, NULL, out, err);
+    return take(storage, s, st, part, NULL, out, err);
+}
+
+int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_view **out, struct tl_err *err)
+{
+    return take_study(storage, s, study_id, PART_ALL, out, err);
+}
+
+/* Also without news a forked child's handle is set up, and a state that the log does not bear out is not shown. */
+static int open_study(tl_storage *storage, int64_t study_id, bool fresh, enum part part, tl_view **out, struct tl_err *err)
+{
+    int rc = storage_part(&storage, &study_id, NULL, "study", err);
+    if (rc == TL_OK)
+        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
+    if (rc != TL_OK)
+        return rc;
+    struct state *s = store_lock_state(storage);
+    rc = take_study(storage, s, study_id, part, out, err);
+    store_unlock_state(storage);
+    return rc;
 }
 
 TL_API int tl_view_open(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
 {
-    /* Also without news a forked child's handle is set up, and a state that the log does not bear out is not shown. */
-    int rc = storage_part(&storage, &study_id, NULL, "study", err);
-    if (rc == TL_OK)
-        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
-    if (rc != TL_OK)
-        return rc;
-    struct state *s = store_lock_state(storage);
-    rc = store_view(storage, s, study_id, out, err);
-    store_unlock_state(storage);
-    return rc;
+    return open_study(storage, study_id, fresh, PART_ALL, out, err);
 }
 
 TL_API int tl_view_open_study(tl_storage *storage, int64_t study_id, bool fresh, tl_view **out, struct tl_err *err)
 {
-    int rc = storage_part(&storage, &study_id, NULL, "study", err);
-    if (rc == TL_OK)
-        rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
-    if (rc != TL_OK)
-        return rc;
-    struct state *s = store_lock_state(storage);
-    const struct study *st = state_study(s, study_id);
-    if (st)
-        rc = take(storage, s, st, PART_STUDY, NULL, out, err);
-    else
-        rc = err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
-    store_unlock_state(storage);
-    return rc;
+    return open_study(storage, study_id, fresh, PART_STUDY, out, err);
 }
 
 TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh, tl_view **out, int64_t *number,
