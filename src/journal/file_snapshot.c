@@ -85,70 +85,25 @@ int file_mark(struct backend *b, struct backend_mark *out)
 /* ---- loading ---- */
 
 struct source {
-    struct image_source base;
+    struct piece_source in;
     int fd;
     uint64_t at; /* of the next byte to be read from the file */
     char *piece;
-    size_t n, used;
-    uint32_t crc; /* of what was read so far */
 };
 
-/* The next piece of the image. */
-static int fill(struct source *s, struct tl_err *err)
+static int fetch(struct piece_source *in, struct str *piece, struct tl_err *err)
 {
-    uint64_t unread = s->base.left - (s->n - s->used);
-    size_t want = unread < PIECE ? (size_t)unread : PIECE;
+    struct source *s = (struct source *)(void *)in;
+    size_t want = in->base.left < PIECE ? (size_t)in->base.left : PIECE;
     int64_t got = file_pread_all(s->fd, s->piece, want, s->at);
     if (got < 0) {
         return err_sys(err, (int)-got, "cannot read the snapshot");
     }
-    if (got == 0 || (size_t)got != want) {
+    if ((size_t)got != want) {
         return err_set(err, TL_ECORRUPT, "the snapshot ends too early");
     }
-    s->crc = crc32c(s->crc, s->piece, want);
     s->at += want;
-    s->n = want;
-    s->used = 0;
-    return TL_OK;
-}
-
-static int source_read(struct image_source *base, void *out, size_t n, struct tl_err *err)
-{
-    struct source *s = (struct source *)(void *)base;
-    char *to = out;
-    if (n > base->left) {
-        return err_set(err, TL_ECORRUPT, "the snapshot ends too early");
-    }
-    while (n > 0) {
-        if (s->used == s->n) {
-            int rc = fill(s, err);
-            if (rc != TL_OK) {
-                return rc;
-            }
-        }
-        size_t take = s->n - s->used < n ? s->n - s->used : n;
-        memcpy(to, s->piece + s->used, take);
-        s->used += take;
-        base->left -= take;
-        to += take;
-        n -= take;
-    }
-    return TL_OK;
-}
-
-/* Reads on to the end for the sake of the checksum. */
-static int drain(struct source *s, struct tl_err *err)
-{
-    s->base.left -= s->n - s->used;
-    s->used = s->n;
-    while (s->base.left > 0) {
-        int rc = fill(s, err);
-        if (rc != TL_OK) {
-            return rc;
-        }
-        s->base.left -= s->n;
-        s->used = s->n;
-    }
+    *piece = (struct str){s->piece, want};
     return TL_OK;
 }
 
@@ -208,9 +163,9 @@ static int load_from(struct file *f, int fd, int (*parse)(void *ctx, struct imag
                      struct tl_err *err)
 {
     struct backend_mark at;
-    struct source s = {.base.read = source_read, .fd = fd, .at = HEADER};
+    struct source s = {.in = {.base.read = piece_read, .fetch = fetch}, .fd = fd, .at = HEADER};
     uint32_t crc = 0;
-    int rc = check_frame(f, fd, &at, &s.base.left, &crc, err);
+    int rc = check_frame(f, fd, &at, &s.in.base.left, &crc, err);
     if (rc != TL_OK) {
         return rc;
     }
@@ -218,11 +173,11 @@ static int load_from(struct file *f, int fd, int (*parse)(void *ctx, struct imag
     if (!s.piece) {
         return err_nomem(err);
     }
-    rc = parse(ctx, &s.base, err);
+    rc = parse(ctx, &s.in.base, err);
     if (rc == TL_OK) {
-        rc = drain(&s, err);
+        rc = piece_drain(&s.in, err);
     }
-    if (rc == TL_OK && s.crc != crc) {
+    if (rc == TL_OK && s.in.crc != crc) {
         rc = err_set(err, TL_ECORRUPT, "its checksum is wrong");
     }
     mem_free(s.piece);
@@ -268,13 +223,9 @@ int file_snapshot_load(struct backend *b, int (*parse)(void *ctx, struct image_s
 /* ---- saving ---- */
 
 struct sink {
-    struct image_sink base;
+    struct piece_sink out;
     int fd;
     const char *path;
-    char *piece;
-    size_t n;
-    uint64_t total;
-    uint32_t crc;
 };
 
 static int write_all(const struct sink *s, const void *bytes, size_t n, struct tl_err *err)
@@ -291,33 +242,9 @@ static int write_all(const struct sink *s, const void *bytes, size_t n, struct t
     return TL_OK;
 }
 
-static int flush_piece(struct sink *s, struct tl_err *err)
+static int put(struct piece_sink *out, struct str piece, struct tl_err *err)
 {
-    size_t n = s->n;
-    s->n = 0;
-    s->total += n;
-    s->crc = crc32c(s->crc, s->piece, n);
-    return write_all(s, s->piece, n, err);
-}
-
-static int sink_write(struct image_sink *base, const void *bytes, size_t n, struct tl_err *err)
-{
-    struct sink *s = (struct sink *)(void *)base;
-    const char *p = bytes;
-    while (n > 0) {
-        size_t take = PIECE - s->n < n ? PIECE - s->n : n;
-        memcpy(s->piece + s->n, p, take);
-        s->n += take;
-        p += take;
-        n -= take;
-        if (s->n == PIECE) {
-            int rc = flush_piece(s, err);
-            if (rc != TL_OK) {
-                return rc;
-            }
-        }
-    }
-    return TL_OK;
+    return write_all((const struct sink *)(void *)out, piece.p, piece.n, err);
 }
 
 static int write_parts(struct sink *s, const struct backend_mark *at,
@@ -331,14 +258,14 @@ static int write_parts(struct sink *s, const struct backend_mark *at,
     store_le32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
     int rc = write_all(s, header, HEADER, err);
     if (rc == TL_OK) {
-        rc = produce(ctx, &s->base, err);
+        rc = produce(ctx, &s->out.base, err);
     }
     if (rc == TL_OK) {
-        rc = flush_piece(s, err);
+        rc = piece_flush(&s->out, err);
     }
     if (rc == TL_OK) {
-        store_le64(trailer, s->total);
-        store_le32(trailer + 8, s->crc);
+        store_le64(trailer, s->out.total);
+        store_le32(trailer + 8, s->out.crc);
         memcpy(trailer + 12, end_magic, sizeof end_magic);
         rc = write_all(s, trailer, TRAILER, err);
     }
@@ -378,6 +305,7 @@ int file_snapshot_save(struct backend *b, const struct backend_mark *at,
     const struct file *f = file_of(b);
     uint64_t chance;
     char unique[24], *path = snapshot_path(f, suffix, ""), *temp = NULL;
+    struct sink s = {.fd = -1};
     int rc = os->random(&chance, sizeof chance);
     if (rc < 0) {
         rc = err_sys(err, -rc, "no random bytes");
@@ -388,22 +316,19 @@ int file_snapshot_save(struct backend *b, const struct backend_mark *at,
     }
     unique[16] = 0;
     temp = snapshot_path(f, temporary, unique);
-    struct sink s = {.base.write = sink_write, .path = temp, .piece = mem_alloc(PIECE)};
-    if (!path || !temp || !s.piece) {
-        mem_free(s.piece);
-        rc = err_nomem(err);
+    s.path = temp;
+    rc = path && temp ? piece_sink_init(&s.out, PIECE, put, err) : err_nomem(err);
+    if (rc != TL_OK) {
         goto out;
     }
     s.fd = os->open(temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (s.fd < 0) {
-        mem_free(s.piece);
         rc = err_sys(err, -s.fd, "cannot make snapshot '%s'", temp);
         goto out;
     }
     rc = write_parts(&s, at, produce, ctx, err);
     struct os_stat now;
     struct leftovers l = {f, os->fstat(s.fd, &now) == 0 ? now.mtime_ns : 0};
-    mem_free(s.piece);
     int closed = os->close(s.fd);
     if (rc == TL_OK) {
         int sys = closed < 0 ? closed : os->rename(temp, path);
@@ -415,6 +340,7 @@ int file_snapshot_save(struct backend *b, const struct backend_mark *at,
         (void)os->dir_list(f->folder, remove_leftover, &l);
     }
 out:
+    piece_sink_release(&s.out);
     mem_free(path);
     mem_free(temp);
     return rc;

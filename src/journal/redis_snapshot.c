@@ -109,71 +109,28 @@ static int find_mark(struct redis *r, const struct backend_mark *mark, struct re
 /* ---- loading ---- */
 
 struct source {
-    struct image_source base;
+    struct piece_source in;
     struct redis *r;
     char generation[GENERATION + 1];
     uint64_t next; /* part */
     struct arena memory;
-    struct str part;
-    size_t used;
-    uint32_t crc; /* of what was read so far */
 };
 
-static int next_part(struct source *s, struct tl_err *err)
+static int fetch(struct piece_source *in, struct str *piece, struct tl_err *err)
 {
+    struct source *s = (struct source *)(void *)in;
     struct reply *reply = NULL;
     arena_reset(&s->memory);
-    s->part = (struct str){NULL, 0};
-    s->used = 0;
     struct str words[2] = {STR("GET"), key_of(s->r, &s->memory, ":trialog:snapshot", s->generation, s->next)};
     int rc = words[1].p ? command(s->r, words, 2, &s->memory, &reply, err) : err_nomem(err);
     if (rc != TL_OK) {
         return rc;
     }
-    if (reply->type != REPLY_TEXT || reply->text.n == 0 || reply->text.n > s->base.left) {
+    if (reply->type != REPLY_TEXT || reply->text.n == 0 || reply->text.n > in->base.left) {
         return err_set(err, TL_ECORRUPT, "part %llu of it is missing or damaged", (unsigned long long)s->next);
     }
     s->next++;
-    s->part = reply->text;
-    s->crc = crc32c(s->crc, s->part.p, s->part.n);
-    return TL_OK;
-}
-
-static int source_read(struct image_source *base, void *out, size_t n, struct tl_err *err)
-{
-    struct source *s = (struct source *)(void *)base;
-    char *to = out;
-    if (n > base->left) {
-        return err_set(err, TL_ECORRUPT, "the snapshot ends too early");
-    }
-    while (n > 0) {
-        if (s->used == s->part.n) {
-            int rc = next_part(s, err);
-            if (rc != TL_OK) {
-                return rc;
-            }
-        }
-        size_t take = s->part.n - s->used < n ? s->part.n - s->used : n;
-        memcpy(to, s->part.p + s->used, take);
-        s->used += take;
-        base->left -= take;
-        to += take;
-        n -= take;
-    }
-    return TL_OK;
-}
-
-/* Reads on to the end for the sake of the checksum. */
-static int drain(struct source *s, struct tl_err *err)
-{
-    s->base.left -= s->part.n - s->used;
-    while (s->base.left > 0) {
-        int rc = next_part(s, err);
-        if (rc != TL_OK) {
-            return rc;
-        }
-        s->base.left -= s->part.n;
-    }
+    *piece = reply->text;
     return TL_OK;
 }
 
@@ -199,17 +156,17 @@ static int load(struct redis *r, const struct reply *fields, int (*parse)(void *
                 void *ctx, struct tl_err *err)
 {
     const struct str *header = reply_text(fields, 0), *generation = reply_text(fields, 1);
-    struct source s = {.base.read = source_read, .r = r};
+    struct source s = {.in = {.base.read = piece_read, .fetch = fetch}, .r = r};
     struct redis_position at;
     uint32_t crc = 0;
     if (!header || !generation || generation->n != GENERATION) {
         return err_set(err, TL_ECORRUPT, "it is damaged, or no snapshot");
     }
     memcpy(s.generation, generation->p, GENERATION);
-    int rc = check_header(r, *header, &at, &s.base.left, &crc, err);
-    rc = rc == TL_OK ? parse(ctx, &s.base, err) : rc;
-    rc = rc == TL_OK ? drain(&s, err) : rc;
-    if (rc == TL_OK && s.crc != crc) {
+    int rc = check_header(r, *header, &at, &s.in.base.left, &crc, err);
+    rc = rc == TL_OK ? parse(ctx, &s.in.base, err) : rc;
+    rc = rc == TL_OK ? piece_drain(&s.in, err) : rc;
+    if (rc == TL_OK && s.in.crc != crc) {
         rc = err_set(err, TL_ECORRUPT, "its checksum is wrong");
     }
     arena_release(&s.memory);
@@ -250,54 +207,26 @@ int redis_snapshot_load(struct backend *b, int (*parse)(void *ctx, struct image_
 /* ---- saving ---- */
 
 struct sink {
-    struct image_sink base;
+    struct piece_sink out;
     struct redis *r;
     char generation[GENERATION + 1];
-    char *piece;
-    size_t n;
-    uint64_t total, parts;
-    uint32_t crc;
+    uint64_t parts;
 };
 
-static int flush_piece(struct sink *s, struct tl_err *err)
+static int put(struct piece_sink *out, struct str piece, struct tl_err *err)
 {
+    struct sink *s = (struct sink *)(void *)out;
     struct arena memory = {0};
     struct reply *reply = NULL;
-    if (s->n == 0) {
-        return TL_OK;
-    }
     if (s->parts >= PARTS_MAX) {
         return err_set(err, TL_ELIMIT, "the snapshot is too large for Redis");
     }
-    struct str words[5] = {STR("SET"), key_of(s->r, &memory, ":trialog:snapshot", s->generation, s->parts), {s->piece, s->n}, STR("EX"),
+    struct str words[5] = {STR("SET"), key_of(s->r, &memory, ":trialog:snapshot", s->generation, s->parts), piece, STR("EX"),
                            STR(UNFINISHED_S)};
     int rc = words[1].p ? command(s->r, words, 5, &memory, &reply, err) : err_nomem(err);
     arena_release(&memory);
-    s->total += s->n;
-    s->crc = crc32c(s->crc, s->piece, s->n);
-    s->n = 0;
     s->parts++;
     return rc;
-}
-
-static int sink_write(struct image_sink *base, const void *bytes, size_t n, struct tl_err *err)
-{
-    struct sink *s = (struct sink *)(void *)base;
-    const char *p = bytes;
-    while (n > 0) {
-        size_t take = PART - s->n < n ? PART - s->n : n;
-        memcpy(s->piece + s->n, p, take);
-        s->n += take;
-        p += take;
-        n -= take;
-        if (s->n == PART) {
-            int rc = flush_piece(s, err);
-            if (rc != TL_OK) {
-                return rc;
-            }
-        }
-    }
-    return TL_OK;
 }
 
 static int put_in_place(struct sink *s, const struct backend_mark *at, struct tl_err *err)
@@ -308,8 +237,8 @@ static int put_in_place(struct sink *s, const struct backend_mark *at, struct tl
     store_le32(header + 12, (uint32_t)s->parts);
     store_le64(header + 16, at->offset);
     memcpy(header + 24, at->id, sizeof at->id);
-    store_le64(header + 72, s->total);
-    store_le32(header + 80, s->crc);
+    store_le64(header + 72, s->out.total);
+    store_le32(header + 80, s->out.crc);
     store_le32(header + HEADER - 4, crc32c(0, header, HEADER - 4));
     char parts[24];
     struct arena memory = {0};
@@ -328,7 +257,7 @@ static int put_in_place(struct sink *s, const struct backend_mark *at, struct tl
 int redis_snapshot_save(struct backend *b, const struct backend_mark *at,
                         int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err)
 {
-    struct sink s = {.base.write = sink_write, .r = redis_of(b)};
+    struct sink s = {.r = redis_of(b)};
     uint64_t chance;
     if (load_le64(at->id) == 0) {
         return err_set(err, TL_EUNAVAILABLE, "the journal is empty: there is nothing to keep");
@@ -340,13 +269,10 @@ int redis_snapshot_save(struct backend *b, const struct backend_mark *at,
     for (int i = 0; i < GENERATION; i++) {
         s.generation[i] = "0123456789abcdef"[chance >> (4 * i) & 15];
     }
-    s.piece = mem_alloc(PART);
-    if (!s.piece) {
-        return err_nomem(err);
-    }
-    rc = produce(ctx, &s.base, err);
-    rc = rc == TL_OK ? flush_piece(&s, err) : rc;
+    rc = piece_sink_init(&s.out, PART, put, err);
+    rc = rc == TL_OK ? produce(ctx, &s.out.base, err) : rc;
+    rc = rc == TL_OK ? piece_flush(&s.out, err) : rc;
     rc = rc == TL_OK ? put_in_place(&s, at, err) : rc;
-    mem_free(s.piece);
+    piece_sink_release(&s.out);
     return rc;
 }

@@ -20,16 +20,16 @@
 /* ---- loading ---- */
 
 struct source {
-    struct image_source base;
+    struct piece_source in;
     struct sql_stream *s;
     int64_t seq, part, deadline_ns;
     struct sql_rows rows; /* the part being read */
-    struct str at;
     bool gone;
 };
 
-static int next_part(struct source *from, struct tl_err *err)
+static int fetch(struct piece_source *in, struct str *piece, struct tl_err *err)
 {
+    struct source *from = (struct source *)(void *)in;
     struct sql_catalog *c = from->s->c;
     size_t at = 0;
     struct sql_statement st =
@@ -41,35 +41,10 @@ static int next_part(struct source *from, struct tl_err *err)
         return err_set(err, TL_EUNAVAILABLE, "a newer snapshot took the place of this one");
     }
     if (rc == TL_OK) {
-        from->at = row->columns[0].bytes;
+        *piece = row->columns[0].bytes;
         from->part++;
     }
     return rc;
-}
-
-static int source_read(struct image_source *base, void *out, size_t n, struct tl_err *err)
-{
-    struct source *from = (struct source *)(void *)base;
-    char *to = out;
-    if (n > base->left) {
-        return err_set(err, TL_ECORRUPT, "the snapshot ends too early");
-    }
-    while (n > 0) {
-        if (from->at.n == 0) {
-            int rc = next_part(from, err);
-            if (rc != TL_OK) {
-                return rc;
-            }
-        }
-        size_t part = n < from->at.n ? n : from->at.n;
-        memcpy(to, from->at.p, part);
-        from->at.p += part;
-        from->at.n -= part;
-        to += part;
-        n -= part;
-        base->left -= part;
-    }
-    return TL_OK;
 }
 
 /* 1: loaded; 0: it was replaced meanwhile; < 0. */
@@ -89,8 +64,8 @@ static int load_once(struct sql_stream *s, const struct deliver *d, int64_t dead
     if (rc != TL_OK) {
         return rc;
     }
-    struct source from = {.base = {source_read, (uint64_t)bytes}, .s = s, .seq = seq, .deadline_ns = deadline_ns};
-    rc = d->image(d->ctx, (uint64_t)seq, &from.base, &why);
+    struct source from = {.in = {.base = {piece_read, (uint64_t)bytes}, .fetch = fetch}, .s = s, .seq = seq, .deadline_ns = deadline_ns};
+    rc = d->image(d->ctx, (uint64_t)seq, &from.in.base, &why);
     sql_rows_release(&from.rows);
     if (rc == TL_OK) {
         s->position = (uint64_t)seq;
@@ -123,43 +98,19 @@ int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t 
 /* ---- saving ---- */
 
 struct sink {
-    struct image_sink base;
+    struct piece_sink out;
     struct sql_stream *s;
-    int64_t seq, parts, bytes;
-    struct buf part;
+    int64_t seq, parts;
 };
 
-static int put_part(struct sink *to, struct tl_err *err)
+static int put(struct piece_sink *out, struct str piece, struct tl_err *err)
 {
+    struct sink *to = (struct sink *)(void *)out;
     struct sql_catalog *c = to->s->c;
-    struct sql_value v[] = {sql_int(to->s->stream), sql_int(to->seq), sql_int(to->parts),
-                            sql_bytes((struct str){to->part.data, to->part.len})};
+    struct sql_value v[] = {sql_int(to->s->stream), sql_int(to->seq), sql_int(to->parts), sql_bytes(piece)};
     struct sql_statement st = SQL_STATEMENT(c, SQL_PART_PUT, v[0], v[1], v[2], v[3]);
-    int rc = sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
     to->parts++;
-    to->bytes += (int64_t)to->part.len;
-    buf_clear(&to->part);
-    return rc;
-}
-
-static int sink_write(struct image_sink *base, const void *bytes, size_t n, struct tl_err *err)
-{
-    struct sink *to = (struct sink *)(void *)base;
-    const char *from = bytes;
-    int rc = TL_OK;
-    while (n > 0 && rc == TL_OK) {
-        size_t part = SQL_PART_BYTES - to->part.len;
-        part = part < n ? part : n;
-        buf_add(&to->part, from, part);
-        from += part;
-        n -= part;
-        if (to->part.failed) {
-            rc = err_nomem(err);
-        } else if (to->part.len == SQL_PART_BYTES) {
-            rc = put_part(to, err);
-        }
-    }
-    return rc;
+    return sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
 }
 
 static int publish(struct sink *to, bool *published, struct tl_err *err)
@@ -169,7 +120,7 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
                      base = sql_int(to->seq > SQL_KEEP ? to->seq - SQL_KEEP : 0);
     struct sql_statement st[] = {
         SQL_STATEMENT(c, SQL_LOCK, id),
-        SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int(to->bytes), base, base, id, seq, seq, id, seq, parts),
+        SQL_STATEMENT(c, SQL_PUBLISH, seq, sql_int((int64_t)to->out.total), base, base, id, seq, seq, id, seq, parts),
         SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
         SQL_STATEMENT(c, SQL_TRIM, id, id),
         SQL_STATEMENT(c, SQL_TRIM_WRITERS, id, sql_int(WRITER_KEPT_US), sql_bytes(STR(""))),
@@ -196,20 +147,23 @@ static bool overtaken(struct sink *to)
 int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
                       int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err)
 {
-    struct sink to = {.base = {sink_write}, .s = sql_stream_of(b), .seq = (int64_t)at->offset, .part = BUF_INIT(SQL_PART_BYTES)};
+    struct sink to = {.s = sql_stream_of(b), .seq = (int64_t)at->offset};
     bool published = false;
     if (to.seq == 0 || overtaken(&to)) {
         return TL_OK;
     }
-    int rc = produce(ctx, &to.base, err);
-    if (rc == TL_OK && to.part.len > 0) {
-        rc = put_part(&to, err);
+    int rc = piece_sink_init(&to.out, SQL_PART_BYTES, put, err);
+    if (rc == TL_OK) {
+        rc = produce(ctx, &to.out.base, err);
+    }
+    if (rc == TL_OK) {
+        rc = piece_flush(&to.out, err);
     }
     if (rc == TL_OK) {
         rc = publish(&to, &published, err);
     }
     if (rc == TL_EEXISTS) { /* somebody saves one at the same position */
-        buf_release(&to.part);
+        piece_sink_release(&to.out);
         return TL_OK;
     }
     if (!published && to.parts > 0) {
@@ -217,6 +171,6 @@ int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
             SQL_STATEMENT(to.s->c, SQL_PARTS_DROP, sql_int(to.s->stream), sql_int(to.seq), sql_int(to.s->stream));
         (void)sql_do(to.s->c, SQL_WRITES, &st, 1, NULL, sql_deadline(to.s->c->options.timeout_ms), NULL);
     }
-    buf_release(&to.part);
+    piece_sink_release(&to.out);
     return rc;
 }
