@@ -32,7 +32,7 @@ LAYERS = {
 # Layers that may call public functions wherever they are defined: a built-in sampler reads views as a user's own would.
 PUBLIC_USERS = {"sampler", "pruner", "engine", "cli"}
 
-FILE_WARN, FILE_MAX, HEADER_MAX, FUNCTION_MAX = 900, 1200, 400, 100
+FILE_WARN, FILE_MAX, HEADER_MAX, FUNCTION_MAX, LINE_MAX = 900, 1200, 400, 100, 140
 TABLE_FILES = set()  # files that are tables of data: no ceiling
 
 # Names that must not be called: (names, folders or files where they may be, why).
@@ -210,7 +210,7 @@ def layers_by_symbol(report, objects):
 
 
 def check_sizes(_):
-    """Lines per file and per function."""
+    """Lines per file and per function; columns, outside of tests, whose tables of texts may be wide."""
     report = Report("sizes")
     for path in files("src", "include", "python", "tests", "bench", "examples", "fuzz", suffixes=(".c", ".h")):
         report.looked_at += 1
@@ -222,6 +222,8 @@ def check_sizes(_):
             report.warn(path, len(lines), f"{len(lines)} lines; more than {FILE_WARN}")
         start = None
         for number, line in enumerate(lines, 1):
+            if len(line) > LINE_MAX and path.startswith(("src/", "include/", "python/")) and path not in TABLE_FILES:
+                report.bad(path, number, f"{len(line)} columns; at most {LINE_MAX}")
             if line == "{":
                 start = number
             elif line.startswith("}") and start:

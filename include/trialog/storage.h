@@ -38,14 +38,14 @@ extern "C" {
 #define TL_LOST_ATTR "trialog:lost"
 
 /* WAITING WRITES. On a database each append is a round trip and a flush. So a parameter (tl_storage_set_param) or an attribute
- * (tl_storage_set_trial_attr, tl_trial_set_attr) of a RUNNING trial of the handle's own waits for the handle's next append, such as a report or a
- * change of state, or for defer_ms, whichever comes first; tl_storage_close writes it too.
- *  - This handle shows it at once; others, and a disk that is to survive a crash, have it no later than the report or the state that follows it.
- *    Trials that are finished, and RUNNING ones of the handle's own when it heard of the log a moment ago, are shown by tl_view_open_trial as they
- *    are known here.
+ * (tl_storage_set_trial_attr, tl_trial_set_attr) of a RUNNING trial of the handle's own waits for the handle's next append, such as a
+ * report or a change of state, or for defer_ms, whichever comes first; tl_storage_close writes it too.
+ *  - This handle shows it at once; others, and a disk that is to survive a crash, have it no later than the report or the state that
+ *    follows it. Trials that are finished, and RUNNING ones of the handle's own when it heard of the log a moment ago, are shown by
+ *    tl_view_open_trial as they are known here.
  *  - Errors that are known here come from the call. If another worker was faster with another kind of distribution, the call
- *    that writes the parameter, or the next one on that trial, fails with TL_EINCOMPATIBLE and names it, once; the parameter is forgotten then, and a
- *    report or state of that same call may have been written.
+ *    that writes the parameter, or the next one on that trial, fails with TL_EINCOMPATIBLE and names it, once; the parameter is forgotten
+ *    then, and a report or state of that same call may have been written.
  *  - A write that fails is made again with the next append or a second later. A process that dies loses what waits. */
 enum tl_durability {
     TL_DURABILITY_FULL = 0,    /* flushed before the call returns */
@@ -76,8 +76,8 @@ struct tl_storage_options {
     bool no_snapshot;        /* neither load nor write snapshots */
     const char *worker_id;   /* for tests: this worker id instead of a fresh UUID */
     const struct tl_log_sink *log; /* borrowed until tl_storage_close */
-    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting, by any thread that waits; true ends the wait with TL_ECANCELLED, or with
-                                   * TL_EUNKNOWN when a database may have got what was to be written */
+    bool (*cancelled)(void *ctx); /* asked every 50 ms while waiting, by any thread that waits; true ends the wait with TL_ECANCELLED, or
+                                   * with TL_EUNKNOWN when a database may have got what was to be written */
     void *cancelled_ctx;
     int64_t lease_ms;    /* see LEASES; 0: 60,000; < 0: no lease; at least 500 */
     unsigned retry_lost; /* how often a trial that is lost goes back into the queue; 0: never */
@@ -92,7 +92,8 @@ struct tl_storage_options {
  * may be NULL. `*out`: owned by the caller, free with tl_storage_close. Blocks while the journal is read.
  * Errors: TL_EUNSUPPORTED (unknown URL), TL_EACCESS, TL_EIO, TL_ENOTFOUND, TL_ENOMEM. */
 int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err);
-/* Flushes, writes a snapshot if one is due, frees. NULL is fine. A database that does not answer is waited for some seconds, no longer. Views, studies and trials must be freed before. */
+/* Flushes, writes a snapshot if one is due, frees. NULL is fine. A database that does not answer is waited for some seconds, no longer.
+ * Views, studies and trials must be freed before. */
 void tl_storage_close(tl_storage *storage);
 /* The URL or path for people, NUL-terminated, cut to n: "***" for a password, and without options. */
 void tl_storage_url_show(const char *url, char *out, size_t n);
@@ -222,7 +223,8 @@ int tl_storage_each_summary(tl_storage *storage, int (*each)(void *ctx, const st
  * summary was. `fresh` false: an older one will do; name and directions never change. TL_ENOTFOUND. */
 int tl_storage_summary(tl_storage *storage, int64_t study_id, bool fresh, struct tl_study_summary **out, struct tl_err *err);
 void tl_study_summary_free(struct tl_study_summary *summary); /* NULL: nothing */
-/* Has the storage read the study already, so that a view costs no more than its news? Else a summary may be had for less. -1: all studies. */
+/* Has the storage read the study already, so that a view costs no more than its news? Else a summary may be had for less. -1: all
+ * studies. */
 bool tl_storage_has_read(tl_storage *storage, int64_t study_id);
 
 /* RUNNING trials of all studies, with the workers that run them. A worker is overdue when it has been silent for longer than its
@@ -236,9 +238,9 @@ struct tl_running_trial {
     int64_t silent_ms; /* since its last sign of life; -1: no lease, or the storage was opened read-only */
     bool closed;       /* its handle was closed while the trial ran (trialog ask): only calls on its trials renew the lease */
 };
-/* Fails the trials of lost workers when a look is due (LEASES), as tl_study_ask does, and tells which: for adapters that have something to do
- * for each. study_id >= 0: of this study only. Non-zero from `each`, called after they were failed, ends it and is returned. What goes wrong
- * with looking is logged, and looked at again next time. */
+/* Fails the trials of lost workers when a look is due (LEASES), as tl_study_ask does, and tells which: for adapters that have something to
+ * do for each. study_id >= 0: of this study only. Non-zero from `each`, called after they were failed, ends it and is returned. What goes
+ * wrong with looking is logged, and looked at again next time. */
 int tl_storage_fail_lost(tl_storage *storage, int64_t study_id, int (*each)(void *ctx, int64_t study_id, int64_t trial_id), void *ctx,
                          struct tl_err *err);
 
@@ -320,8 +322,8 @@ int tl_view_trial(const tl_view *view, int64_t number, struct tl_frozen_trial *o
 void tl_frozen_release(struct tl_frozen_trial *trial);
 /* Numbers of the unfinished (RUNNING and WAITING) trials, ascending; borrowed. */
 const int64_t *tl_view_unfinished(const tl_view *view, size_t *n);
-/* A count that grows with everything that happens to an unfinished trial (parameter, attribute, report, state): whoever keeps what it read of
- * the trial in an older view of the same epoch reads it again only when this has changed. 0 for a finished one. */
+/* A count that grows with everything that happens to an unfinished trial (parameter, attribute, report, state): whoever keeps what it read
+ * of the trial in an older view of the same epoch reads it again only when this has changed. 0 for a finished one. */
 uint64_t tl_view_trial_version(const tl_view *view, int64_t number);
 /* The attributes of one trial without the rest of it, in the order in which they were first set. Non-zero ends the walk and is
  * returned. TL_ENOTFOUND: no such number. */

@@ -51,8 +51,8 @@ int tl_study_best(tl_study *study, int64_t *number, double *value, struct tl_err
 
 struct tl_ask_options {
     size_t size;
-    /* Define-and-run: these parameters are chosen before the trial is created and travel with it in one operation. (On databases those whose
-     * values depend on the trial's number are chosen after it, and written as trialog/storage.h, WAITING WRITES, says.) */
+    /* Define-and-run: these parameters are chosen before the trial is created and travel with it in one operation. (On databases those
+     * whose values depend on the trial's number are chosen after it, and written as trialog/storage.h, WAITING WRITES, says.) */
     const struct tl_param_spec *space; /* `internal` is ignored */
     size_t n_space;
     /* The study's budget: a trial is only begun (created, or taken from the queue) while fewer than `budget` trials count:

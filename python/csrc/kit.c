@@ -70,7 +70,8 @@ static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
     }
     self->frozen_trial = Py_NewRef(frozen);
     if (take_items(states, self->states, TL_N_STATES, "states") < 0 ||
-        (directions && take_items(directions, self->directions, 3, "directions") < 0) || take_items(dists, self->dists, 3, "distributions") < 0 ||
+        (directions && take_items(directions, self->directions, 3, "directions") < 0) ||
+        take_items(dists, self->dists, 3, "distributions") < 0 ||
         take_items(errors, self->errors, N_NATIVE_ERRORS, "errors") < 0)
         return -1;
     return check_plain(self);

@@ -118,7 +118,8 @@ int errors_init(struct native *m, PyObject *module);
 
 /* ---- JSON (json.c) ---- */
 
-/* JSON text of any Python value, as json.dumps means it, NUL-terminated; it lives as long as `*owner`, which the caller gives up (Py_DECREF). */
+/* JSON text of any Python value, as json.dumps means it, NUL-terminated; it lives as long as `*owner`, which the caller gives up
+ * (Py_DECREF). */
 const char *json_utf8(struct native *m, PyObject *value, PyObject **owner);
 /* The Python value of a JSON text, as json.loads reads it. */
 PyObject *json_value(struct native *m, const char *text, size_t n);

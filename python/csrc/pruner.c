@@ -96,7 +96,8 @@ static void pruner_dealloc(PyObject *object)
 int pruner_init(struct native *m, PyObject *module)
 {
     static PyMethodDef methods[] = {
-        {"decide", FAST(pruner_decide), "decide(storage, study_id, number, handle)\n--\n\nShould it stop, and attributes to be stored or None."},
+        {"decide", FAST(pruner_decide),
+         "decide(storage, study_id, number, handle)\n--\n\nShould it stop, and attributes to be stored or None."},
         {"forget", pruner_forget, METH_O, "forget(handle)\n--\n\nWhat is remembered under this handle goes."},
         {NULL, NULL, 0, NULL},
     };

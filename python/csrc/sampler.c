@@ -708,12 +708,16 @@ PyObject *new_handle(PyObject *module, PyObject *unused)
 int sampler_init(struct native *m, PyObject *module)
 {
     static PyMethodDef methods[] = {
-        {"space", FAST(sampler_space), "space(storage, study_id, number, handle, kit)\n--\n\nDistributions that joint() would be asked for."},
-        {"joint", FAST(sampler_joint), "joint(storage, study_id, number, handle, space)\n--\n\nValues by name, and attributes to be stored or None."},
+        {"space", FAST(sampler_space),
+         "space(storage, study_id, number, handle, kit)\n--\n\nDistributions that joint() would be asked for."},
+        {"joint", FAST(sampler_joint),
+         "joint(storage, study_id, number, handle, space)\n--\n\nValues by name, and attributes to be stored or None."},
         {"independent", FAST(sampler_independent), "independent(storage, study_id, number, handle, name, distribution)\n--\n\nOne value."},
-        {"stray", FAST(sampler_stray), "stray(storage, study_id, number, handle, name, n_startup)\n--\n\nIs the parameter known and the model in use?"},
+        {"stray", FAST(sampler_stray),
+         "stray(storage, study_id, number, handle, name, n_startup)\n--\n\nIs the parameter known and the model in use?"},
         {"claim", FAST(sampler_claim), "claim(storage, trial_id, handle)\n--\n\nFalse: nothing is left to claim."},
-        {"preview", FAST(sampler_preview), "preview(storage, study_id, number, handle)\n--\n\nThe attributes of a claim, or None: nothing is left."},
+        {"preview", FAST(sampler_preview),
+         "preview(storage, study_id, number, handle)\n--\n\nThe attributes of a claim, or None: nothing is left."},
         {"cell", FAST(sampler_cell), "cell(grid_id, n_axes)\n--\n\nIndices of the values of a cell, by axis."},
         {"forget", sampler_forget, METH_O, "forget(handle)\n--\n\nWhat is remembered under this handle goes."},
         {NULL, NULL, 0, NULL},

@@ -50,7 +50,8 @@ struct trial_object {
 PyObject *trial_object_new(PyTypeObject *class, struct study_object *study, PyObject *owner, tl_trial *trial, bool eager,
                            PyObject *space);
 /* Without the GIL. false: this very thread has the lock, because code that runs while the trial makes an object came back to it; or nobody
- * will ever have it again, because another thread had it when the process was forked; or a signal handler raised while it was waited for. */
+ * will ever have it again, because another thread had it when the process was forked; or a signal handler raised while it was waited
+ * for. */
 bool trial_lock(struct trial_object *t);
 void trial_unlock(struct trial_object *t);
 /* In a forked child: was another thread using it? Then its handle is not to be touched. */

@@ -93,7 +93,8 @@ bool trial_lock(struct trial_object *t)
         if (call_cancelled(NULL))
             return false;
     }
-    (void)atomic_exchange(&t->holder, me); /* read, too: the thread sanitizer does not know the wait with a limit, so this tells it who was before us */
+    /* Read, too: the thread sanitizer does not know the wait with a limit, so this tells it who was before us. */
+    (void)atomic_exchange(&t->holder, me);
     return true;
 }
 
@@ -555,7 +556,8 @@ static PyObject *trial_report(PyObject *object, PyObject *const *args, Py_ssize_
     PyObject *number = PyNumber_Float(a[0]), *whole = number ? PyNumber_Long(a[1]) : NULL;
     if (!whole) {
         if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, number ? "the step of a report must be an int, not %R" : "the value of a report must be a float, not %R",
+            PyErr_Format(PyExc_TypeError,
+                         number ? "the step of a report must be an int, not %R" : "the value of a report must be a float, not %R",
                          number ? a[1] : a[0]);
         DROP(number);
         return NULL;

@@ -171,7 +171,8 @@ static int cache_extend(struct trial_cache *c, size_t n)
     if (n <= c->n)
         return 0;
     size_t more = n - c->n;
-    if (!grow((void **)&c->slots, &c->cap, n, sizeof *c->slots) || !grow((void **)&c->open, &c->cap_open, c->n_open + more, sizeof *c->open))
+    if (!grow((void **)&c->slots, &c->cap, n, sizeof *c->slots) ||
+        !grow((void **)&c->open, &c->cap_open, c->n_open + more, sizeof *c->open))
         return -1;
     for (; c->n < n; c->n++) {
         if (PyList_Append(c->list, Py_None) < 0)
@@ -213,7 +214,8 @@ static PyObject *make(const struct kit_object *kit, struct parts *parts, const t
     return rc == TL_OK ? frozen_object(kit, parts, memory) : raise_err(kit->native, kit, &c, rc);
 }
 
-static int batch_add(struct batch *b, const struct kit_object *kit, struct parts *parts, const tl_view *view, int64_t number, uint64_t version)
+static int batch_add(struct batch *b, const struct kit_object *kit, struct parts *parts, const tl_view *view, int64_t number,
+                     uint64_t version)
 {
     if (!grow((void **)&b->items, &b->cap, b->n + 1, sizeof *b->items))
         return -1;
@@ -632,7 +634,8 @@ static PyObject *n_trials(PyObject *object, PyObject *study)
 #define KEYWORDS(f) (PyCFunction)(void (*)(void))(f), METH_VARARGS | METH_KEYWORDS
 PyMethodDef storage_trial_methods[] = {
     {"trials", KEYWORDS(trials),
-     "trials(kit, study_id, states=None, copy=False)\n--\n\nTrial objects by number; without copy they are shared and must not be changed."},
+     "trials(kit, study_id, states=None, copy=False)\n--\n\nTrial objects by number; without copy they are "
+     "shared and must not be changed."},
     {"trial", (PyCFunction)(void (*)(void))trial, METH_FASTCALL, "trial(kit, trial_id)\n--\n\nA trial object, shared."},
     {"trial_param", (PyCFunction)(void (*)(void))trial_param, METH_FASTCALL,
      "trial_param(kit, trial_id, name)\n--\n\nThe internal value of a parameter."},

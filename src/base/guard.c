@@ -4,8 +4,8 @@
  *
  * Happy path: the mutex is taken for a moment, nobody is inside, and the caller is. Who finds somebody inside waits in slices of 50 ms, and
  * between two of them looks at the clock and asks whether to go on. Failure modes: none but the two that the caller asked for.
- * Invariants: the mutex is not held while `cancelled` is called, which may wait for locks of its own; a slice goes by the system's clock that
- * nobody sets, the limit by the clock that tests may replace.
+ * Invariants: the mutex is not held while `cancelled` is called, which may wait for locks of its own; a slice goes by the system's clock
+ * that nobody sets, the limit by the clock that tests may replace.
  */
 #include "base/guard.h"
 

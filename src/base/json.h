@@ -52,8 +52,10 @@ enum json_kind json_peek(struct json *j); /* skips blanks, looks at the first by
 /* Each reads one value at the cursor and returns 0 or TL_EINVAL (TL_ENOMEM, TL_ELIMIT: nested too deeply) with the byte offset
  * in err. After an error the cursor stands where reading stopped. */
 int json_skip(struct json *j, struct str *raw, struct tl_err *err); /* any value; raw: its bytes, blanks around cut off */
-int json_string(struct json *j, struct arena *a, struct str *out, struct tl_err *err); /* points into the text when nothing is escaped, else into a */
-int json_number(struct json *j, double *out, struct tl_err *err);   /* huge integers round as in Python's float(), or are infinite where that raises */
+/* `out` points into the text when nothing is escaped, else into the arena. */
+int json_string(struct json *j, struct arena *a, struct str *out, struct tl_err *err);
+/* Huge integers round as in Python's float(), or are infinite where that raises. */
+int json_number(struct json *j, double *out, struct tl_err *err);
 int json_integer(struct json *j, int64_t *out, struct tl_err *err); /* a number without fraction or exponent within 64 bits */
 int json_bool(struct json *j, bool *out, struct tl_err *err);
 bool json_null(struct json *j); /* eats `null` if it is there */

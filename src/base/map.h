@@ -11,8 +11,8 @@
 #include "base/svec.h"
 
 /* Interned strings: each distinct byte string gets a number 0, 1, 2, … for as long as the table lives. The bytes never
- * move and are followed by a NUL, so a reader that knows a number below a published count may read its text without a lock; only the writer may
- * look up or add. */
+ * move and are followed by a NUL, so a reader that knows a number below a published count may read its text without a lock; only the writer
+ * may look up or add. */
 struct intern {
     struct svec strings; /* struct str */
     struct space bytes;

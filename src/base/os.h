@@ -70,8 +70,8 @@ struct os_table {
     void (*wake_word)(atomic_uint *word, bool all); /* or one */
 
     /* A connected stream socket that never blocks and gives up on a peer that vanished. Names are looked up first, and that takes as
-     * long as it takes; then every address is tried until the time is up, or until `cancelled`, asked every 50 ms, says so (-ECANCELED; NULL: never).
-     * -ENXIO: there is no such host. */
+     * long as it takes; then every address is tried until the time is up, or until `cancelled`, asked every 50 ms, says so (-ECANCELED;
+     * NULL: never). -ENXIO: there is no such host. */
     int (*connect)(const struct os_address *to, int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx);
     int64_t (*send)(int fd, const void *bytes, size_t n); /* may be short; -EAGAIN: nothing fits now; no SIGPIPE */
     int64_t (*recv)(int fd, void *bytes, size_t n); /* 0: the peer closed; -EAGAIN: nothing there now */

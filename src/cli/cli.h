@@ -67,7 +67,7 @@ struct opt {
     char letter;         /* short form, 0 for none */
     unsigned flags;
     size_t field;        /* offsetof(struct …, …) */
-    const char *arg;     /* what help calls the value; NULL for flags. FILE completes file names, STUDY studies, SAMPLER samplers, PRUNER pruners */
+    const char *arg;     /* what help calls the value; NULL for flags. FILE completes file names, and STUDY, SAMPLER, PRUNER their names */
     const char *choices; /* OPT_CHOICE, OPT_LIST: "a|b|c" or NULL */
     const char *def;     /* default as text, read like a given value; NULL for none */
     const char *help;    /* one or two plain sentences, lower-case start, no final stop for a single one */

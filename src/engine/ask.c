@@ -16,9 +16,9 @@
  * trial would get another number: then nothing is written and they are made anew, a few times; after that the trial is created
  * without them and they follow in a second append.
  *
- * On a database other workers would take the number again and again, and every conflict is a round trip. So where writes may wait (defer_ms), values
- * that depend on the number do not take part in the decision: the trial is created without them, they are chosen for the number it has got, and they
- * wait for the next append.
+ * On a database other workers would take the number again and again, and every conflict is a round trip. So where writes may wait
+ * (defer_ms), values that depend on the number do not take part in the decision: the trial is created without them, they are chosen for the
+ * number it has got, and they wait for the next append.
  *
  * Another writer that takes our lock away (Optuna does, after its grace period) can be first with a claim: the verdict on our
  * operation tells, or the number that a claimed cell's trial got, and we ask again. So we do when somebody ends the trial before we

@@ -4,17 +4,17 @@
  * tl_trial_set_attr). On a database each append is a turn of the server and a flush, and nobody needs to see them before the trial
  * reports or ends.
  *
- * Happy path: store_defer checks one against the state as it is known here and against what waits already, and puts it on a list. Views show
- * the list over the state, so this handle sees it at once. The next append takes the list along in front of its own lines (store_commit,
- * defer_begin); if none comes within defer_ms, a thread writes it.
+ * Happy path: store_defer checks one against the state as it is known here and against what waits already, and puts it on a list. Views
+ * show the list over the state, so this handle sees it at once. The next append takes the list along in front of its own lines
+ * (store_commit, defer_begin); if none comes within defer_ms, a thread writes it.
  *
- * Failure modes: a write that failed leaves the list as it was, for the next append or the thread, which then pauses for a second. One whose
- * end is unknown does, too, and what it set is looked for in the state at the head before it is written again. What the log refuses stays on the list with its
- * error for the next call on that trial; if the trial has ended or is gone, it is dropped with an event. What cannot be written at close is
- * lost, with an event.
+ * Failure modes: a write that failed leaves the list as it was, for the next append or the thread, which then pauses for a second. One
+ * whose end is unknown does, too, and what it set is looked for in the state at the head before it is written again. What the log refuses
+ * stays on the list with its error for the next call on that trial; if the trial has ended or is gone, it is dropped with an event. What
+ * cannot be written at close is lost, with an event.
  * Invariants: one list entry is written by one commit at a time; no append of a trial overtakes what waits for it, because the commit of
- * the list goes first and what follows it fails when it failed, and takes over what an earlier one failed to write; a finished trial is never shown
- * with something that waits.
+ * the list goes first and what follows it fails when it failed, and takes over what an earlier one failed to write; a finished trial is
+ * never shown with something that waits.
  */
 #include "engine/storage.h"
 
@@ -90,6 +90,11 @@ static size_t size_of(const struct deferred *e)
 static struct str name_of(const struct deferred *e)
 {
     return e->is_param ? e->param.name : e->op.name;
+}
+
+static enum tl_attr_kind kind_of(const struct deferred *e)
+{
+    return e->op.code == OP_TRIAL_USER_ATTR ? TL_ATTR_USER : TL_ATTR_SYSTEM;
 }
 
 /* Takes the entry that `*at` points to off the list. */
@@ -326,7 +331,7 @@ static bool is_set(const struct state *s, const struct live_trial *live, const s
         const struct param_entry *p = list_find(&live->params, list_key_param(name));
         return p && p->has_value && p->internal == e->param.internal && str_eq(dist_table_get(&s->dists, p->dist)->text, e->param.text);
     }
-    const struct attr_entry *a = list_find(&live->attrs, list_key_attr(name, e->op.code == OP_TRIAL_USER_ATTR ? TL_ATTR_USER : TL_ATTR_SYSTEM));
+    const struct attr_entry *a = list_find(&live->attrs, list_key_attr(name, kind_of(e)));
     return a && str_eq(a->json, e->op.text);
 }
 
@@ -362,8 +367,8 @@ static void place_entry(const tl_storage *st, struct deferred *e, const struct s
     } else if (has_landed(s, live, e)) {
         e->place = DEFER_LANDED;
     } else {
-        ops[*n] = e->is_param ? (struct op){.code = OP_TRIAL_PARAM, .name = e->param.name, .number = e->param.internal, .text = e->param.text}
-                              : e->op;
+        const struct param *p = &e->param;
+        ops[*n] = e->is_param ? (struct op){.code = OP_TRIAL_PARAM, .name = p->name, .number = p->internal, .text = p->text} : e->op;
         ops[*n].target = e->trial_id;
         e->place = (*n)++;
     }
@@ -439,8 +444,8 @@ static int end_of(struct deferred *e, const struct commit *c)
         return e->code;
     int rc = verdict_code(c->applied[e->place].verdict);
     if (rc == TL_EINCOMPATIBLE)
-        err_set(&e->why, rc, "parameter '%s' has another kind of distribution in this study: another worker was faster, and it was not stored",
-                name_of(e).p);
+        err_set(&e->why, rc, "parameter '%s' has another kind of distribution in this study: another worker was faster, and it was "
+                "not stored", name_of(e).p);
     return rc;
 }
 
@@ -501,7 +506,8 @@ void defer_end(struct defer_flush *f)
         d->due_ns = INT64_MAX;
     pthread_mutex_unlock(&d->thread.mutex);
     if (f->dropped > 0)
-        log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone", f->dropped);
+        log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone",
+                 f->dropped);
     if (complain)
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes of running trials go on waiting: %s", open, c->err.message);
     if (open > 0)
@@ -592,11 +598,6 @@ void deferred_params(struct deferred *const *list, size_t n, int64_t trial_id, s
         params[k] = (struct tl_param){{p->name.p, p->name.n}, p->internal, true, list[i]->dist, {p->text.p, p->text.n}};
         *n_params += k == *n_params;
     }
-}
-
-static enum tl_attr_kind kind_of(const struct deferred *e)
-{
-    return e->op.code == OP_TRIAL_USER_ATTR ? TL_ATTR_USER : TL_ATTR_SYSTEM;
 }
 
 void deferred_attrs(struct deferred *const *list, size_t n, int64_t trial_id, struct tl_attr *attrs, size_t *n_attrs)

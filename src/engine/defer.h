@@ -44,7 +44,9 @@ struct deferral { /* part of a tl_storage */
     struct dist_table dists;
     atomic_int_fast64_t looked_ns; /* monotonic: when the state was last known to be the log's */
     uint64_t changes;           /* grows with every change of what views show */
-    atomic_size_t open, unwritten, refused; /* that wait and nobody writes; all that somebody has to write yet; that somebody must be told of */
+    atomic_size_t open;         /* that wait and nobody writes */
+    atomic_size_t unwritten;    /* all that somebody has to write yet */
+    atomic_size_t refused;      /* that somebody must be told of */
 
     /* the thread that writes what waited long enough */
     struct thread thread;
@@ -76,7 +78,8 @@ struct defer_flush {
 };
 /* false: nothing waits, and nothing is being written (which may fail, and then `f` takes it over). */
 bool defer_begin(tl_storage *st, struct defer_flush *f);
-/* A group was led: what it wrote leaves the list, before anybody whose commit was in that group, or comes next, goes on. Under the queue lock. */
+/* A group was led: what it wrote leaves the list, before anybody whose commit was in that group, or comes next, goes on. Under the queue
+ * lock. */
 void defer_led(tl_storage *st);
 /* After it was led and flushed. */
 void defer_end(struct defer_flush *f);
@@ -87,8 +90,8 @@ int defer_refused(tl_storage *st, int64_t trial_id, struct tl_err *err);
 
 /* ---- for views ---- */
 
-/* Where writes wait, a look at the log costs a round trip: can a trial be shown as it is known here? A finished one does not change, and one
- * of our own that is RUNNING hardly by others: if this process was away for a while it may have been given up as lost. */
+/* Where writes wait, a look at the log costs a round trip: can a trial be shown as it is known here? A finished one does not change, and
+ * one of our own that is RUNNING hardly by others: if this process was away for a while it may have been given up as lost. */
 bool defer_knows(tl_storage *st, int64_t trial_id);
 /* What waits in a study (trial_id < 0) or for one trial; references in the arena. Under the state lock. false: out of memory. */
 bool defer_collect(const tl_storage *st, int64_t study_id, int64_t trial_id, struct arena *a, struct deferred ***out, size_t *n);

@@ -675,8 +675,8 @@ static int list_running(void *ctx, const struct study *st, const struct live_tri
     if (!mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items))
         return err_nomem(l->err);
     struct tl_running_trial *to = &l->items[l->n];
-    *to = (struct tl_running_trial){.study_id = l->base_id + st->id, .trial_id = l->base_id + t->id, .number = t->number, .start = time_unpack(t->start),
-                                    .silent_ms = -1};
+    *to = (struct tl_running_trial){.study_id = l->base_id + st->id, .trial_id = l->base_id + t->id, .number = t->number,
+                                    .start = time_unpack(t->start), .silent_ms = -1};
     to->study_name = arena_dup(&l->memory, st->name.p, st->name.n);
     to->worker = arena_dup(&l->memory, worker.p, worker.n);
     l->n++;

@@ -13,8 +13,8 @@
  *
  * Databases (BACKEND_OPTIMISTIC) have no critical section: compose() decides on the state as it is known and applies nothing; what was
  * written comes back among the news, with the verdict of the log. Where a decision must hold exactly (commit.exact), the group begins
- * with it and is written only if nothing else was since; else it is decided anew, after some conflicts in a turn of its own, where that can be
- * had (append.patient), so that nobody is last for ever. The state lock is not held meanwhile.
+ * with it and is written only if nothing else was since; else it is decided anew, after some conflicts in a turn of its own, where that can
+ * be had (append.patient), so that nobody is last for ever. The state lock is not held meanwhile.
  *
  * What waits for an append (defer.h) is a commit of its own in front of the one that takes it along.
  *
@@ -678,8 +678,8 @@ static void give_up_locked(tl_storage *st, struct commit *c)
     }
 }
 
-/* Queues commits, one behind the other, and waits until a leader, perhaps this thread, is done with all. One that the caller gives up leaves
- * the queue; once a group has it, it goes on. */
+/* Queues commits, one behind the other, and waits until a leader, perhaps this thread, is done with all. One that the caller gives up
+ * leaves the queue; once a group has it, it goes on. */
 static void have_led(tl_storage *st, struct commit *const *commits, size_t n)
 {
     pthread_mutex_lock(&st->queue_lock);

@@ -3,8 +3,8 @@
  * A whole log out of one storage and into an empty one, line by line as it stands: what travels when a journal in memory is handed to
  * another process.
  *
- * Out: the backend is sent back to the start and delivers everything to the caller instead of to the state. When others wrote meanwhile, more
- * comes than the state has seen, so it is rebuilt at the next use. In: one append whose decision is that the journal is still empty.
+ * Out: the backend is sent back to the start and delivers everything to the caller instead of to the state. When others wrote meanwhile,
+ * more comes than the state has seen, so it is rebuilt at the next use. In: one append whose decision is that the journal is still empty.
  * Failure modes: those of reading and writing; TL_EEXISTS when something is there already.
  */
 #include "base/err.h"

@@ -6,8 +6,8 @@
  * advance; else the only value of the distribution; else the sampler's joint proposal, if it lies inside; else the sampler's
  * independent one. The sampler is asked for its joint proposal once, at the first suggestion that gets that far.
  *
- * Suggestions wait in `params` behind n_written and travel at the front of the next append; when the sampler wants others to know, that is at
- * once, or they go to the storage's own list of what waits (trial_share). They are checked against the study
+ * Suggestions wait in `params` behind n_written and travel at the front of the next append; when the sampler wants others to know, that is
+ * at once, or they go to the storage's own list of what waits (trial_share). They are checked against the study
  * as it is known here when they are made, and against the state at the head when they are written. A suggestion that turns out
  * not to fit is forgotten, so that the trial can still be ended.
  */

@@ -98,7 +98,8 @@ static bool copy_one(tl_view *v, const struct live_trial *t)
 enum part { PART_ALL, PART_STUDY, PART_TRIAL };
 
 /* The state must not change meanwhile. */
-static bool fill(tl_view *v, const tl_storage *storage, struct state *s, const struct study *st, enum part part, const struct live_trial *only)
+static bool fill(tl_view *v, const tl_storage *storage, struct state *s, const struct study *st, enum part part,
+                 const struct live_trial *only)
 {
     v->state = state_ref(s);
     v->study = st;
@@ -131,8 +132,8 @@ static bool fill(tl_view *v, const tl_storage *storage, struct state *s, const s
     return copy_live(v, st) && copy_space(v, &st->complete_space, 0) && copy_space(v, &st->pruned_space, 1);
 }
 
-static int take(const tl_storage *storage, const struct state *s, const struct study *st, enum part part, const struct live_trial *only, tl_view **out,
-                struct tl_err *err)
+static int take(const tl_storage *storage, const struct state *s, const struct study *st, enum part part,
+                const struct live_trial *only, tl_view **out, struct tl_err *err)
 {
     tl_view *v = mem_zalloc(1, sizeof *v);
     if (!v)

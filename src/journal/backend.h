@@ -175,8 +175,8 @@ struct backend_ops {
     void (*forked)(struct backend *b);
     /* (optional) puts a description such as "locking=ofd+file fence=none durability=full" into `out` */
     void (*describe)(struct backend *b, struct buf *out);
-    /* (optional) the handle is about to be closed: what waits, in whatever thread, and what is still to be done waits for some seconds in all from
-     * now on, whatever the time limits say. Any thread */
+    /* (optional) the handle is about to be closed: what waits, in whatever thread, and what is still to be done waits for some seconds in
+     * all from now on, whatever the time limits say. Any thread */
     void (*closing)(struct backend *b);
     const struct lease_ops *leases; /* (optional) */
 };

@@ -3,10 +3,10 @@
  * Flushes of a journal file, shared by the threads that wait for them.
  *
  * Happy path: the first thread that finds no flush under way starts one for everything written so far; threads that come
- * meanwhile wait for it and, if their bytes are younger, start the next. Processes share flushes in the same way (file_peers.c). Failure: after a failed flush the kernel may have
- * thrown the bytes away and call the pages clean, so a second flush would lie: it is never tried. The handle is fenced for
- * good, waiting threads get TL_EUNKNOWN, and the cached pages are dropped so that the next reader sees what the disk has.
- * Invariants: flushed <= written; a token is reported durable only if a flush that began after its write succeeded.
+ * meanwhile wait for it and, if their bytes are younger, start the next. Processes share flushes in the same way (file_peers.c). Failure:
+ * after a failed flush the kernel may have thrown the bytes away and call the pages clean, so a second flush would lie: it is never tried.
+ * The handle is fenced for good, waiting threads get TL_EUNKNOWN, and the cached pages are dropped so that the next reader sees what the
+ * disk has. Invariants: flushed <= written; a token is reported durable only if a flush that began after its write succeeded.
  */
 #include "journal/file_flush.h"
 

@@ -7,11 +7,11 @@
  * meets the names with a '+' below, and none can leave the folder.
  *
  * Whose time is it? Only times that the file system has set are compared: who looks touches JOURNAL.lease.+clock and takes that as
- * now (who only shows leases touches JOURNAL.lease.+show instead). No machine's clock takes part, on NFS all times are the server's. That clock may jump (set by hand, a laptop or a guest that wakes
- * up), and then every lease looks old at once. So one look never condemns: the first that misses a renewal (age over half the length)
- * leaves JOURNAL.lease.WORKER+late with the time it saw; a lease is lost when its age is over its length *and* its time is still the
- * one in the note *and* the note is older than a renewal takes. Whoever wrote the note may be gone by then: commands that live for
- * a moment take part, and no two looks need the same process.
+ * now (who only shows leases touches JOURNAL.lease.+show instead). No machine's clock takes part, on NFS all times are the server's. That
+ * clock may jump (set by hand, a laptop or a guest that wakes up), and then every lease looks old at once. So one look never condemns: the
+ * first that misses a renewal (age over half the length) leaves JOURNAL.lease.WORKER+late with the time it saw; a lease is lost when its
+ * age is over its length *and* its time is still the one in the note *and* the note is older than a renewal takes. Whoever wrote the note
+ * may be gone by then: commands that live for a moment take part, and no two looks need the same process.
  *
  * Happy path of a look: open, read, fstat, close; opened, because on NFS only that asks the server. Failure: what is no lease that we
  * can read (a folder, somebody else's private file, a name that is too long for a file) is none: nobody is condemned by it, and it

@@ -9,8 +9,9 @@
  * a page (file_peers.c) end each other's pauses when they give a lock back, in the order in which they came.
  *
  * Happy path: one call takes gate and journal together, one frees the gate; then the lock file. A handle that has never found anybody
- * else keeps the gate as long as the journal: whoever comes waits at the gate for once, and from then on both free it. Failure: TL_ELOCKED after the time
- * limit, TL_ECANCELLED; nothing is held then. Invariant: the lock file is only touched with the kernel lock held, where there is one.
+ * else keeps the gate as long as the journal: whoever comes waits at the gate for once, and from then on both free it. Failure: TL_ELOCKED
+ * after the time limit, TL_ECANCELLED; nothing is held then. Invariant: the lock file is only touched with the kernel lock held, where
+ * there is one.
  */
 #include "journal/file_lock.h"
 

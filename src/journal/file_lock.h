@@ -31,7 +31,8 @@ struct lock_wait {
 struct lock_wait lock_wait_begin(int64_t timeout_ms, bool (*cancelled)(void *ctx), void *ctx);
 
 /* Takes both locks through `fd`, which must be open for writing. The gate stays ours on a network file system, for
- * file_lock_move. After a failure the caller releases the kernel lock (or closes fd). Errors: TL_ELOCKED, TL_ECANCELLED, TL_EUNSUPPORTED (kernel lock wanted and not there), system errors. */
+ * file_lock_move. After a failure the caller releases the kernel lock (or closes fd). Errors: TL_ELOCKED, TL_ECANCELLED, TL_EUNSUPPORTED
+ * (kernel lock wanted and not there), system errors. */
 int file_lock_acquire(struct file_lock *l, int fd, struct lock_wait *w, struct tl_err *err);
 /* Moves the kernel lock to another descriptor of the same file, so that what is written through it is fenced; frees the gate. */
 int file_lock_move(struct file_lock *l, int from, int to, struct tl_err *err);

@@ -17,8 +17,8 @@
  * be inside; otherwise when nothing about it has changed for the grace period on our own clock. It is moved aside first and
  * looked at again; what turns out to be another lock is put back.
  * What dead processes left lying (owner files, links, locks that were moved aside) is removed by whoever breaks a lock or makes the
- * journal longer by a piece (file_append.c), so its number is bounded by what they wrote: theirs of this machine at once, others' after a day.
- * Failure: a lock that cannot be removed stays and is broken by the next one. Invariant: nothing here removes a lock that it has
+ * journal longer by a piece (file_append.c), so its number is bounded by what they wrote: theirs of this machine at once, others' after a
+ * day. Failure: a lock that cannot be removed stays and is broken by the next one. Invariant: nothing here removes a lock that it has
  * not just seen to be the one it means.
  */
 #include "journal/file_owner.h"

@@ -3,14 +3,14 @@
  * The MySQL and MariaDB driver: MariaDB's client library in its non-blocking form.
  *
  * Happy path: a batch is one text of several statements, START TRANSACTION in front and COMMIT behind, with the parameters written into it;
- * the server works it off and answers in one round trip. An append's last statement, which reads what is new, comes behind COMMIT: the row of
- * the stream is free by then. What the statements of an append have in common is worked out by the first of them (`own_texts`): a
- * server plans each statement anew, so that it is their plainness that counts. At connect one more sets the session up and reads how durable the server really
- * is. Failure modes: the server stops at the first statement that fails, so COMMIT is not reached; a lock timeout leaves the transaction
- * open, therefore ROLLBACK comes before anything else. What follows from which error stands in the table `errors`. A connection that
- * is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends inside an answer looks to the library like
- * an answer without rows, so each statement's result is counted. Waiting goes in slices of 50 ms; one that is given up gives up the
- * connection, too.
+ * the server works it off and answers in one round trip. An append's last statement, which reads what is new, comes behind COMMIT: the row
+ * of the stream is free by then. What the statements of an append have in common is worked out by the first of them (`own_texts`): a
+ * server plans each statement anew, so that it is their plainness that counts. At connect one more sets the session up and reads how
+ * durable the server really is. Failure modes: the server stops at the first statement that fails, so COMMIT is not reached; a lock timeout
+ * leaves the transaction open, therefore ROLLBACK comes before anything else. What follows from which error stands in the table `errors`. A
+ * connection that is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends inside an answer looks to
+ * the library like an answer without rows, so each statement's result is counted. Waiting goes in slices of 50 ms; one that is given up
+ * gives up the connection, too.
  *
  * A transaction that is held between two batches ends with the session when its holder is silent for 5 s: `wait_timeout` is that short
  * meanwhile.
@@ -32,7 +32,8 @@
 
 #define API(X)                                                                                                                    \
     X(mysql_affected_rows) X(mysql_close) X(mysql_errno) X(mysql_error) X(mysql_fetch_field_direct) X(mysql_fetch_lengths)         \
-    X(mysql_fetch_row) X(mysql_field_count) X(mysql_free_result) X(mysql_get_socket) X(mysql_get_ssl_cipher) X(mysql_init) X(mysql_more_results)           \
+    X(mysql_fetch_row) X(mysql_field_count) X(mysql_free_result) X(mysql_get_socket) X(mysql_get_ssl_cipher) X(mysql_init)         \
+    X(mysql_more_results)                                                                                                         \
     X(mysql_next_result_cont) X(mysql_next_result_start) X(mysql_num_fields) X(mysql_options) X(mysql_real_connect_cont)           \
     X(mysql_real_connect_start) X(mysql_real_query_cont) X(mysql_real_query_start) X(mysql_store_result_cont)                      \
     X(mysql_store_result_start)
@@ -632,7 +633,8 @@ static const struct sql_own_text own_texts[] = {
     {SQL_LOCK_PUT, "SELECT MAX(s.head) INTO @h FROM trialog_stream s STRAIGHT_JOIN trialog_writer w ON w.stream = s.id WHERE s.id = ? AND "
                    "w.worker = ? AND w.last_n < ? AND w.last_n >= ? AND s.name IS NOT NULL AND s.base <= ? AND s.head >= ? "
                    "AND (? = 0 OR s.head = ?) FOR UPDATE"},
-    {SQL_PUT, "INSERT INTO trialog_op (count, worker, n, payload, stream, first_seq) SELECT ?, ?, ?, ?, ?, @h FROM DUAL WHERE @h IS NOT NULL"},
+    {SQL_PUT, "INSERT INTO trialog_op (count, worker, n, payload, stream, first_seq) SELECT ?, ?, ?, ?, ?, @h FROM DUAL "
+              "WHERE @h IS NOT NULL"},
     {SQL_RAISE_WRITER, "UPDATE trialog_writer SET last_n = ?, beat = {now} WHERE stream = ? AND worker = ? AND @h IS NOT NULL"},
     {SQL_RAISE_HEAD, "UPDATE trialog_stream SET head = @h + ? WHERE id = ? AND @h IS NOT NULL"},
 };
@@ -743,7 +745,8 @@ static void mysql_describe(struct sql_conn *c, struct buf *out)
 {
     const char *flush = c->settings[FLUSH], *method = c->settings[FLUSH_METHOD];
     bool none = strcasecmp(method, "nosync") == 0;
-    buf_printf(out, " durability=%s innodb_flush_log_at_trx_commit=%s", none ? "none" : strcmp(flush, "1") == 0 ? "full" : "relaxed", flush);
+    buf_printf(out, " durability=%s innodb_flush_log_at_trx_commit=%s",
+               none ? "none" : strcmp(flush, "1") == 0 ? "full" : "relaxed", flush);
     if (none) {
         buf_printf(out, " innodb_flush_method=%s", method);
     }

@@ -2,16 +2,16 @@
  *
  * The PostgreSQL driver: libpq in pipeline mode, never blocking.
  *
- * Happy path: the statements of a batch are sent as prepared ones (each is prepared on first use, in the same pipeline) with one sync behind
- * them, which makes them one implicit transaction and one round trip; a payload travels as it is, in binary. At connect one more round trip
- * sets the session up and reads how durable the server really is. Failure modes: a statement that fails takes the transaction with it,
- * and the server goes on behind the sync, so the connection stays good; what follows stands in postgres_failure.c. A connection that is
- * lost after anything was sent leaves SQL_MAYBE, unless a statement had failed before, or the batch only reads. Waiting goes in slices of
- * 50 ms; one that is given up gives up the connection, too: the server may be anywhere.
+ * Happy path: the statements of a batch are sent as prepared ones (each is prepared on first use, in the same pipeline) with one sync
+ * behind them, which makes them one implicit transaction and one round trip; a payload travels as it is, in binary. At connect one more
+ * round trip sets the session up and reads how durable the server really is. Failure modes: a statement that fails takes the transaction
+ * with it, and the server goes on behind the sync, so the connection stays good; what follows stands in postgres_failure.c. A connection
+ * that is lost after anything was sent leaves SQL_MAYBE, unless a statement had failed before, or the batch only reads. Waiting goes in
+ * slices of 50 ms; one that is given up gives up the connection, too: the server may be anywhere.
  *
- * Flushing together: PostgreSQL holds a transaction's locks until its commit is on the disk, so a stream would have as many appends a second
- * as the disk has flushes. Therefore an append commits without waiting, and a second small transaction behind it in the same pipeline
- * writes a message into the log and waits for its own flush, which covers everything before it: then the answer comes. Appends of
+ * Flushing together: PostgreSQL holds a transaction's locks until its commit is on the disk, so a stream would have as many appends a
+ * second as the disk has flushes. Therefore an append commits without waiting, and a second small transaction behind it in the same
+ * pipeline writes a message into the log and waits for its own flush, which covers everything before it: then the answer comes. Appends of
  * many clients share flushes that way (as threads do on a journal file), and what was answered is as durable as ever. Others may see an
  * operation a moment before it is durable; so do readers of a file. What conflicted wrote nothing, and waits for no flush.
  *
@@ -157,8 +157,8 @@ static int prepared_as(const struct run *run, size_t i)
     return run->grouped && id == SQL_RAISE_HEAD ? RAISE_HEAD : id;
 }
 
-/* A failure of statement `i`, or of the commit behind the last one. One without SQLSTATE is libpq's own: the connection is lost. One of class 57P says
- * that the server ends the connection, perhaps just behind a commit. */
+/* A failure of statement `i`, or of the commit behind the last one. One without SQLSTATE is libpq's own: the connection is lost. One of
+ * class 57P says that the server ends the connection, perhaps just behind a commit. */
 static void take_failure(struct run *run, size_t i, const PGresult *r)
 {
     const char *state = pq.PQresultErrorField(r, PG_DIAG_SQLSTATE);
@@ -267,8 +267,8 @@ static enum sql_end receive(struct run *run)
 
 /* Sends a statement, prepared; `i` is its place in the batch. Behind a pooler other clients may have prepared statements on the same
  * server: same name, same text. */
-static bool send_prepared(struct run *run, size_t i, const char *text, int n, const Oid *types, const char *const *values, const int *lengths,
-                          const int *formats)
+static bool send_prepared(struct run *run, size_t i, const char *text, int n, const Oid *types, const char *const *values,
+                          const int *lengths, const int *formats)
 {
     char name[32];
     int id = prepared_as(run, i);
@@ -377,8 +377,8 @@ static void add_ours(struct sql_batch *all, int id, const char *text)
     all->statements[all->n++] = (struct sql_statement){.id = (enum sql_text)id, .text = text};
 }
 
-/* A batch that opens a transaction or ends one: with BEGIN or COMMIT in so many words. The server ends it, and the session, when its holder is
- * silent for five seconds. */
+/* A batch that opens a transaction or ends one: with BEGIN or COMMIT in so many words. The server ends it, and the session, when its holder
+ * is silent for five seconds. */
 static enum sql_end run_held(struct sql_conn *c, struct sql_batch *batch, struct tl_err *err)
 {
     struct sql_statement statements[STATEMENTS_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of the PostgreSQL driver share: postgres.c runs batches, postgres_connect.c makes the connection for them, postgres_failure.c
- * says what a failure means to both. Nothing of libpq is included here: whoever calls it has a table of its own (client_library.h).
+ * What the files of the PostgreSQL driver share: postgres.c runs batches, postgres_connect.c makes the connection for them,
+ * postgres_failure.c says what a failure means to both. Nothing of libpq is included here: whoever calls it has a table of its own
+ * (client_library.h).
  */
 #ifndef TL_POSTGRES_H
 #define TL_POSTGRES_H
@@ -29,8 +30,8 @@ void postgres_set_error(struct tl_err *err, int code, const char *text);
 /* ---- postgres_connect.c ---- */
 
 struct pg_conn; /* libpq's PGconn */
-/* Connects and goes into pipeline mode; nothing was sent yet. With an option in the URL that nobody knows the server is not asked, and `*out` stays
- * as it is: sql.c refuses such a URL. */
+/* Connects and goes into pipeline mode; nothing was sent yet. With an option in the URL that nobody knows the server is not asked, and
+ * `*out` stays as it is: sql.c refuses such a URL. */
 enum sql_end postgres_open(struct url *url, const struct tl_storage_options *options, int64_t deadline_ns, struct pg_conn **out,
                            struct tl_err *err);
 

@@ -3,9 +3,9 @@
  * From a URL to a connection of PostgreSQL that takes batches.
  *
  * Happy path: what the URL says becomes libpq's keywords, over a few of our own; libpq connects without blocking while we wait in slices of
- * 50 ms; then the connection goes into pipeline mode. Failure modes: what the server says is sorted by its SQLSTATE (postgres_failure.c), what
- * libpq alone says by its words; what is not known to last is tried again (SQL_AGAIN). Invariant: a connection that failed on the way is
- * closed here.
+ * 50 ms; then the connection goes into pipeline mode. Failure modes: what the server says is sorted by its SQLSTATE (postgres_failure.c),
+ * what libpq alone says by its words; what is not known to last is tried again (SQL_AGAIN). Invariant: a connection that failed on the way
+ * is closed here.
  */
 #include <libpq-fe.h>
 

@@ -3,7 +3,8 @@
  * What failures of PostgreSQL mean, and what people are told.
  *
  * Happy path: a SQLSTATE is looked for in the table `states`, first row first, and the last row fits all. Failure modes: a text from libpq
- * without a SQLSTATE: the caller sorts it. Invariants: no function of libpq is used here, so nothing has to be open; a message has one line.
+ * without a SQLSTATE: the caller sorts it. Invariants: no function of libpq is used here, so nothing has to be open; a message has one
+ * line.
  */
 #include "base/err.h"
 #include "journal/postgres.h"

@@ -212,7 +212,8 @@ static int read_status(struct redis *r, const struct reply *reply, enum redis_st
     }
     if (s == STATUS_COUNTER_LOST) {
         return err_set(err, TL_ECORRUPT,
-                       "%s:log_number says %lld, but there are lines behind it: the server lost the counter. Set it to the last line's number",
+                       "%s:log_number says %lld, but there are lines behind it: the server lost the counter. Set it to the last line's "
+                       "number",
                        r->link.url.prefix, (long long)*head);
     }
     return TL_OK;
@@ -606,8 +607,8 @@ int redis_open(const char *url, const struct tl_storage_options *options, struct
     rc = rc == TL_OK ? get_head(r, redis_deadline(r->timeout_ms), &head, &exists, err) : rc;
     rc = rc == TL_OK ? redis_probe(r, err) : rc;
     if (rc == TL_OK && !exists && (options->must_exist || options->read_only)) {
-        rc = err_set(err, TL_ENOTFOUND, "there is no journal under the prefix '%s' in database %lld of the Redis server at %s: creating a study "
-                     "makes it",
+        rc = err_set(err, TL_ENOTFOUND, "there is no journal under the prefix '%s' in database %lld of the Redis server at %s: creating a "
+                     "study makes it",
                      r->link.url.prefix, (long long)r->link.url.db, r->link.url.where);
     }
     if (rc != TL_OK) {

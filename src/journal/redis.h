@@ -104,8 +104,8 @@ const struct str *reply_text(const struct reply *list, size_t i);
 
 /* ---- redis_script.c ---- */
 
-enum redis_script { SCRIPT_READ, SCRIPT_APPEND, SCRIPT_YIELD, SCRIPT_FILL, SCRIPT_SNAPSHOT, SCRIPT_TAKE, SCRIPT_RENEW, SCRIPT_NOW, SCRIPT_LOOK,
-                    SCRIPT_DROP, SCRIPT_EACH, N_SCRIPTS, SCRIPT_NONE = -1 };
+enum redis_script { SCRIPT_READ, SCRIPT_APPEND, SCRIPT_YIELD, SCRIPT_FILL, SCRIPT_SNAPSHOT, SCRIPT_TAKE, SCRIPT_RENEW, SCRIPT_NOW,
+                    SCRIPT_LOOK, SCRIPT_DROP, SCRIPT_EACH, N_SCRIPTS, SCRIPT_NONE = -1 };
 extern const char *const redis_scripts[N_SCRIPTS];
 /* What the first number of READ's and APPEND's replies says; the head follows. */
 enum redis_status { STATUS_OK, STATUS_REWOUND, STATUS_CONFLICT, STATUS_ALREADY, STATUS_COUNTER_LOST, STATUS_NO_COUNTER, STATUS_BUSY };
@@ -142,8 +142,8 @@ struct redis_call {
 int link_init(struct redis_link *l, struct tl_err *err); /* after a fork, too: what was inherited must be closed before */
 void link_release(struct redis_link *l);
 void link_drop(struct redis_link *l); /* closes the connection */
-/* Sends, and again while that may help, until the deadline, or until the user cancels it: repeating any of our requests is harmless. When the
- * handle is being closed, some seconds in all are the limit, then a moment for each. */
+/* Sends, and again while that may help, until the deadline, or until the user cancels it: repeating any of our requests is harmless. When
+ * the handle is being closed, some seconds in all are the limit, then a moment for each. */
 int link_call(struct redis_link *l, struct redis_call *c, struct reply **out, struct tl_err *err);
 /* Longer and longer pauses with jitter; false when the deadline is too near. */
 bool link_pause(struct redis_link *l, int tries, int64_t deadline_ns);

@@ -191,7 +191,8 @@ static int exchange(struct redis_link *l, const struct str *words, size_t n, con
 }
 
 /* AUTH or SELECT. What the server says to AUTH is not repeated. */
-static int greet_with(struct redis_link *l, const struct str *words, size_t n, const struct redis_limit *limit, bool *again, struct tl_err *err)
+static int greet_with(struct redis_link *l, const struct str *words, size_t n, const struct redis_limit *limit, bool *again,
+                      struct tl_err *err)
 {
     struct arena memory = {0};
     struct reply *reply = NULL;
@@ -267,7 +268,8 @@ static int load_script(struct redis_link *l, struct redis_call *c, const struct 
     return rc;
 }
 
-static int run(struct redis_link *l, struct redis_call *c, bool by_text, const struct redis_limit *limit, struct reply **out, struct tl_err *err)
+static int run(struct redis_link *l, struct redis_call *c, bool by_text, const struct redis_limit *limit, struct reply **out,
+               struct tl_err *err)
 {
     bool sent = false;
     if (c->script == SCRIPT_NONE) {

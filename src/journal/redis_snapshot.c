@@ -2,8 +2,8 @@
  *
  * The snapshot of a journal in Redis, under keys of ours (Optuna's PREFIX:snapshot is a Python pickle: nobody here reads or writes it).
  *
- * PREFIX:trialog:snapshot is a hash: header, generation, parts. The image lies in parts of 1 MB, PREFIX:trialog:snapshot:GENERATION:0 and so
- * on. The header, little-endian, 96 bytes: "TLSNAPR\n"; u32 version 1; u32 parts; u64 bytes of the journal before it; id (48 bytes); u64
+ * PREFIX:trialog:snapshot is a hash: header, generation, parts. The image lies in parts of 1 MB, PREFIX:trialog:snapshot:GENERATION:0 and
+ * so on. The header, little-endian, 96 bytes: "TLSNAPR\n"; u32 version 1; u32 parts; u64 bytes of the journal before it; id (48 bytes); u64
  * length of the image; u32 its CRC-32C; 8 zero bytes; u32 CRC-32C of the header before it. The id binds it to the journal: u64 lines before
  * it, and length (u64) and CRC-32C of the last of them and of the first one.
  *

@@ -170,7 +170,8 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Who closes waits for some seconds in all, then for a moment each. */
 static int64_t closing_limit(const struct sql_catalog *c)
 {
-    int64_t closing = atomic_load(&c->closing_ns), all = closing + CLOSE_MS * SQL_MS, each = atomic_load(&c->began_ns) + CLOSE_EACH_MS * SQL_MS;
+    int64_t closing = atomic_load(&c->closing_ns), all = closing + CLOSE_MS * SQL_MS;
+    int64_t each = atomic_load(&c->began_ns) + CLOSE_EACH_MS * SQL_MS;
     return closing == 0 ? INT64_MAX : all > each ? all : each;
 }
 
@@ -221,7 +222,8 @@ static int pause_before(const struct sql_catalog *c, unsigned tries, int64_t dea
     int64_t pause = most / 8 + (int64_t)((double)most * r / UINT32_MAX);
     pause = pause < SLICE_NS || !c->user_cancelled ? pause : SLICE_NS;
     if (pause >= deadline_ns - now) { /* one more try would have no time: it could only hide what the last one said */
-        return err_set(err, code, "the database did not come round within the time limit, %u tries; the last one: %s", tries, last->message);
+        return err_set(err, code, "the database did not come round within the time limit, %u tries; the last one: %s", tries,
+                       last->message);
     }
     os->sleep_ns(pause);
     return TL_OK;
@@ -312,7 +314,8 @@ static enum sql_end run_once(struct sql_catalog *c, struct sql_statement *s, siz
     return c->driver->run(c->conn, &batch, err);
 }
 
-/* `made`: the tables were completed already. MySQL commits each of them by itself: we may have come before the last, or their maker died. */
+/* `made`: the tables were completed already. MySQL commits each of them by itself: we may have come before the last, or their maker
+ * died. */
 static enum sql_end check_version(struct sql_catalog *c, bool made, int64_t deadline_ns, struct tl_err *err)
 {
     struct sql_statement s = sql_make(c, SQL_META, 0);
@@ -449,7 +452,8 @@ int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct 
     if (c->lost_transaction || !c->in_transaction) {
         return err_set(err, TL_EUNAVAILABLE, "the database's transaction was lost");
     }
-    enum sql_end end = run_once(c, s, n, rows ? SQL_COMMIT | SQL_LAST_READS : SQL_COMMIT, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
+    unsigned flags = rows ? SQL_COMMIT | SQL_LAST_READS : SQL_COMMIT;
+    enum sql_end end = run_once(c, s, n, flags, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
     int rc = failed_inside(c, end, err);
     c->in_transaction = false;
     return end == SQL_MAYBE ? TL_EUNKNOWN : rc;

@@ -67,8 +67,8 @@ struct sql_statement {
 #define SQL_BEGIN 1u  /* opens a transaction before the first one. READ COMMITTED (each statement sees what is committed when it
                        * begins); SQLite: BEGIN IMMEDIATE */
 #define SQL_COMMIT 2u /* commits behind the last one, if all of them succeeded; else the transaction is rolled back */
-#define SQL_LAST_READS 8u /* with SQL_COMMIT: the last statement reads, and whether it sees the time before or after the commit does not matter.
-                           * Behind it, locks are held for a shorter time; what fails there is SQL_MAYBE */
+#define SQL_LAST_READS 8u /* with SQL_COMMIT: the last statement reads, and whether it sees the time before or after the commit does not
+                           * matter. Behind it, locks are held for a shorter time; what fails there is SQL_MAYBE */
 #define SQL_READ_ONLY 4u /* with neither of the two and one statement: it reads, outside a transaction */
 struct sql_batch {
     struct sql_statement *statements;
@@ -82,8 +82,8 @@ struct sql_batch {
     void *ctx;
     int64_t deadline_ns; /* os->monotonic_ns() at which to give up waiting (for locks and for the server); INT64_MAX: never. Then
                           * SQL_AGAIN, SQL_GONE or SQL_MAYBE, as it is */
-    bool (*cancelled)(void *ctx); /* NULL, or asked about every 50 ms while waiting. true: SQL_FAILED when nothing has been sent yet, else as when
-                                   * the deadline passes; with TL_ECANCELLED */
+    bool (*cancelled)(void *ctx); /* NULL, or asked about every 50 ms while waiting. true: SQL_FAILED when nothing has been sent yet, else
+                                   * as when the deadline passes; with TL_ECANCELLED */
     void *cancelled_ctx;
 };
 
@@ -106,7 +106,8 @@ struct sql_dialect {
  * writes and commits. Without it: one request does it all, on condition (BACKEND_OPTIMISTIC). */
 #define SQL_LOCKED 1u
 
-/* A statement in a driver's own words: the parameters that sql_text.h lists, or the first ones of them, in that order, and the same effect. */
+/* A statement in a driver's own words: the parameters that sql_text.h lists, or the first ones of them, in that order, and the same
+ * effect. */
 struct sql_own_text {
     enum sql_text id;
     const char *text;
@@ -124,8 +125,8 @@ struct sql_driver {
     /* A connection: session settings (time zone, isolation, timeouts, quiet notices) are made here, in few round trips. `url` is asked
      * for options with url_option; then url_unknown must be empty, else TL_EINVAL names it (sql.c checks that). The library behind it is
      * loaded here (client_library.h). `options->cancelled` is asked while something
-     * is waited for here or in has_table and create_schema. Without options->read_only and options->must_exist a missing database may be created where that is
-     * usual (SQLite). */
+     * is waited for here or in has_table and create_schema. Without options->read_only and options->must_exist a missing database may be
+     * created where that is usual (SQLite). */
     enum sql_end (*connect)(struct url *url, const struct tl_storage_options *options, int64_t deadline_ns, struct sql_conn **out,
                             struct tl_err *err);
     void (*close)(struct sql_conn *c); /* also of one that is broken: does not wait for the server */

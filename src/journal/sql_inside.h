@@ -81,8 +81,8 @@ enum sql_how {
     SQL_APPENDS,  /* such a one, whose last statement reads what there is then; perhaps behind the commit */
 };
 /* Runs the statements until they are done, failed, or time is up; makes connections as needed. Between sql_begin and its end
- * they become part of that transaction, and nothing is retried. `rows` may be NULL; it is emptied before each try. The guard is taken inside.
- * Returns 0; TL_ELOCKED or TL_EUNAVAILABLE when time is up; TL_EUNKNOWN when it may have been done; or what the driver said. */
+ * they become part of that transaction, and nothing is retried. `rows` may be NULL; it is emptied before each try. The guard is taken
+ * inside. Returns 0; TL_ELOCKED or TL_EUNAVAILABLE when time is up; TL_EUNKNOWN when it may have been done; or what the driver said. */
 int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, size_t n, struct sql_rows *rows, int64_t deadline_ns,
            struct tl_err *err);
 /* Opens a transaction with the given statements, waiting for its turn; ends it. The guard is held by the caller throughout. */

@@ -13,13 +13,13 @@
  * show a commit before its flush has ended (or let appends share flushes). So one small transaction more is committed, whose flush covers
  * them, before anybody is told that they landed.
  *
- * A gap: MariaDB gathers the transactions that a statement is not to see one by one, and meanwhile one of them may end and the next one, which
- * waited for its lock, too. So a reader that holds no lock may be shown an operation and not yet the one before it. What stands before the gap is
- * delivered, and the rest is read again; only a gap that stays is damage.
+ * A gap: MariaDB gathers the transactions that a statement is not to see one by one, and meanwhile one of them may end and the next one,
+ * which waited for its lock, too. So a reader that holds no lock may be shown an operation and not yet the one before it. What stands
+ * before the gap is delivered, and the rest is read again; only a gap that stays is damage.
  *
  * Failure modes: what sql.c could not settle within the time limit. Invariants: lines are delivered only after the transaction that
- * read them has ended well, or from one that waited for the lock and reads what others committed before; rows are delivered in order without
- * gaps, or not.
+ * read them has ended well, or from one that waited for the lock and reads what others committed before; rows are delivered in order
+ * without gaps, or not.
  */
 #include "journal/sql_inside.h"
 
@@ -126,8 +126,9 @@ static int deliver_row(struct sql_stream *s, const struct deliver *d, const stru
         return TL_OK;
     }
     if (count == 0 || count_lines(payload) != count) {
-        return err_set(err, TL_ECORRUPT, "the database is damaged: row %llu of study %lld holds %llu operations, not %llu", (unsigned long long)first,
-                       (long long)s->stream, (unsigned long long)count_lines(payload), (unsigned long long)count);
+        return err_set(err, TL_ECORRUPT, "the database is damaged: row %llu of study %lld holds %llu operations, not %llu",
+                       (unsigned long long)first, (long long)s->stream, (unsigned long long)count_lines(payload),
+                       (unsigned long long)count);
     }
     int rc = d->lines(d->ctx, payload.p, payload.n, -1, err);
     if (rc == TL_OK) {
@@ -354,7 +355,7 @@ static size_t write_statements(struct sql_stream *s, const struct append *a, str
     if (!s->has_writer && !locked) {
         out[n++] = SQL_STATEMENT(s->c, SQL_LOCK, id);
     }
-    if (!s->has_writer) { /* it goes when its writer is silent for long; a local database, which is not asked, takes it for missing always */
+    if (!s->has_writer) { /* it goes when its writer is silent for long; a local database is not asked, and it counts as missing */
         out[n++] = SQL_STATEMENT(s->c, SQL_NEW_WRITER, id, w, id, w);
     }
     if (!locked) {
@@ -385,8 +386,8 @@ static int compose(struct sql_stream *s, struct append *a, struct tl_err *err)
 }
 
 /* Takes in what came behind an append's writes, at `statement`: news, and whether ours are among them. `put`: rows that SQL_PUT wrote. */
-static int take_own(struct sql_stream *s, struct append *a, const struct sql_rows *rows, size_t statement, int64_t put, const struct own *own,
-                    int64_t deadline_ns, struct tl_err *err)
+static int take_own(struct sql_stream *s, struct append *a, const struct sql_rows *rows, size_t statement, int64_t put,
+                    const struct own *own, int64_t deadline_ns, struct tl_err *err)
 {
     struct news news = {0};
     int rc = take_news(s, &a->deliver, rows, statement, own, &news, deadline_ns, err);

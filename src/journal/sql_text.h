@@ -19,14 +19,14 @@
     X("CREATE TABLE IF NOT EXISTS trialog_stream (id {int} NOT NULL PRIMARY KEY, name {name} NULL UNIQUE, tag {short} NOT NULL, " \
       "head {int} NOT NULL, base {int} NOT NULL, snapshot_seq {int} NOT NULL, snapshot_bytes {int} NOT NULL, "                  \
       "summary_seq {int} NOT NULL, summary {bytes} NULL){table_end}")                                                           \
-    X("CREATE TABLE IF NOT EXISTS trialog_op (stream {int} NOT NULL, first_seq {int} NOT NULL, count {int} NOT NULL, "           \
-      "worker {short} NOT NULL, n {int} NOT NULL, payload {bytes} NOT NULL, PRIMARY KEY (stream, first_seq)){table_end}")        \
-    X("CREATE TABLE IF NOT EXISTS trialog_snapshot (stream {int} NOT NULL, seq {int} NOT NULL, part {int} NOT NULL, "            \
+    X("CREATE TABLE IF NOT EXISTS trialog_op (stream {int} NOT NULL, first_seq {int} NOT NULL, count {int} NOT NULL, "          \
+      "worker {short} NOT NULL, n {int} NOT NULL, payload {bytes} NOT NULL, PRIMARY KEY (stream, first_seq)){table_end}")       \
+    X("CREATE TABLE IF NOT EXISTS trialog_snapshot (stream {int} NOT NULL, seq {int} NOT NULL, part {int} NOT NULL, "           \
       "bytes {bytes} NOT NULL, PRIMARY KEY (stream, seq, part)){table_end}")                                                    \
-    X("CREATE TABLE IF NOT EXISTS trialog_writer (stream {int} NOT NULL, worker {short} NOT NULL, last_n {int} NOT NULL, "       \
+    X("CREATE TABLE IF NOT EXISTS trialog_writer (stream {int} NOT NULL, worker {short} NOT NULL, last_n {int} NOT NULL, "      \
       "beat {int} NOT NULL, lease_ms {int} NOT NULL, retries {int} NOT NULL, closed {int} NOT NULL, late_at {int} NOT NULL, "   \
       "late_beat {int} NOT NULL, PRIMARY KEY (stream, worker)){table_end}")                                                     \
-    X("INSERT INTO trialog_meta (one, schema_version, min_reader, min_writer, next_stream) SELECT 1, 1, 1, 1, 1{dual} "          \
+    X("INSERT INTO trialog_meta (one, schema_version, min_reader, min_writer, next_stream) SELECT 1, 1, 1, 1, 1{dual} "         \
       "WHERE NOT EXISTS (SELECT 1 FROM trialog_meta)")
 
 /* X(id, text) */
@@ -44,16 +44,17 @@
       "WHERE s.id = ? ORDER BY o.first_seq LIMIT ?")                                                                            \
     X(SQL_HEAD, "SELECT head FROM trialog_stream WHERE id = ?")                                                                 \
     /* -- an append: lock, write if it holds, raise head and the writer's number, and SQL_READ. A driver may have these four in words of \
-     * its own (sql_driver.own_texts), which pass on what the first of them saw */                                               \
+     * its own (sql_driver.own_texts), which pass on what the first of them saw */                                              \
     X(SQL_LOCK, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                     \
     /* stream, worker, n, the worker's last n, position, position, exact (0 or 1), position: as in SQL_PUT */                   \
     X(SQL_LOCK_PUT, "SELECT head FROM trialog_stream WHERE id = ?{for_update}")                                                 \
-    /* count, worker, n, payload, stream, position, position, exact (0 or 1), position, worker, n, the worker's last n. A database that went\
-     * back in time since the position has a smaller head, or another last n, and takes nothing that was decided before. */       \
+    /* count, worker, n, payload, stream, position, position, exact (0 or 1), position, worker, n, the worker's last n. A       \
+     * database that went back in time since the position has a smaller head, or another last n, and takes nothing that was     \
+     * decided before. */                                                                                                       \
     X(SQL_PUT,                                                                                                                  \
       "INSERT INTO trialog_op (stream, first_seq, count, worker, n, payload) SELECT s.id, s.head, ?, ?, ?, ? "                  \
       "FROM trialog_stream s WHERE s.id = ? AND s.name IS NOT NULL AND s.base <= ? AND s.head >= ? AND (? = 0 OR s.head = ?) "  \
-      "AND EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n < ? AND w.last_n >= ?)")                    \
+      "AND EXISTS (SELECT 1 FROM trialog_writer w WHERE w.stream = s.id AND w.worker = ? AND w.last_n < ? AND w.last_n >= ?)")  \
     /* stream, worker, stream, worker: the first append of a worker; one that is there already stays */                         \
     X(SQL_NEW_WRITER,                                                                                                           \
       "INSERT INTO trialog_writer (stream, worker, last_n, beat, lease_ms, retries, closed, late_at, late_beat) "               \
@@ -126,7 +127,8 @@
       "DELETE FROM trialog_snapshot WHERE stream = ? AND seq = ? "                                                              \
       "AND seq <> (SELECT s.snapshot_seq FROM trialog_stream s WHERE s.id = ?)")                                                \
     X(SQL_SNAPSHOT, "SELECT snapshot_seq, snapshot_bytes, base FROM trialog_stream WHERE id = ?")                               \
-    X(SQL_PUBLISH, /* seq, bytes, base, base, stream, seq, seq, stream, seq, parts: only if all parts are there still, and the operations */ \
+    /* seq, bytes, base, base, stream, seq, seq, stream, seq, parts: only if all parts are there still, and the operations */   \
+    X(SQL_PUBLISH,                                                                                                              \
       "UPDATE trialog_stream SET snapshot_seq = ?, snapshot_bytes = ?, base = CASE WHEN base < ? THEN ? ELSE base END "         \
       "WHERE id = ? AND name IS NOT NULL AND snapshot_seq < ? AND head >= ? "                                                   \
       "AND (SELECT COUNT(*) FROM trialog_snapshot p WHERE p.stream = ? AND p.seq = ?) = ?")                                     \

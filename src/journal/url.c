@@ -42,8 +42,8 @@ static int decode(char *text, const char *what, bool plus, struct tl_err *err)
     for (const char *p = text; *p; p++) {
         int high = *p == '%' ? hex(p[1]) : 0, low = *p == '%' && high >= 0 ? hex(p[2]) : 0;
         if (high < 0 || low < 0) {
-            return err_set(err, TL_EINVAL, "the %s in the URL of the storage has a '%%' that is not followed by two hex digits (a '%%' itself "
-                           "is written %%25)", what);
+            return err_set(err, TL_EINVAL, "the %s in the URL of the storage has a '%%' that is not followed by two hex digits (a '%%' "
+                           "itself is written %%25)", what);
         }
         if (*p == '%') {
             char c = (char)(high * 16 + low);

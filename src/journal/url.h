@@ -23,7 +23,7 @@ struct url {
     const char *user, *password; /* NULL: none. "" is an empty one */
     const char *host; /* NULL: none; without the brackets of an IPv6 address. May be a list "a:1,b:2": then port is -1 */
     int port;         /* -1: none */
-    const char *path; /* behind the slash that ends host and port, NULL: there was no slash. sqlite:///a.db: "a.db"; sqlite:////a.db: "/a.db" */
+    const char *path; /* behind the slash that ends host and port; sqlite:///a.db: "a.db"; sqlite:////a.db: "/a.db". NULL: no slash */
     struct url_option options[URL_OPTIONS_MAX];
     size_t n_options;
     char *memory; /* private */

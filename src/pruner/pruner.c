@@ -48,7 +48,8 @@ static const struct tl_option_doc percentile_options[] = {
     N_STARTUP, N_WARMUP, INTERVAL, N_MIN, END,
 };
 static const struct tl_option_doc halving_options[] = {
-    {"min_resource", "int or auto", "1 .. 2^40", "auto", "the step of the first rung; auto: a hundredth of the first complete trials' last step"},
+    {"min_resource", "int or auto", "1 .. 2^40", "auto",
+     "the step of the first rung; auto: a hundredth of the first complete trials' last step"},
     {"reduction_factor", "int", "2 .. 2^40", "4", "one in so many trials goes on from a rung; the next one is so many times as far"},
     {"min_early_stopping_rate", "int", "0 .. 2^63-1", "0", "how many times the first rung is moved up by the factor"},
     BOOTSTRAP, END,
@@ -74,7 +75,8 @@ static const struct tl_option_doc patient_options[] = {
 static const struct tl_option_doc wilcoxon_options[] = {
     {"p_threshold", "float", "0 .. 1", "0.1", "prune when a difference like this is less likely than that by chance"},
     {"n_startup_steps", "int", STEPS, "2", "nothing is pruned before so many steps can be compared"},
-    {"exact", "bool", "true, false", "false", "exact test up to 50 steps also where differences are equal or 0 (from 14 on, Optuna approximates)"},
+    {"exact", "bool", "true, false", "false",
+     "exact test up to 50 steps also where differences are equal or 0 (from 14 on, Optuna approximates)"},
     END,
 };
 static const struct tl_component_doc docs[] = {
