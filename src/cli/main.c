@@ -17,10 +17,11 @@
 
 const struct opt cli_global_opts[] = {
     {OPT_TEXT, "storage", 0, 0, offsetof(struct cli_globals, storage), "FILE", NULL, NULL,
-     "the journal: a path, or memory:// for one that ends with the command. Default: $TRIALOG_STORAGE, else "
-     "$OPTUNA_STORAGE"},
+     "the journal: a path, the URL of a database, or memory:// for one that ends with the command. Default: "
+     "$TRIALOG_STORAGE, else $OPTUNA_STORAGE"},
     {OPT_TEXT, "storage-class", 0, 0, offsetof(struct cli_globals, storage_class), "CLASS", NULL, NULL,
-     "Optuna's name for the kind of storage; only JournalFileBackend is served"},
+     "Optuna's name for the kind of storage: JournalFileBackend, RDBStorage or JournalRedisBackend; an error when the "
+     "storage is of another kind"},
     {OPT_COUNT, "verbose", 'v', 0, offsetof(struct cli_globals, verbose), NULL, NULL, NULL,
      "say what is done on standard error; twice for more"},
     {OPT_FLAG, "quiet", 'q', 0, offsetof(struct cli_globals, quiet), NULL, NULL, NULL,

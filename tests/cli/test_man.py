@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""test_man.py TRIALOG MANPAGE ERROR_H: trialog(1) names exactly the options, words and exit statuses that the command has."""
+"""test_man.py TRIALOG MANPAGE ERROR_H LOG_H: trialog(1) names exactly the options, words, exit statuses and events that the command has."""
 import re
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def described(lines):
 
 
 def main():
-    trialog, page, error_h = sys.argv[1:]
+    trialog, page, error_h, log_h = sys.argv[1:]
     wrong = []
     found = sections(page)
     for command, options in tables(trialog).items():
@@ -81,6 +81,10 @@ def main():
     statuses = {s for s in re.findall(r"X\(TL_\w+, -\d+, \"[^\"]*\", \d, (\d+)\)", open(error_h).read())}
     for status in sorted(page_statuses ^ statuses):
         wrong.append(f"exit status {status} stands in only one of the page and error.h")
+    page_events = set(re.findall(r"^\.It Sy ([A-Z_]+)$", text, re.M))
+    events = set(re.findall(r"X\(LOG_(\w+), \d\)", open(log_h).read()))
+    for event in sorted(page_events ^ events):
+        wrong.append(f"the event {event} stands in only one of the page and log.h")
     print("\n".join(wrong) or "the page and the command agree")
     return 1 if wrong else 0
 
