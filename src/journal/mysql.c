@@ -2,15 +2,14 @@
  *
  * The MySQL and MariaDB driver: MariaDB's client library in its non-blocking form.
  *
- * Happy path: a batch is one text of several statements, START TRANSACTION in front and COMMIT behind, with the parameters written into it;
- * the server works it off and answers in one round trip. An append's last statement, which reads what is new, comes behind COMMIT: the row
- * of the stream is free by then. What the statements of an append have in common is worked out by the first of them (`own_texts`): a
- * server plans each statement anew, so that it is their plainness that counts. At connect one more sets the session up and reads how
- * durable the server really is. Failure modes: the server stops at the first statement that fails, so COMMIT is not reached; a lock timeout
- * leaves the transaction open, therefore ROLLBACK comes before anything else. What follows from which error stands in the table `errors`. A
- * connection that is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends inside an answer looks to
- * the library like an answer without rows, so each statement's result is counted. Waiting goes in slices of 50 ms; one that is given up
- * gives up the connection, too.
+ * Happy path: a batch is one text of several statements, START TRANSACTION in front and COMMIT behind, with the parameters written into
+ * it; the server works it off and answers in one round trip. What the statements of an append have in common is worked out by the first of
+ * them (`own_texts`): a server plans each statement anew, so that it is their plainness that counts. At connect one more sets the session
+ * up and reads how durable the server really is. Failure modes: the server stops at the first statement that fails, so COMMIT is not
+ * reached; a lock timeout leaves the transaction open, therefore ROLLBACK comes before anything else. What follows from which error stands
+ * in the table `errors`. A connection that is lost after the text was sent leaves SQL_MAYBE, unless the batch only reads; one that ends
+ * inside an answer looks to the library like an answer without rows, so each statement's result is counted. Waiting goes in slices of 50
+ * ms; one that is given up gives up the connection, too.
  *
  * A transaction that is held between two batches ends with the session when its holder is silent for 5 s: `wait_timeout` is that short
  * meanwhile.
@@ -274,7 +273,7 @@ static void add_statement(struct buf *b, const struct sql_statement *s)
     buf_add_text(b, from);
 }
 
-/* How many statements of our own stand before those of a batch, and how many there are in all. */
+/* How many statements of our own stand before those of a batch (COMMIT, if any, is the next one behind them), and how many in all. */
 static size_t before(const struct sql_batch *batch)
 {
     return !(batch->flags & SQL_BEGIN) ? 0 : batch->flags & SQL_COMMIT ? 1 : 2;
@@ -286,19 +285,6 @@ static size_t in_all(const struct sql_batch *batch)
     return before(batch) + batch->n + behind;
 }
 
-/* How many of the batch's statements COMMIT stands behind; without one: all. */
-static size_t inside(const struct sql_batch *batch)
-{
-    return batch->n - ((batch->flags & SQL_COMMIT) && (batch->flags & SQL_LAST_READS) && batch->n > 0);
-}
-
-/* Which of the batch's statements has the result at place `at`? batch->n: one of our own. */
-static size_t statement_at(const struct sql_batch *batch, size_t at)
-{
-    size_t first = before(batch), commit = first + inside(batch);
-    return at < first || at == commit ? batch->n : at < commit ? at - first : at - first - 1 < batch->n ? at - first - 1 : batch->n;
-}
-
 static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch, struct tl_err *err)
 {
     struct buf *b = &c->text;
@@ -306,13 +292,14 @@ static enum sql_end make_text(struct sql_conn *c, const struct sql_batch *batch,
     if (batch->flags & SQL_BEGIN) {
         buf_add_text(b, batch->flags & SQL_COMMIT ? "START TRANSACTION;" : HOLD_TEXT);
     }
-    size_t commit = batch->flags & SQL_COMMIT ? inside(batch) : SIZE_MAX;
     for (size_t i = 0; i < batch->n; i++) {
-        buf_add_text(b, i == commit ? i ? ";COMMIT;" : "COMMIT;" : i ? ";" : "");
+        if (i) {
+            buf_add_char(b, ';');
+        }
         add_statement(b, &batch->statements[i]);
     }
     if (batch->flags & SQL_COMMIT) {
-        buf_add_text(b, commit < batch->n ? "" : batch->n ? ";COMMIT" : "COMMIT");
+        buf_add_text(b, batch->n ? ";COMMIT" : "COMMIT");
         buf_add_text(b, batch->flags & SQL_BEGIN ? "" : RELEASE_TEXT);
     }
     if (b->failed == TL_ENOMEM) {
@@ -379,6 +366,7 @@ struct progress {
  * the way to the rows: that no result came is a failure if there is an error number. */
 static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *l, struct progress *p)
 {
+    size_t first = before(batch);
     int rc = 0;
     if (!query(c, l, &rc)) {
         return false;
@@ -392,18 +380,17 @@ static bool run_text(struct sql_conn *c, struct sql_batch *batch, struct limit *
         if (!store_result(c, l, &result)) {
             return false;
         }
-        size_t statement = statement_at(batch, p->at);
-        bool ours = statement < batch->n;
+        bool ours = p->at >= first && p->at - first < batch->n;
         if (!result && (my.mysql_field_count(c->my) > 0 || my.mysql_errno(c->my) != 0)) {
             p->failed = true;
             return true;
         }
         if (ours) {
-            batch->statements[statement].changed = result ? 0 : (int64_t)my.mysql_affected_rows(c->my);
+            batch->statements[p->at - first].changed = result ? 0 : (int64_t)my.mysql_affected_rows(c->my);
         }
         if (result) {
             if (ours && batch->row && !p->refused) {
-                p->refused = take_rows(batch, statement, result, l->err) != 0;
+                p->refused = take_rows(batch, p->at - first, result, l->err) != 0;
             }
             my.mysql_free_result(result);
         }
@@ -458,12 +445,11 @@ static enum sql_end mysql_run(struct sql_conn *c, struct sql_batch *batch, struc
     unsigned number = my.mysql_errno(c->my); /* 2000 to 2999 and 5000 to 5999 are the library's own: it may be in the middle of anything */
     bool from_server = number < 2000 || (number >= 3000 && number < 5000) || number >= 6000;
     end = from_server ? end : SQL_GONE;
-    size_t commit = before(batch) + inside(batch);
-    bool committing = (batch->flags & SQL_COMMIT) && p.at >= commit, committed = (batch->flags & SQL_COMMIT) && p.at > commit;
+    bool committing = (batch->flags & SQL_COMMIT) && p.at >= before(batch) + batch->n; /* only COMMIT's own result was missing */
     if (end == SQL_GONE) {
         return reads || (from_server && !committing) ? SQL_GONE : SQL_MAYBE;
     }
-    if (committed || (committing && end != SQL_AGAIN)) {
+    if (committing && end != SQL_AGAIN) {
         return SQL_MAYBE;
     }
     if (!reads && !roll_back(c, batch->deadline_ns)) {

@@ -431,9 +431,7 @@ int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, siz
     if (c->in_transaction) {
         rc = failed_inside(c, run_once(c, s, n, 0, rows, begin_call(c, deadline_ns), err), err);
     } else {
-        static const unsigned flags[] = {[SQL_READS] = SQL_READ_ONLY, [SQL_WRITES] = SQL_BEGIN | SQL_COMMIT,
-                                         [SQL_APPENDS] = SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS};
-        rc = run_until_done(c, flags[how], s, n, rows, deadline_ns, err);
+        rc = run_until_done(c, how == SQL_WRITES ? SQL_BEGIN | SQL_COMMIT : SQL_READ_ONLY, s, n, rows, deadline_ns, err);
     }
     sql_leave(c);
     return rc;
@@ -452,8 +450,7 @@ int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct 
     if (c->lost_transaction || !c->in_transaction) {
         return err_set(err, TL_EUNAVAILABLE, "the database's transaction was lost");
     }
-    unsigned flags = rows ? SQL_COMMIT | SQL_LAST_READS : SQL_COMMIT;
-    enum sql_end end = run_once(c, s, n, flags, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
+    enum sql_end end = run_once(c, s, n, SQL_COMMIT, rows, begin_call(c, sql_deadline(c->options.timeout_ms)), err);
     int rc = failed_inside(c, end, err);
     c->in_transaction = false;
     return end == SQL_MAYBE ? TL_EUNKNOWN : rc;

@@ -67,8 +67,6 @@ struct sql_statement {
 #define SQL_BEGIN 1u  /* opens a transaction before the first one. READ COMMITTED (each statement sees what is committed when it
                        * begins); SQLite: BEGIN IMMEDIATE */
 #define SQL_COMMIT 2u /* commits behind the last one, if all of them succeeded; else the transaction is rolled back */
-#define SQL_LAST_READS 8u /* with SQL_COMMIT: the last statement reads, and whether it sees the time before or after the commit does not
-                           * matter. Behind it, locks are held for a shorter time; what fails there is SQL_MAYBE */
 #define SQL_READ_ONLY 4u /* with neither of the two and one statement: it reads, outside a transaction */
 struct sql_batch {
     struct sql_statement *statements;

@@ -78,7 +78,6 @@ struct sql_statement sql_make(struct sql_catalog *c, enum sql_text id, size_t n_
 enum sql_how {
     SQL_READS,    /* no transaction */
     SQL_WRITES,   /* one transaction, that may be repeated as it is: it looks whether it was done */
-    SQL_APPENDS,  /* such a one, whose last statement reads what there is then; perhaps behind the commit */
 };
 /* Runs the statements until they are done, failed, or time is up; makes connections as needed. Between sql_begin and its end
  * they become part of that transaction, and nothing is retried. `rows` may be NULL; it is emptied before each try. The guard is taken
@@ -87,7 +86,7 @@ int sql_do(struct sql_catalog *c, enum sql_how how, struct sql_statement *s, siz
            struct tl_err *err);
 /* Opens a transaction with the given statements, waiting for its turn; ends it. The guard is held by the caller throughout. */
 int sql_begin(struct sql_catalog *c, struct sql_statement *s, size_t n, struct sql_rows *rows, int64_t deadline_ns, struct tl_err *err);
-/* TL_EUNKNOWN: perhaps. `rows`: of the last statement, which reads, perhaps behind the commit; NULL: it does not. */
+/* TL_EUNKNOWN: perhaps. `rows` may be NULL. */
 int sql_commit(struct sql_catalog *c, struct sql_statement *s, size_t n, struct sql_rows *rows, struct tl_err *err);
 void sql_rollback(struct sql_catalog *c);
 /* Has anybody else committed since *seen? Without a cheap way to tell: true. */

@@ -412,6 +412,7 @@ static int take_own(struct sql_stream *s, struct append *a, const struct sql_row
     return landed ? TL_OK : err_set(err, TL_EUNAVAILABLE, "somebody else wrote first");
 }
 
+/* The read is part of the transaction: behind it, a snapshot of somebody else's may take our rows away before we have seen them. */
 static int append_optimistic(struct sql_stream *s, struct append *a, int64_t deadline_ns, struct tl_err *err)
 {
     struct sql_rows rows = {0};
@@ -423,7 +424,7 @@ static int append_optimistic(struct sql_stream *s, struct append *a, int64_t dea
     struct own own = {a->worker, a->first_n, a->n_ops, &s->out};
     size_t n = write_statements(s, a, st);
     st[n] = read_statement(s, a->worker, &own);
-    rc = sql_do(s->c, SQL_APPENDS, st, n + 1, &rows, deadline_ns, err);
+    rc = sql_do(s->c, SQL_WRITES, st, n + 1, &rows, deadline_ns, err);
     if (rc != TL_OK) {
         a->outcome = rc == TL_EUNKNOWN ? OUTCOME_UNKNOWN : OUTCOME_ERROR;
         sql_rows_release(&rows);

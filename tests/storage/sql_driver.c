@@ -219,7 +219,7 @@ static enum sql_end append(struct sql_conn *c, const char *worker, int64_t n, in
     memcpy(s[6].params, read, sizeof read);
     s[6].n_params = 4;
     not_seen = 2; /* one driver has a row there, another has not */
-    enum sql_end end = run(c, s, 7, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, seen);
+    enum sql_end end = run(c, s, 7, SQL_BEGIN | SQL_COMMIT, seen);
     not_seen = SIZE_MAX;
     return end;
 }
@@ -425,36 +425,6 @@ START_TEST(a_host_that_vanished_is_noticed)
     DONE(run(c, &s, 1, SQL_READ_ONLY, &seen));
     ck_assert_str_eq(seen.text, "0:10|5|3;");
     driver->close(c);
-}
-END_TEST
-
-START_TEST(the_last_one_reads)
-{
-    struct sql_conn *c = prepared(), *other = connected();
-    struct sql_statement get = S(SQL_PART_GET, I(1), I(5), I(0)), lock = S(SQL_LOCK, I(1));
-    struct sql_statement wrong[] = {S(SQL_PART_PUT, I(1), I(5), I(0), T("a")), own(7, "SELECT nothing_of_that_name FROM trialog_meta")};
-    struct seen seen;
-    enum sql_end end = run(c, wrong, 2, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, NULL);
-    DONE(run(other, &get, 1, SQL_READ_ONLY, &seen));
-    if (end == SQL_MAYBE) { /* it came behind the commit */
-        ck_assert_str_eq(seen.text, "0:a;");
-    } else {
-        ck_assert_msg(end == SQL_FAILED, "%d %s", (int)end, err.message);
-        ck_assert_str_eq(seen.text, "");
-    }
-    driver->close(c);
-    c = connected();
-    struct sql_statement s[] = {S(SQL_PART_PUT, I(1), I(6), I(0), T("b")), S(SQL_PART_GET, I(1), I(6), I(0))};
-    DONE(run(c, &lock, 1, SQL_BEGIN, NULL)); /* also behind a transaction that was held, */
-    DONE(run(c, s, 2, SQL_COMMIT | SQL_LAST_READS, &seen));
-    ck_assert_str_eq(seen.text, "1:b;");
-    ck_assert_int_eq(s[0].changed, 1);
-    DONE(run(other, &s[1], 1, SQL_READ_ONLY, &seen));
-    ck_assert_str_eq(seen.text, "0:b;");
-    DONE(run(c, &s[1], 1, SQL_BEGIN | SQL_COMMIT | SQL_LAST_READS, &seen)); /* and alone */
-    ck_assert_str_eq(seen.text, "0:b;");
-    driver->close(c);
-    driver->close(other);
 }
 END_TEST
 
@@ -691,7 +661,6 @@ int main(void)
     tcase_add_test(c, a_key_that_is_taken);
     tcase_add_test(c, a_deadlock_is_for_another_try);
     tcase_add_test(c, a_lock_that_does_not_come);
-    tcase_add_test(c, the_last_one_reads);
     if (postgres) {
         tcase_add_test(c, a_host_that_vanished_is_noticed);
     }
