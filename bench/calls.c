@@ -51,8 +51,9 @@ static long one_trial(tl_storage *s, int64_t study, long i)
         snprintf(name, sizeof name, "x%d", k);
         must(tl_storage_set_param(s, id, name, (double)k + 0.25, &range, &err));
     }
-    for (int k = 0; k < 5; k++, calls++)
+    for (int k = 0; k < 5; k++, calls++) {
         must(tl_storage_report(s, id, k, value + k, &err));
+    }
     for (int k = 0; k < 2; k++, calls++) {
         snprintf(name, sizeof name, "attr%d", k);
         must(tl_storage_set_trial_attr(s, id, TL_ATTR_USER, name, "\"value\"", &err));
@@ -70,8 +71,9 @@ static void calls(const char *url, const char *name, long trials)
     must(tl_storage_create_study(s, name, minimize, 1, &study, &err));
     long done = 0;
     double start = now(), used = cpu();
-    for (long i = 0; i < trials; i++)
+    for (long i = 0; i < trials; i++) {
         done += one_trial(s, study, i);
+    }
     printf("{\"calls\":%ld,\"seconds\":%.6f,\"cpu\":%.6f}\n", done, now() - start, cpu() - used);
     tl_storage_close(s);
 }
@@ -87,8 +89,9 @@ static void read_all(const char *url, const char *name)
     must(tl_storage_find_study(s, name, &study, &err));
     must(tl_view_open(s, study, false, &view, &err));
     size_t n = tl_view_n_trials(view);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         must(tl_view_trial(view, (int64_t)i, &t, &err));
+    }
     printf("{\"trials\":%zu,\"seconds\":%.6f,\"cpu\":%.6f}\n", n, now() - start, cpu() - used);
     tl_frozen_release(&t);
     tl_view_close(view);
@@ -97,11 +100,13 @@ static void read_all(const char *url, const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 4) {
         return 2;
-    if (strcmp(argv[3], "read") == 0)
+    }
+    if (strcmp(argv[3], "read") == 0) {
         read_all(argv[1], argv[2]);
-    else
+    } else {
         calls(argv[1], argv[2], atol(argv[3]));
+    }
     return 0;
 }

@@ -26,11 +26,13 @@ static long peak_kib(void)
     long kib = -1;
     FILE *f = fopen("/proc/self/status", "r");
     while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1) {
             break;
+        }
     }
-    if (f)
+    if (f) {
         fclose(f);
+    }
     return kib;
 }
 
@@ -49,8 +51,9 @@ int main(int argc, char **argv)
     tl_storage *st;
     tl_view *v;
     int64_t study = -1;
-    if (argc < 2)
+    if (argc < 2) {
         return 2;
+    }
     o.no_snapshot = strcmp(mode, "no-snapshot") == 0;
     o.read_only = strcmp(mode, "snapshot") == 0;
     double start = now();

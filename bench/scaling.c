@@ -57,8 +57,9 @@ static void many_reports(FILE *f, long n)
 {
     study(f);
     create(f);
-    for (long i = 0; i < n; i++)
+    for (long i = 0; i < n; i++) {
         fprintf(f, "{\"op_code\":7," HEAD "\"trial_id\":0,\"step\":%ld,\"intermediate_value\":%ld.25}\n", i, i % 97);
+    }
     finish(f, 0);
 }
 
@@ -66,14 +67,16 @@ static void one_attribute(FILE *f, long n)
 {
     study(f);
     create(f);
-    for (long i = 0; i < n; i++)
+    for (long i = 0; i < n; i++) {
         fprintf(f, "{\"op_code\":8," HEAD "\"trial_id\":0,\"user_attr\":{\"progress\":%ld}}\n", i);
+    }
 }
 
 static void many_studies(FILE *f, long n)
 {
-    for (long i = 0; i < n; i++)
+    for (long i = 0; i < n; i++) {
         fprintf(f, "{\"op_code\":0," HEAD "\"study_name\":\"study-%ld\",\"directions\":[1]}\n", i);
+    }
 }
 
 static void late_parameter(FILE *f, long n) /* the second parameter appears in the last trials only */
@@ -163,23 +166,27 @@ static void compare(size_t c, const char *folder, long n)
         time_open(path[k]); /* from now on it is in the page cache */
     }
     for (int i = 0; i < RUNS; i++) {
-        for (int k = 0; k < 2; k++)
+        for (int k = 0; k < 2; k++) {
             times[k][i] = time_open(path[k]);
+        }
         ratios[i] = times[1][i] / times[0][i];
     }
     printf("| %-28s | %.3f | %.3f | %.2f |\n", cases[c].name, median(times[0]), median(times[1]), median(ratios));
     fflush(stdout);
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
         unlink(path[k]);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2)
+    if (argc < 2) {
         return 2;
+    }
     long n = argc > 2 ? atol(argv[2]) : 500000;
     printf("| %-28s | N = %ld, s | 2N, s | ratio |\n|---|---|---|---|\n", "case", n);
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         compare(c, argv[1], n);
+    }
     return 0;
 }

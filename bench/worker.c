@@ -38,19 +38,22 @@ static int one_trial(tl_study *study, bool suggest, struct tl_err *err)
     struct tl_ask_options ask = TL_ASK_OPTIONS_INIT;
     tl_trial *trial;
     double sum = 0, x;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         space[i] = (struct tl_param_spec){names[i], 0, &range};
+    }
     ask.space = space;
     ask.n_space = suggest ? 0 : 5;
     int rc = tl_study_ask(study, &ask, &trial, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     for (int i = 0; rc == TL_OK && i < 5; i++) {
         rc = tl_trial_suggest_float(trial, names[i], -10, 10, 0, false, &x, err);
         sum += x * x;
     }
-    for (int step = 0; rc == TL_OK && step < 5; step++)
+    for (int step = 0; rc == TL_OK && step < 5; step++) {
         rc = tl_trial_report(trial, step, sum + step, err);
+    }
     if (rc != TL_OK) {
         tl_trial_free(trial);
         return rc;
@@ -66,27 +69,32 @@ int main(int argc, char **argv)
     tl_storage *st;
     tl_sampler *sampler;
     tl_study *study;
-    if (argc < 6)
+    if (argc < 6) {
         return 2;
+    }
     o.durability = strcmp(argv[4], "full") == 0      ? TL_DURABILITY_FULL
                    : strcmp(argv[4], "relaxed") == 0 ? TL_DURABILITY_RELAXED
                                                      : TL_DURABILITY_OFF;
     o.lock = strcmp(argv[5], "kernel") == 0 ? TL_LOCK_KERNEL : TL_LOCK_BOTH;
     so.load_if_exists = true;
-    if (tl_sampler_random((uint64_t)getpid(), &sampler, &err) != TL_OK)
+    if (tl_sampler_random((uint64_t)getpid(), &sampler, &err) != TL_OK) {
         return fail(&err);
+    }
     so.sampler = sampler;
-    if (tl_storage_open(argv[1], &o, &st, &err) != TL_OK || tl_study_create(st, argv[2], &so, &study, &err) != TL_OK)
+    if (tl_storage_open(argv[1], &o, &st, &err) != TL_OK || tl_study_create(st, argv[2], &so, &study, &err) != TL_OK) {
         return fail(&err);
+    }
     printf("ready\n");
     fflush(stdout);
-    if (getchar() == EOF) /* all start together */
+    if (getchar() == EOF) { /* all start together */
         return 1;
+    }
     double start = now();
     long trials = atol(argv[3]);
     for (long i = 0; i < trials; i++) {
-        if (one_trial(study, argc > 6 && strcmp(argv[6], "suggest") == 0, &err) != TL_OK)
+        if (one_trial(study, argc > 6 && strcmp(argv[6], "suggest") == 0, &err) != TL_OK) {
             return fail(&err);
+        }
     }
     printf("{\"trials\":%ld,\"start\":%.6f,\"end\":%.6f}\n", trials, start, now());
     tl_study_free(study);

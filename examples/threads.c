@@ -21,10 +21,12 @@ static int branin(tl_trial *trial, double *values, void *ctx)
     double x, y;
     (void)ctx;
     int rc = tl_trial_suggest_float(trial, "x", -5, 10, 0, false, &x, &err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = tl_trial_suggest_float(trial, "y", 0, 15, 0, false, &y, &err);
-    if (rc != 0)
+    }
+    if (rc != 0) {
         return rc; /* the trial fails */
+    }
     double a = y - 5.1 / (4 * pi * pi) * x * x + 5 / pi * x - 6;
     values[0] = a * a + 10 * (1 - 1 / (8 * pi)) * cos(x) + 10;
     return 0;
@@ -51,13 +53,15 @@ int main(int argc, char **argv)
     run.n_threads = 4;
     run.budget = argc > 2 ? (uint64_t)strtoull(argv[2], NULL, 10) : 200;
 
-    if (tl_storage_open(argc > 1 ? argv[1] : "memory://", NULL, &storage, &err) != 0)
+    if (tl_storage_open(argc > 1 ? argv[1] : "memory://", NULL, &storage, &err) != 0) {
         return complain(&err);
+    }
     if (tl_study_create(storage, "branin", &options, &study, &err) != 0 ||
-        tl_study_optimize(study, branin, NULL, &run, &err) != 0 || tl_study_best(study, &number, &value, &err) != 0)
+        tl_study_optimize(study, branin, NULL, &run, &err) != 0 || tl_study_best(study, &number, &value, &err) != 0) {
         status = complain(&err);
-    else
+    } else {
         printf("best of %" PRIu64 " trials: %g (trial %" PRId64 ")\n", run.budget, value, number);
+    }
     tl_study_free(study);
     tl_storage_close(storage);
     return status;

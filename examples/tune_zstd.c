@@ -48,13 +48,15 @@ static int objective(tl_trial *trial, double *values, void *ctx)
     int used = snprintf(option, sizeof option, "--zstd=strategy=%" PRId64, strategy);
     for (size_t i = 0; i < N_PARAMETERS && rc == 0; i++) {
         const struct parameter *p = &parameters[i];
-        if (strategy < p->first_strategy || strategy > p->last_strategy)
+        if (strategy < p->first_strategy || strategy > p->last_strategy) {
             continue;
+        }
         rc = tl_trial_suggest_int(trial, p->name, p->low, p->high, 1, false, &value, &err);
         used += snprintf(option + used, sizeof option - (size_t)used, ",%s=%" PRId64, p->name, value);
     }
-    if (rc == 0 && zstd_compare(job->file, option, &job->level_6, &score) != 0)
+    if (rc == 0 && zstd_compare(job->file, option, &job->level_6, &score) != 0) {
         return -1; /* the trial fails */
+    }
     if (rc == 0) {
         snprintf(text, sizeof text, "%" PRId64, score.run.cpu_us);
         rc = tl_trial_set_attr(trial, TL_ATTR_USER, "cpu_us", text, &err);
@@ -76,8 +78,9 @@ static int enqueue_level_6(tl_study *study, struct tl_err *err)
     fixed[n].value.kind = TL_VALUE_INT;
     fixed[n++].value.as.i = STRATEGY_OF_6;
     for (size_t i = 0; i < N_PARAMETERS; i++) {
-        if (STRATEGY_OF_6 < parameters[i].first_strategy)
+        if (STRATEGY_OF_6 < parameters[i].first_strategy) {
             continue;
+        }
         fixed[n].name = parameters[i].name;
         fixed[n].value.kind = TL_VALUE_INT;
         fixed[n++].value.as.i = parameters[i].level_6;
@@ -91,16 +94,19 @@ static int show_best(tl_study *study, const struct zstd_reference *level_6, stru
     tl_view *view;
     int64_t number;
     int rc = tl_study_best(study, &number, NULL, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = tl_study_view(study, &view, err);
-    if (rc != 0)
+    }
+    if (rc != 0) {
         return rc;
+    }
     rc = tl_view_trial(view, number, &best, err);
     if (rc == 0 && best.values[0] < (double)level_6->size) {
         printf("trial %" PRId64 ": %.0f bytes, %.2f %% smaller than zstd -6\n", number, best.values[0],
                100 * (1 - best.values[0] / (double)level_6->size));
-        for (size_t i = 0; i < best.n_params; i++)
+        for (size_t i = 0; i < best.n_params; i++) {
             printf("  %.*s=%.0f\n", (int)best.params[i].name.len, best.params[i].name.s, best.params[i].internal);
+        }
     } else if (rc == 0) {
         printf("nothing better than zstd -6 was found\n");
     }
@@ -122,23 +128,29 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: tune_zstd FILE [TRIALS [JOURNAL]]\n");
         return 2;
     }
-    if (zstd_measure_reference(job.file, &job.level_6) != 0)
+    if (zstd_measure_reference(job.file, &job.level_6) != 0) {
         return 1;
+    }
     printf("zstd -6: %" PRId64 " bytes in %" PRId64 " us\n", job.level_6.size, job.level_6.cpu_us);
 
     options.load_if_exists = true;
     run.budget = argc > 2 ? (uint64_t)strtoull(argv[2], NULL, 10) : 100;
     int rc = tl_storage_open(argc > 3 ? argv[3] : "memory://", NULL, &storage, &err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = tl_study_create(storage, "zstd", &options, &study, &err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = enqueue_level_6(study, &err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = tl_study_optimize(study, objective, &job, &run, &err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = show_best(study, &job.level_6, &err);
-    if (rc != 0)
+    }
+    if (rc != 0) {
         fprintf(stderr, "tune_zstd: %s\n", err.message);
+    }
     tl_study_free(study);
     tl_storage_close(storage);
     return rc != 0;

@@ -41,8 +41,9 @@ static int profile(char **files, int n)
     for (int i = 0; i < n; i++) {
         struct zstd_run runs[RUNS];
         for (int k = 0; k < RUNS; k++) {
-            if (zstd_run(files[i], REFERENCE, 0, &runs[k]) != 0)
+            if (zstd_run(files[i], REFERENCE, 0, &runs[k]) != 0) {
                 return 1;
+            }
         }
         qsort(runs, RUNS, sizeof *runs, by_time);
         printf("%lld %lld %s\n", (long long)runs[RUNS / 2].size, (long long)runs[RUNS / 2].cpu_us, files[i]);
@@ -61,12 +62,14 @@ static int read_profile(const char *path, struct job *job)
         job->cpu_us[job->n] = strtoll(end, &end, 10);
         end += *end == ' ';
         end[strcspn(end, "\n")] = 0;
-        if (job->size[job->n] <= 0 || job->cpu_us[job->n] <= 0 || strlen(end) >= sizeof job->files[0])
+        if (job->size[job->n] <= 0 || job->cpu_us[job->n] <= 0 || strlen(end) >= sizeof job->files[0]) {
             break;
+        }
         snprintf(job->files[job->n++], sizeof job->files[0], "%s", end);
     }
-    if (f)
+    if (f) {
         fclose(f);
+    }
     return job->n;
 }
 
@@ -82,8 +85,9 @@ static int run(const struct job *job, const char *option, int report, struct zst
     *all = (struct zstd_run){0, 0, 0};
     for (int i = 0; i < job->n; i++) {
         struct zstd_run one;
-        if (zstd_run(job->files[i], option, LIMIT * job->cpu_us[i] + 50000, &one) != 0 || one.cut)
+        if (zstd_run(job->files[i], option, LIMIT * job->cpu_us[i] + 50000, &one) != 0 || one.cut) {
             return 1;
+        }
         all->size += one.size;
         all->cpu_us += one.cpu_us;
         size_19 += job->size[i];
@@ -100,14 +104,16 @@ static int run(const struct job *job, const char *option, int report, struct zst
 static int trial(const struct job *job, const char *option)
 {
     struct zstd_run ours, theirs = {0, 0, 0};
-    if (run(job, option, 1, &ours) != 0)
+    if (run(job, option, 1, &ours) != 0) {
         return 1;
+    }
     for (int i = 0; i < job->n; i++) {
         theirs.size += job->size[i];
         theirs.cpu_us += job->cpu_us[i];
     }
-    if (ours.size <= theirs.size && run(job, REFERENCE, 0, &theirs) != 0)
+    if (ours.size <= theirs.size && run(job, REFERENCE, 0, &theirs) != 0) {
         return 1;
+    }
     printf("trialog-attr bytes %lld\ntrialog-attr cpu_us %lld\n", (long long)ours.size, (long long)ours.cpu_us);
     printf("%.5f\n", value_of((double)ours.size / (double)theirs.size, (double)ours.cpu_us / (double)theirs.cpu_us));
     return 0;
@@ -118,11 +124,13 @@ int main(int argc, char **argv)
     struct job job;
     struct zstd_run all;
     char option[512] = "--zstd=";
-    if (argc >= 3 && strcmp(argv[1], "profile") == 0)
+    if (argc >= 3 && strcmp(argv[1], "profile") == 0) {
         return profile(argv + 2, argc - 2);
+    }
     if (argc == 4 && strcmp(argv[1], "run") == 0 && read_profile(argv[2], &job) > 0) {
-        if (run(&job, argv[3], 0, &all) != 0)
+        if (run(&job, argv[3], 0, &all) != 0) {
             return 1;
+        }
         printf("%lld %lld\n", (long long)all.size, (long long)all.cpu_us);
         return 0;
     }

@@ -25,8 +25,9 @@ static int build_option(char *option, size_t room, char **words, int n)
     for (int i = 0; i < n; i++) {
         int level = n == 1 && words[0][0] == '-';
         int length = snprintf(option + used, room - used, "%s%s", i ? "," : level ? "" : "--zstd=", words[i]);
-        if (length < 0 || (size_t)length >= room - used)
+        if (length < 0 || (size_t)length >= room - used) {
             return 0;
+        }
         used += (size_t)length;
     }
     return n > 0;
@@ -51,10 +52,12 @@ int main(int argc, char **argv)
     struct zstd_reference reference = {.option = "-6"};
     struct zstd_score score;
     struct zstd_run run;
-    if (argc == 3 && strcmp(argv[2], "measure") == 0)
+    if (argc == 3 && strcmp(argv[2], "measure") == 0) {
         return zstd_measure_reference(argv[1], &reference) == 0 ? print_run(reference.size, reference.cpu_us) : 1;
-    if (argc > 3 && strcmp(argv[2], "run") == 0 && build_option(option, sizeof option, argv + 3, argc - 3))
+    }
+    if (argc > 3 && strcmp(argv[2], "run") == 0 && build_option(option, sizeof option, argv + 3, argc - 3)) {
         return zstd_run(argv[1], option, 0, &run) == 0 ? print_run(run.size, run.cpu_us) : 1;
+    }
     if (argc < 5 || !positive(argv[2], &reference.size) || !positive(argv[3], &reference.cpu_us) ||
         !build_option(option, sizeof option, argv + 4, argc - 4)) {
         fprintf(stderr, "usage: zstd_objective FILE measure\n"
@@ -62,8 +65,9 @@ int main(int argc, char **argv)
                         "       zstd_objective FILE BYTES MICROSECONDS NAME=VALUE...\n");
         return 2;
     }
-    if (zstd_compare(argv[1], option, &reference, &score) != 0)
+    if (zstd_compare(argv[1], option, &reference, &score) != 0) {
         return 1;
+    }
     printf("trialog-attr cpu_us %lld\n", (long long)score.run.cpu_us);
     printf("trialog-attr time %.3f\n", score.time);
     printf("%.0f\n", score.value);

@@ -34,8 +34,9 @@ static int64_t cpu_so_far(pid_t pid)
 {
     clockid_t clock;
     struct timespec t;
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0) {
         return 0;
+    }
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
@@ -46,12 +47,14 @@ static void count_output(pid_t pid, int fd, int64_t limit_us, struct zstd_run *r
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (;;) {
         int ready = poll(&p, 1, limit_us > 0 ? CHECK_MS : -1);
-        if (ready < 0 && errno != EINTR)
+        if (ready < 0 && errno != EINTR) {
             return;
+        }
         if (ready > 0) {
             ssize_t n = read(fd, bytes, sizeof bytes);
-            if (n == 0 || (n < 0 && errno != EINTR))
+            if (n == 0 || (n < 0 && errno != EINTR)) {
                 return;
+            }
             run->size += n > 0 ? n : 0;
         }
         if (!run->cut && far_above(cpu_so_far(pid), limit_us)) {
@@ -99,13 +102,15 @@ int zstd_run(const char *file, const char *option, int64_t limit_us, struct zstd
     char *argv[] = {"zstd", "-q", "--single-thread", "-c", words[0], words[1], NULL};
     *run = (struct zstd_run){0, 0, 0};
     pid_t pid = start(argv, &out);
-    if (pid < 0)
+    if (pid < 0) {
         return -1;
+    }
     count_output(pid, out, limit_us, run);
     close(out);
     while (wait4(pid, &status, 0, &usage) < 0) {
-        if (errno != EINTR)
+        if (errno != EINTR) {
             return -1;
+        }
     }
     run->cpu_us = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
     return run->cut || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 0 : -1;
@@ -128,8 +133,9 @@ int zstd_measure_reference(const char *file, struct zstd_reference *reference)
     double times[RUNS];
     for (size_t i = 0; i < RUNS; i++) {
         struct zstd_run run;
-        if (zstd_run(file, reference->option, 0, &run) != 0)
+        if (zstd_run(file, reference->option, 0, &run) != 0) {
             return -1;
+        }
         times[i] = (double)run.cpu_us;
         reference->size = run.size;
     }
@@ -140,14 +146,16 @@ int zstd_measure_reference(const char *file, struct zstd_reference *reference)
 int zstd_compare(const char *file, const char *option, const struct zstd_reference *reference, struct zstd_score *score)
 {
     double times[RUNS];
-    if (zstd_run(file, option, reference->cpu_us, &score->run) != 0)
+    if (zstd_run(file, option, reference->cpu_us, &score->run) != 0) {
         return -1;
+    }
     score->time = (double)score->run.cpu_us / (double)reference->cpu_us;
     if (!score->run.cut && score->run.size < reference->size) {
         for (size_t i = 0; i < RUNS; i++) {
             struct zstd_run ours, theirs;
-            if (zstd_run(file, option, 0, &ours) != 0 || zstd_run(file, reference->option, 0, &theirs) != 0)
+            if (zstd_run(file, option, 0, &ours) != 0 || zstd_run(file, reference->option, 0, &theirs) != 0) {
                 return -1;
+            }
             times[i] = (double)ours.cpu_us / (double)theirs.cpu_us;
         }
         score->time = median(times, RUNS);

@@ -57,13 +57,15 @@ static void check_values(const struct dist *d)
         bool inside = tl_dist_contains(&d->d, some[i]);
         int rc = tl_dist_external(&d->d, some[i], &v, NULL);
         FUZZ_CHECK(!inside || rc == TL_OK || isinf(some[i]));
-        if (rc != TL_OK || !inside)
+        if (rc != TL_OK || !inside) {
             continue;
+        }
         FUZZ_CHECK(tl_dist_internal(&d->d, &v, &back, NULL) == TL_OK);
-        if (d->d.kind == TL_DIST_CATEGORICAL)
+        if (d->d.kind == TL_DIST_CATEGORICAL) {
             FUZZ_CHECK(back <= some[i] && dist_value_equal(&d->d.choices[(size_t)back], &v) == 1);
-        else
+        } else {
             FUZZ_CHECK(back == some[i] || d->d.kind == TL_DIST_INT);
+        }
     }
     (void)tl_dist_single(&d->d);
     uint64_t n = tl_dist_cardinality(&d->d);

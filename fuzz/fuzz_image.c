@@ -20,10 +20,12 @@ static int memory_read(struct image_source *source, void *out, size_t n, struct 
 {
     struct memory_source *m = (struct memory_source *)source;
     (void)err;
-    if (n > source->left)
+    if (n > source->left) {
         abort();
-    if (n)
+    }
+    if (n) {
         memcpy(out, m->bytes, n);
+    }
     m->bytes += n;
     source->left -= n;
     return TL_OK;
@@ -53,8 +55,9 @@ static int keep(struct image_sink *sink, const void *bytes, size_t n, struct tl_
 static void write_image(struct state *s, struct image_sink *to)
 {
     struct image im = {0};
-    if (image_prepare(&im, s, NULL) != TL_OK || image_write(&im, to, NULL) != TL_OK)
+    if (image_prepare(&im, s, NULL) != TL_OK || image_write(&im, to, NULL) != TL_OK) {
         abort();
+    }
     image_release(&im);
 }
 
@@ -68,8 +71,9 @@ static void use_image(const uint8_t *data, size_t size, struct state *same_as)
     struct memory_source m = {{memory_read, size}, data};
     struct state *s;
     if (image_read(&m.source, &s, NULL) != TL_OK) {
-        if (same_as)
+        if (same_as) {
             abort();
+        }
         return;
     }
     struct buf text = BUF_INIT(1u << 30), want = BUF_INIT(1u << 30);
@@ -77,8 +81,9 @@ static void use_image(const uint8_t *data, size_t size, struct state *same_as)
     state_text(s, &text);
     if (same_as) {
         state_text(same_as, &want);
-        if (text.len != want.len || memcmp(text.data, want.data, want.len) != 0)
+        if (text.len != want.len || memcmp(text.data, want.data, want.len) != 0) {
             abort();
+        }
     }
     feed_lines(s, more, sizeof more - 1);
     buf_clear(&text);
@@ -111,13 +116,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = end ? (size_t)(end - data) : size, left = size - n;
     struct memory_sink m = {{keep}, BUF_INIT(1u << 30)};
     struct state *s = state_new();
-    if (!s)
+    if (!s) {
         abort();
+    }
     feed_lines(s, (const char *)data, n);
     write_image(s, &m.sink);
     use_image((const uint8_t *)m.bytes.data, m.bytes.len, s);
-    for (const uint8_t *how = data + n + 1; left >= 5; how += 4, left -= 4)
+    for (const uint8_t *how = data + n + 1; left >= 5; how += 4, left -= 4) {
         damage((uint8_t *)m.bytes.data, m.bytes.len, how);
+    }
     buf_release(&m.bytes);
     state_unref(s);
     return 0;

@@ -39,15 +39,18 @@ static void check_line(struct str line)
     struct op fast, general, op;
     struct tl_err err = TL_ERR_INIT;
     enum op_line how = op_decode_general(line, &arena, &general, &err);
-    if (how == OP_LINE_BROKEN)
+    if (how == OP_LINE_BROKEN) {
         FUZZ_CHECK(err.code != TL_OK && err.code != TL_ENOMEM && !general.worker.p);
-    if (op_decode_fast(line, &arena, &fast))
+    }
+    if (op_decode_fast(line, &arena, &fast)) {
         FUZZ_CHECK(how == OP_LINE_OK && op_same(&fast, &general));
+    }
     int crc = op_check_crc(line);
     enum op_line together = op_decode(line, &arena, &op, NULL);
     FUZZ_CHECK(crc == 0 ? together == OP_LINE_BROKEN : together == how && op_same(&op, &general));
-    if (together == OP_LINE_OK)
+    if (together == OP_LINE_OK) {
         check_written(line, &op);
+    }
     arena_reset(&arena);
 }
 

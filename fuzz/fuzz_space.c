@@ -25,8 +25,9 @@ static void read_line(struct search_space *s, struct str line)
     if (line.n > 0 && line.p[0] == '=') {
         struct str text = {line.p + 1, line.n - 1};
         int rc = search_space_fixed(s, text, &fixed, &n, &err);
-        if (rc)
+        if (rc) {
             check_error(&err, rc, text.n);
+        }
         for (size_t i = 0; rc == 0 && i < n; i++) {
             double internal = 0;
             size_t k = search_space_find(s, str_of(fixed[i].name));

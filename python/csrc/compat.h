@@ -27,11 +27,13 @@ static inline PyObject *Py_NewRef(PyObject *o)
 #define Py_IsNone(o) ((o) == Py_None)
 static inline int PyModule_AddObjectRef(PyObject *module, const char *name, PyObject *o)
 {
-    if (o)
+    if (o) {
         Py_INCREF(o);
+    }
     int rc = o ? PyModule_AddObject(module, name, o) : -1;
-    if (rc < 0)
+    if (rc < 0) {
         Py_XDECREF(o);
+    }
     return rc;
 }
 #endif

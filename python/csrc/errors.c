@@ -66,10 +66,12 @@ bool call_cancelled(void *ctx)
 {
     (void)ctx;
     struct call *c = current;
-    if (!c || c->in_handler || !on_main_thread())
+    if (!c || c->in_handler || !on_main_thread()) {
         return false;
-    if (c->interrupted)
+    }
+    if (c->interrupted) {
         return true;
+    }
     PyEval_RestoreThread(c->thread);
     c->in_handler = true;
     c->interrupted = PyErr_CheckSignals() != 0;
@@ -89,8 +91,9 @@ static PyObject *message_object(const char *text)
 void raise_class(PyObject *class, const struct call *c, int code)
 {
     PyObject *message = message_object(c->err.message[0] ? c->err.message : tl_code_text(code));
-    if (message)
+    if (message) {
         PyErr_SetObject(class, message);
+    }
     DROP(message);
 }
 
@@ -99,8 +102,9 @@ static PyObject *raise_unknown(PyObject *class, const struct tl_err *err)
     PyObject *message = message_object(err->message);
     PyObject *error = message ? PyObject_CallFunctionObjArgs(class, message, NULL) : NULL;
     PyObject *id = error ? PyLong_FromLongLong(err->seq) : NULL;
-    if (id && PyObject_SetAttrString(error, "op_id", id) == 0)
+    if (id && PyObject_SetAttrString(error, "op_id", id) == 0) {
         PyErr_SetObject(class, error);
+    }
     DROP(id);
     DROP(error);
     DROP(message);
@@ -111,8 +115,9 @@ PyObject *raise_err(struct native *m, const struct kit_object *kit, const struct
 {
     const struct tl_err *err = &c->err;
     PyObject *const *own = kit ? kit->errors : m->errors;
-    if (c->interrupted || PyErr_Occurred())
+    if (c->interrupted || PyErr_Occurred()) {
         return NULL; /* the handler's exception, or one of our own callbacks */
+    }
     PyObject *class = own[ERROR_internal];
     switch (code) {
     case TL_EINVAL:
@@ -141,8 +146,9 @@ int errors_init(struct native *m, PyObject *module)
     for (size_t i = 0; i < N_NATIVE_ERRORS; i++) {
         PyObject *base = i == ERROR_unknown ? m->errors[ERROR_internal] : PyExc_Exception;
         m->errors[i] = PyErr_NewException(names[i], base, NULL);
-        if (!m->errors[i] || PyModule_AddObjectRef(module, strrchr(names[i], '.') + 1, m->errors[i]) < 0)
+        if (!m->errors[i] || PyModule_AddObjectRef(module, strrchr(names[i], '.') + 1, m->errors[i]) < 0) {
             return -1;
+        }
     }
     return 0;
 }

@@ -27,11 +27,13 @@ static PyObject *probe(PyObject *class, PyObject *state)
 static int check_plain(struct kit_object *self)
 {
     PyObject *dict = probe(self->frozen_trial, self->states[TL_WAITING]);
-    if (!dict)
+    if (!dict) {
         return -1;
+    }
     self->plain = PyDict_Size(dict) == N_FROZEN_FIELDS;
-    for (size_t i = 0; i < N_FROZEN_FIELDS && self->plain; i++)
+    for (size_t i = 0; i < N_FROZEN_FIELDS && self->plain; i++) {
         self->plain = PyDict_GetItemWithError(dict, self->native->frozen[i]) != NULL;
+    }
     DROP(dict);
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -40,15 +42,17 @@ static int check_plain(struct kit_object *self)
 static int take_items(PyObject *sequence, PyObject **out, size_t n, const char *what)
 {
     PyObject *tuple = PySequence_Tuple(sequence);
-    if (!tuple)
+    if (!tuple) {
         return -1;
+    }
     if ((size_t)PyTuple_Size(tuple) != n) {
         PyErr_Format(PyExc_ValueError, "%s: %zu items wanted", what, n);
         DROP(tuple);
         return -1;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         out[i] = Py_NewRef(PyTuple_GetItem(tuple, (Py_ssize_t)i));
+    }
     DROP(tuple);
     return 0;
 }
@@ -62,8 +66,9 @@ static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "a Kit is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O", names, &frozen, &states, &dists, &errors, &directions))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|O", names, &frozen, &states, &dists, &errors, &directions)) {
         return -1;
+    }
     if (!PyType_Check(frozen)) {
         PyErr_SetString(PyExc_TypeError, "frozen_trial must be a class");
         return -1;
@@ -72,8 +77,9 @@ static int kit_start(PyObject *object, PyObject *args, PyObject *kwargs)
     if (take_items(states, self->states, TL_N_STATES, "states") < 0 ||
         (directions && take_items(directions, self->directions, 3, "directions") < 0) ||
         take_items(dists, self->dists, 3, "distributions") < 0 ||
-        take_items(errors, self->errors, N_NATIVE_ERRORS, "errors") < 0)
+        take_items(errors, self->errors, N_NATIVE_ERRORS, "errors") < 0) {
         return -1;
+    }
     return check_plain(self);
 }
 
@@ -82,8 +88,9 @@ static PyObject *kit_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     (void)args;
     (void)kwargs;
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
-    if (object)
+    if (object) {
         ((struct kit_object *)object)->native = PyType_GetModuleState(type);
+    }
     return object;
 }
 
@@ -92,14 +99,16 @@ static int kit_traverse(PyObject *object, visitproc visit, void *arg)
     struct kit_object *self = (struct kit_object *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->frozen_trial);
-    for (size_t i = 0; i < TL_N_STATES; i++)
+    for (size_t i = 0; i < TL_N_STATES; i++) {
         Py_VISIT(self->states[i]);
+    }
     for (size_t i = 0; i < 3; i++) {
         Py_VISIT(self->directions[i]);
         Py_VISIT(self->dists[i]);
     }
-    for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
+    for (size_t i = 0; i < N_NATIVE_ERRORS; i++) {
         Py_VISIT(self->errors[i]);
+    }
     return 0;
 }
 
@@ -107,14 +116,16 @@ static int kit_clear(PyObject *object)
 {
     struct kit_object *self = (struct kit_object *)object;
     Py_CLEAR(self->frozen_trial);
-    for (size_t i = 0; i < TL_N_STATES; i++)
+    for (size_t i = 0; i < TL_N_STATES; i++) {
         Py_CLEAR(self->states[i]);
+    }
     for (size_t i = 0; i < 3; i++) {
         Py_CLEAR(self->directions[i]);
         Py_CLEAR(self->dists[i]);
     }
-    for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
+    for (size_t i = 0; i < N_NATIVE_ERRORS; i++) {
         Py_CLEAR(self->errors[i]);
+    }
     return 0;
 }
 

@@ -30,12 +30,14 @@ static int names_init(struct native *m)
 #undef X
     };
     for (size_t i = 0; i < N_FROZEN_FIELDS; i++) {
-        if (!(m->frozen[i] = PyUnicode_InternFromString(frozen[i])))
+        if (!(m->frozen[i] = PyUnicode_InternFromString(frozen[i]))) {
             return -1;
+        }
     }
     for (size_t i = 0; i < N_NATIVE_NAMES; i++) {
-        if (!(m->names[i] = PyUnicode_InternFromString(names[i])))
+        if (!(m->names[i] = PyUnicode_InternFromString(names[i]))) {
             return -1;
+        }
     }
     return 0;
 }
@@ -44,15 +46,18 @@ static int native_exec(PyObject *module)
 {
     struct native *m = native_of(module);
     if (names_init(m) < 0 || !(m->empty = PyTuple_New(0)) || !(m->dumps = import_from("json", "dumps")) ||
-        !(m->loads = import_from("json", "loads")) || !(m->datetime = import_from("datetime", "datetime")))
+        !(m->loads = import_from("json", "loads")) || !(m->datetime = import_from("datetime", "datetime"))) {
         return -1;
+    }
     if (errors_init(m, module) < 0 || kit_init(m, module) < 0 || storage_init(m, module) < 0 || study_init(m, module) < 0 ||
-        sampler_init(m, module) < 0 || pruner_init(m, module) < 0)
+        sampler_init(m, module) < 0 || pruner_init(m, module) < 0) {
         return -1;
+    }
     if (PyModule_AddStringConstant(module, "__version__", tl_version()) < 0 ||
         PyModule_AddStringConstant(module, "features", tl_features()) < 0 ||
-        PyModule_AddStringConstant(module, "LOST_ATTR", TL_LOST_ATTR) < 0)
+        PyModule_AddStringConstant(module, "LOST_ATTR", TL_LOST_ATTR) < 0) {
         return -1;
+    }
     PyObject *at_exit = import_from("atexit", "register");
     PyObject *close = at_exit ? PyObject_GetAttrString(module, "_close_all") : NULL;
     PyObject *done = close ? PyObject_CallFunctionObjArgs(at_exit, close, NULL) : NULL;
@@ -72,8 +77,9 @@ static int native_traverse(PyObject *module, visitproc visit, void *arg)
 #define VISIT(o) Py_VISIT((PyObject *)(o));
     EACH_OBJECT(m, VISIT)
 #undef VISIT
-    for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
+    for (size_t i = 0; i < N_NATIVE_ERRORS; i++) {
         Py_VISIT(m->errors[i]);
+    }
     return 0;
 }
 
@@ -83,12 +89,15 @@ static int native_clear(PyObject *module)
 #define CLEAR(o) Py_CLEAR(o);
     EACH_OBJECT(m, CLEAR)
 #undef CLEAR
-    for (size_t i = 0; i < N_NATIVE_ERRORS; i++)
+    for (size_t i = 0; i < N_NATIVE_ERRORS; i++) {
         Py_CLEAR(m->errors[i]);
-    for (size_t i = 0; i < N_FROZEN_FIELDS; i++)
+    }
+    for (size_t i = 0; i < N_FROZEN_FIELDS; i++) {
         Py_CLEAR(m->frozen[i]);
-    for (size_t i = 0; i < N_NATIVE_NAMES; i++)
+    }
+    for (size_t i = 0; i < N_NATIVE_NAMES; i++) {
         Py_CLEAR(m->names[i]);
+    }
     return 0;
 }
 

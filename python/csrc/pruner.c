@@ -32,8 +32,9 @@ static PyObject *pruner_decide(PyObject *object, PyObject *const *args, Py_ssize
         PyErr_SetString(PyExc_TypeError, "decide(storage, study_id, number, handle)");
         return NULL;
     }
-    if (question_open(&q, self->native, args) < 0)
+    if (question_open(&q, self->native, args) < 0) {
         return NULL;
+    }
     int code = tl_pruner_decide(self->pruner, q.view, q.number, q.handle, wishes_take, &w, &prune, &q.call.err);
     if (question_close(&q, self->native, code)) {
         PyObject *attrs = wishes_object(self->native, &w);
@@ -47,8 +48,9 @@ static PyObject *pruner_decide(PyObject *object, PyObject *const *args, Py_ssize
 static PyObject *pruner_forget(PyObject *object, PyObject *handle)
 {
     int64_t id;
-    if (int64_from(handle, "a handle", &id) < 0)
+    if (int64_from(handle, "a handle", &id) < 0) {
         return NULL;
+    }
     tl_pruner_forget(as_pruner(object)->pruner, (uint64_t)id);
     Py_RETURN_NONE;
 }
@@ -69,12 +71,14 @@ static PyObject *pruner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     PyObject *dict;
     const char *name;
     size_t n;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!", names, &name, &PyDict_Type, &dict) || option_texts(dict, &options, &n) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!", names, &name, &PyDict_Type, &dict) || option_texts(dict, &options, &n) < 0) {
         return NULL;
+    }
     int code = tl_pruner_create(name, options, n, &pruner, &c.err);
     PyMem_Free(options);
-    if (code != TL_OK)
+    if (code != TL_OK) {
         return raise_err(m, NULL, &c, code == TL_EUNSUPPORTED ? TL_EINVAL : code);
+    }
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (!object) {
         tl_pruner_free(pruner);

@@ -52,19 +52,22 @@ int question_open(struct question *q, struct native *m, PyObject *const *args)
         return -1;
     }
     if (int64_from(args[1], "a study's id", &q->study_id) < 0 || int64_from(args[2], "a trial's number", &q->number) < 0 ||
-        int64_from(args[3], "a handle", &handle) < 0)
+        int64_from(args[3], "a handle", &handle) < 0) {
         return -1;
+    }
     q->handle = (uint64_t)handle;
     if (args[0] == Py_None) { /* for samplers that need no study */
         return call_begin(&q->call) ? 0 : -1;
     }
     q->storage = (struct storage_object *)args[0];
     tl_storage *s = storage_use(q->storage, &q->call);
-    if (!s)
+    if (!s) {
         return -1;
+    }
     int code = tl_view_open(s, q->study_id, true, &q->view, &q->call.err);
-    if (code == TL_OK)
+    if (code == TL_OK) {
         return 0;
+    }
     (void)storage_done(q->storage, &q->call, code);
     return -1;
 }
@@ -73,11 +76,13 @@ bool question_close(struct question *q, struct native *m, int code)
 {
     tl_view_close(q->view);
     q->view = NULL;
-    if (q->storage)
+    if (q->storage) {
         return storage_done(q->storage, &q->call, code);
+    }
     call_end(&q->call);
-    if (code != TL_OK)
+    if (code != TL_OK) {
         raise_err(m, NULL, &q->call, code);
+    }
     return code == TL_OK;
 }
 
@@ -92,8 +97,9 @@ static char *raw_copy(const char *s)
 {
     size_t n = strlen(s) + 1;
     char *copy = malloc(n);
-    if (copy)
+    if (copy) {
         memcpy(copy, s, n);
+    }
     return copy;
 }
 
@@ -103,8 +109,9 @@ int wishes_take(void *ctx, const char *key, const char *json)
     if (w->n == w->cap) {
         size_t cap = w->cap ? 2 * w->cap : 4;
         char **texts = realloc(w->texts, 2 * cap * sizeof *texts);
-        if (!texts)
+        if (!texts) {
             return TL_ENOMEM;
+        }
         w->texts = texts;
         w->cap = cap;
     }
@@ -122,21 +129,24 @@ int wishes_take(void *ctx, const char *key, const char *json)
 
 void wishes_release(struct wishes *w)
 {
-    for (size_t i = 0; i < 2 * w->n; i++)
+    for (size_t i = 0; i < 2 * w->n; i++) {
         free(w->texts[i]);
+    }
     free(w->texts);
 }
 
 PyObject *wishes_object(struct native *m, const struct wishes *w)
 {
-    if (w->n == 0)
+    if (w->n == 0) {
         Py_RETURN_NONE;
+    }
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict && i < w->n; i++) {
         PyObject *key = text_from(w->texts[2 * i], strlen(w->texts[2 * i]));
         PyObject *value = key ? json_value(m, w->texts[2 * i + 1], strlen(w->texts[2 * i + 1])) : NULL;
-        if (!value || PyDict_SetItem(dict, key, value) < 0)
+        if (!value || PyDict_SetItem(dict, key, value) < 0) {
             Py_CLEAR(dict);
+        }
         DROP(key);
         DROP(value);
     }
@@ -147,10 +157,12 @@ PyObject *wishes_object(struct native *m, const struct wishes *w)
 
 static PyObject *external(struct native *m, const struct tl_dist *d, PyObject *dist, double internal)
 {
-    if (d->kind == TL_DIST_INT)
+    if (d->kind == TL_DIST_INT) {
         return PyLong_FromDouble(internal);
-    if (d->kind == TL_DIST_FLOAT)
+    }
+    if (d->kind == TL_DIST_FLOAT) {
         return PyFloat_FromDouble(internal);
+    }
     PyObject *choices = PyObject_GetAttr(dist, m->names[NAME_choices]);
     PyObject *value = choices ? PySequence_GetItem(choices, (Py_ssize_t)internal) : NULL;
     DROP(choices);
@@ -161,11 +173,13 @@ static PyObject *external(struct native *m, const struct tl_dist *d, PyObject *d
 static int wanted_dist(struct native *m, PyObject *object, struct dist_spec *out)
 {
     struct call c = {.err = TL_ERR_INIT};
-    if (dist_from(m, object, out) < 0)
+    if (dist_from(m, object, out) < 0) {
         return -1;
+    }
     int code = tl_dist_normalise(&out->dist, NULL, &c.err);
-    if (code == TL_OK)
+    if (code == TL_OK) {
         return 0;
+    }
     dist_spec_release(out);
     raise_err(m, NULL, &c, code);
     return -1;
@@ -205,8 +219,9 @@ static int take_space(void *ctx, const struct tl_assignment *a)
     if (s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 32;
         const void **keys = realloc((void *)s->keys, 2 * cap * sizeof *keys);
-        if (!keys)
+        if (!keys) {
             return TL_ENOMEM;
+        }
         s->keys = keys;
         s->cap = cap;
     }
@@ -223,18 +238,21 @@ static PyObject *space_object(struct space_call *s, uint64_t epoch)
     PyObject *dict = PyDict_New(), *found = NULL;
     LOCK_OBJECT((PyObject *)self)
     if (self->space.dict && self->space.epoch == epoch && self->space.n == s->n && self->space.kit == (PyObject *)s->kit &&
-        (s->n == 0 || memcmp((const void *)self->space.keys, (const void *)s->keys, 2 * s->n * sizeof *s->keys) == 0))
+        (s->n == 0 || memcmp((const void *)self->space.keys, (const void *)s->keys, 2 * s->n * sizeof *s->keys) == 0)) {
         found = Py_NewRef(self->space.dict);
+    }
     UNLOCK_OBJECT()
-    if (!dict || (found && PyDict_Update(dict, found) < 0))
+    if (!dict || (found && PyDict_Update(dict, found) < 0)) {
         Py_CLEAR(dict);
+    }
     if (found || !dict) {
         DROP(found);
         return dict;
     }
     for (size_t i = 0; dict && i < s->n; i++) {
-        if (put_dist(s->kit, dict, s->keys[2 * i], s->keys[2 * i + 1]) < 0)
+        if (put_dist(s->kit, dict, s->keys[2 * i], s->keys[2 * i + 1]) < 0) {
             Py_CLEAR(dict);
+        }
     }
     PyObject *kept = dict ? PyDict_Copy(dict) : NULL, *old_kit = NULL, *old = NULL;
     const void **old_keys = NULL;
@@ -254,8 +272,9 @@ static PyObject *space_object(struct space_call *s, uint64_t epoch)
     free((void *)old_keys);
     DROP(old);
     DROP(old_kit);
-    if (!kept)
+    if (!kept) {
         Py_CLEAR(dict);
+    }
     return dict;
 }
 
@@ -283,8 +302,9 @@ static PyObject *sampler_space(PyObject *object, PyObject *const *args, Py_ssize
     }
     bool done = question_close(&q, self->native, code);
     free((void *)s.keys);
-    if (!done)
+    if (!done) {
         Py_CLEAR(s.dict);
+    }
     return s.dict;
 }
 
@@ -367,11 +387,13 @@ static PyObject *joint_object(const struct joint_call *j, struct native *m, PyOb
     PyObject *values = PyDict_New();
     for (size_t i = 0; values && i < j->n; i++) {
         PyObject *pair = PyList_GetItem(items, (Py_ssize_t)i);
-        if (!j->given[i])
+        if (!j->given[i]) {
             continue;
+        }
         PyObject *v = external(m, j->dims[i].dist, PyTuple_GetItem(pair, 1), j->dims[i].internal);
-        if (!v || PyDict_SetItem(values, PyTuple_GetItem(pair, 0), v) < 0)
+        if (!v || PyDict_SetItem(values, PyTuple_GetItem(pair, 0), v) < 0) {
             Py_CLEAR(values);
+        }
         DROP(v);
     }
     PyObject *attrs = values ? wishes_object(m, &j->wishes) : NULL;
@@ -395,8 +417,9 @@ static PyObject *sampler_joint(PyObject *object, PyObject *const *args, Py_ssize
     if (items && joint_read(&j, self->native, items) == 0 && question_open(&q, self->native, args) == 0) {
         struct tl_sample_context c = context_of(&q);
         int code = tl_sampler_joint(self->sampler, &c, j.dims, j.n, take_value, take_wish, &j, &q.call.err);
-        if (question_close(&q, self->native, code))
+        if (question_close(&q, self->native, code)) {
             result = joint_object(&j, self->native, items);
+        }
     }
     joint_release(&j);
     DROP(items);
@@ -421,8 +444,9 @@ static PyObject *sampler_independent(PyObject *object, PyObject *const *args, Py
         if (question_open(&q, self->native, args) == 0) {
             struct tl_sample_context c = context_of(&q);
             int code = tl_sampler_independent(self->sampler, &c, name, &d.dist, &internal, &q.call.err);
-            if (question_close(&q, self->native, code))
+            if (question_close(&q, self->native, code)) {
                 result = external(self->native, &d.dist, args[5], internal);
+            }
         }
         dist_spec_release(&d);
     }
@@ -465,14 +489,17 @@ static PyObject *sampler_claim(PyObject *object, PyObject *const *args, Py_ssize
         return NULL;
     }
     struct storage_object *storage = (struct storage_object *)args[0];
-    if (int64_from(args[1], "a trial's id", &trial_id) < 0 || int64_from(args[2], "a handle", &handle) < 0)
+    if (int64_from(args[1], "a trial's id", &trial_id) < 0 || int64_from(args[2], "a handle", &handle) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(storage, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     int code = tl_sampler_claim_trial(self->sampler, s, trial_id, (uint64_t)handle, NULL, NULL, &c.err);
-    if (!storage_done(storage, &c, code == TL_EEXHAUSTED ? TL_OK : code))
+    if (!storage_done(storage, &c, code == TL_EEXHAUSTED ? TL_OK : code)) {
         return NULL;
+    }
     return PyBool_FromLong(code != TL_EEXHAUSTED);
 }
 
@@ -486,12 +513,14 @@ static PyObject *sampler_preview(PyObject *object, PyObject *const *args, Py_ssi
         PyErr_SetString(PyExc_TypeError, "preview(storage, study_id, number, handle)");
         return NULL;
     }
-    if (question_open(&q, self->native, args) < 0)
+    if (question_open(&q, self->native, args) < 0) {
         return NULL;
+    }
     struct tl_sample_context c = context_of(&q);
     int code = tl_sampler_preview(self->sampler, &c, NULL, wishes_take, &w, &q.call.err);
-    if (question_close(&q, self->native, code == TL_EEXHAUSTED ? TL_OK : code))
+    if (question_close(&q, self->native, code == TL_EEXHAUSTED ? TL_OK : code)) {
         result = code == TL_EEXHAUSTED ? Py_NewRef(Py_None) : wishes_object(self->native, &w);
+    }
     wishes_release(&w);
     return result;
 }
@@ -505,21 +534,25 @@ static PyObject *sampler_cell(PyObject *object, PyObject *const *args, Py_ssize_
         PyErr_SetString(PyExc_TypeError, "cell(grid_id, n_axes)");
         return NULL;
     }
-    if (int64_from(args[0], "a cell", &id) < 0 || int64_from(args[1], "the number of axes", &axes) < 0)
+    if (int64_from(args[0], "a cell", &id) < 0 || int64_from(args[1], "the number of axes", &axes) < 0) {
         return NULL;
+    }
     uint64_t *places = axes < 0 || axes > 1000000 ? NULL : PyMem_Calloc((size_t)axes + 1, sizeof *places);
-    if (!places)
+    if (!places) {
         return PyErr_NoMemory();
+    }
     PyObject *list = NULL;
     int code = tl_sampler_grid_cell(self->sampler, id < 0 ? UINT64_MAX : (uint64_t)id, places, (size_t)axes, &c.err);
-    if (code != TL_OK)
+    if (code != TL_OK) {
         raise_err(self->native, NULL, &c, code);
-    else
+    } else {
         list = PyList_New((Py_ssize_t)axes);
+    }
     for (int64_t i = 0; list && i < axes; i++) {
         PyObject *place = PyLong_FromUnsignedLongLong(places[i]);
-        if (!place || PyList_SetItem(list, (Py_ssize_t)i, place) < 0)
+        if (!place || PyList_SetItem(list, (Py_ssize_t)i, place) < 0) {
             Py_CLEAR(list);
+        }
     }
     PyMem_Free(places);
     return list;
@@ -528,8 +561,9 @@ static PyObject *sampler_cell(PyObject *object, PyObject *const *args, Py_ssize_
 static PyObject *sampler_forget(PyObject *object, PyObject *handle)
 {
     int64_t id;
-    if (int64_from(handle, "a handle", &id) < 0)
+    if (int64_from(handle, "a handle", &id) < 0) {
         return NULL;
+    }
     tl_sampler_forget(as_sampler(object)->sampler, (uint64_t)id);
     Py_RETURN_NONE;
 }
@@ -553,12 +587,14 @@ static int call_gamma(void *ctx, size_t n, size_t *good)
     struct sampler_object *self = ctx;
     struct call *c = call_current();
     int64_t count = -1;
-    if (!c)
+    if (!c) {
         return -1;
+    }
     call_python(c);
     PyObject *result = PyObject_CallFunction(self->gamma, "n", (Py_ssize_t)n);
-    if (result && int64_from(result, "what gamma returns", &count) == 0 && count < 0)
+    if (result && int64_from(result, "what gamma returns", &count) == 0 && count < 0) {
         PyErr_Format(PyExc_ValueError, "gamma(%zu) is negative: %R", n, result);
+    }
     DROP(result);
     int rc = PyErr_Occurred() ? -1 : 0;
     call_native(c);
@@ -572,8 +608,9 @@ static int call_weights(void *ctx, size_t n, double *weights)
     struct call *c = call_current();
     double *values = NULL;
     size_t n_values = 0;
-    if (!c)
+    if (!c) {
         return -1;
+    }
     call_python(c);
     PyObject *result = PyObject_CallFunction(self->weights, "n", (Py_ssize_t)n);
     int rc = result ? doubles_from(result, &values, &n_values) : -1;
@@ -581,8 +618,9 @@ static int call_weights(void *ctx, size_t n, double *weights)
         PyErr_Format(PyExc_ValueError, "weights(%zu) has %zu items only", n, n_values);
         rc = -1;
     }
-    if (rc == 0)
+    if (rc == 0) {
         memcpy(weights, values, n * sizeof *weights);
+    }
     PyMem_Free(values);
     DROP(result);
     call_native(c);
@@ -618,8 +656,9 @@ int option_texts(PyObject *dict, struct tl_option **out, size_t *n)
 static bool has_groups(const struct tl_option *options, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(options[i].name, "group") == 0 && strcmp(options[i].value, "true") == 0)
+        if (strcmp(options[i].name, "group") == 0 && strcmp(options[i].value, "true") == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -630,8 +669,9 @@ static int start(struct sampler_object *self, const char *name, PyObject *dict)
     struct call c = {.err = TL_ERR_INIT};
     size_t n;
     int code;
-    if (option_texts(dict, &options, &n) < 0)
+    if (option_texts(dict, &options, &n) < 0) {
         return -1;
+    }
     self->groups = has_groups(options, n);
     if (self->gamma || self->weights) {
         struct tl_tpe_functions f = {sizeof f, self->gamma ? call_gamma : NULL, self->weights ? call_weights : NULL, self, NULL};
@@ -640,8 +680,9 @@ static int start(struct sampler_object *self, const char *name, PyObject *dict)
         code = tl_sampler_create(name, options, n, &self->sampler, &c.err);
     }
     PyMem_Free(options);
-    if (code != TL_OK)
+    if (code != TL_OK) {
         raise_err(self->native, NULL, &c, code == TL_EUNSUPPORTED ? TL_EINVAL : code);
+    }
     return code == TL_OK ? 0 : -1;
 }
 
@@ -650,16 +691,18 @@ static PyObject *sampler_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     static char *names[] = {"name", "options", "gamma", "weights", NULL};
     PyObject *dict, *gamma = Py_None, *weights = Py_None;
     const char *name;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!|OO", names, &name, &PyDict_Type, &dict, &gamma, &weights))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!|OO", names, &name, &PyDict_Type, &dict, &gamma, &weights)) {
         return NULL;
+    }
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (object) {
         struct sampler_object *self = as_sampler(object);
         self->native = PyType_GetModuleState(type);
         self->gamma = gamma == Py_None ? NULL : Py_NewRef(gamma);
         self->weights = weights == Py_None ? NULL : Py_NewRef(weights);
-        if (start(self, name, dict) < 0)
+        if (start(self, name, dict) < 0) {
             Py_CLEAR(object);
+        }
     }
     return object;
 }

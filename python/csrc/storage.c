@@ -17,17 +17,20 @@ tl_storage *storage_use(struct storage_object *self, struct call *c)
 {
     tl_storage *storage = NULL;
     LOCK_OBJECT((PyObject *)self)
-    if (!self->closing)
+    if (!self->closing) {
         storage = self->storage;
-    if (storage)
+    }
+    if (storage) {
         self->users++;
+    }
     UNLOCK_OBJECT()
     if (!storage) {
         PyErr_SetString(PyExc_ValueError, "the storage is closed");
         return NULL;
     }
-    if (call_begin(c))
+    if (call_begin(c)) {
         return storage;
+    }
     LOCK_OBJECT((PyObject *)self)
     self->users--;
     UNLOCK_OBJECT()
@@ -44,10 +47,12 @@ static void close_if_unused(struct storage_object *self)
         self->storage = NULL;
     }
     UNLOCK_OBJECT()
-    if (!storage)
+    if (!storage) {
         return;
-    while (self->children)
+    }
+    while (self->children) {
         self->children->release(self->children);
+    }
     Py_BEGIN_ALLOW_THREADS
     tl_storage_close(storage);
     Py_END_ALLOW_THREADS
@@ -60,10 +65,12 @@ bool storage_done(struct storage_object *self, struct call *c, int code)
     LOCK_OBJECT((PyObject *)self)
     last = --self->users == 0 && self->closing;
     UNLOCK_OBJECT()
-    if (last)
+    if (last) {
         close_if_unused(self);
-    if (code == TL_OK && !c->interrupted) /* the library may finish a call although a handler raised */
+    }
+    if (code == TL_OK && !c->interrupted) { /* the library may finish a call although a handler raised */
         return true;
+    }
     raise_err(self->native, self->kit, c, code);
     return false;
 }
@@ -73,8 +80,9 @@ bool storage_done(struct storage_object *self, struct call *c, int code)
 static int choice(const char *what, const char *given, const char *const *names)
 {
     for (int i = 0; names[i]; i++) {
-        if (strcmp(given, names[i]) == 0)
+        if (strcmp(given, names[i]) == 0) {
             return i;
+        }
     }
     PyErr_Format(PyExc_ValueError, "%s: there is no '%s'", what, given);
     return -1;
@@ -85,17 +93,20 @@ static int seconds_from(PyObject *o, const char *what, int64_t none, int64_t *ou
 {
     double seconds;
     *out = none;
-    if (o == Py_None)
+    if (o == Py_None) {
         return 0;
-    if (double_from(o, what, &seconds) < 0)
+    }
+    if (double_from(o, what, &seconds) < 0) {
         return -1;
+    }
     if (!(seconds > 0 && seconds < 1e12)) {
         PyErr_Format(PyExc_ValueError, "%s must be a number of seconds above 0, or None; got %R", what, o);
         return -1;
     }
     *out = (int64_t)(seconds * 1000);
-    if (*out == 0)
+    if (*out == 0) {
         *out = 1;
+    }
     return 0;
 }
 
@@ -104,8 +115,9 @@ static int defer_from(PyObject *o, int64_t *out)
 {
     double seconds;
     *out = -1;
-    if (o != Py_None && double_from(o, "defer", &seconds) == 0 && seconds == 0)
+    if (o != Py_None && double_from(o, "defer", &seconds) == 0 && seconds == 0) {
         return 0;
+    }
     return PyErr_Occurred() ? -1 : seconds_from(o, "defer", 0, out);
 }
 
@@ -118,8 +130,9 @@ static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, PyObje
     PyObject *timeout = Py_None, *lease = Py_None, *grace = Py_None, *defer = Py_None;
     int retry_lost = 0, snapshot = 1, read_only = 0, must_exist = 0, allow_damaged = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ssOOipppOpOO", names, url, &durability, &lock, &timeout, &lease, &retry_lost,
-                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged, kit, &defer))
+                                     &snapshot, &read_only, &must_exist, &grace, &allow_damaged, kit, &defer)) {
         return -1;
+    }
     if (retry_lost < 0) {
         PyErr_Format(PyExc_ValueError, "retry_lost must be 0 or more, not %d", retry_lost);
         return -1;
@@ -127,8 +140,9 @@ static int read_options(PyObject *args, PyObject *kwargs, PyObject **url, PyObje
     o->retry_lost = (unsigned)retry_lost;
     int d = choice("durability", durability, durabilities), l = d < 0 ? -1 : choice("lock", lock, locks);
     if (l < 0 || seconds_from(timeout, "timeout", 0, &o->timeout_ms) < 0 || seconds_from(lease, "lease", -1, &o->lease_ms) < 0 ||
-        seconds_from(grace, "grace", 0, &o->grace_ms) < 0 || defer_from(defer, &o->defer_ms) < 0)
+        seconds_from(grace, "grace", 0, &o->grace_ms) < 0 || defer_from(defer, &o->defer_ms) < 0) {
         return -1;
+    }
     o->durability = (enum tl_durability)d;
     o->lock = (enum tl_lock_mode)l;
     o->no_snapshot = !snapshot;
@@ -143,26 +157,30 @@ static void list_add(struct storage_object *self)
 {
     struct native *m = self->native;
     self->next = m->open;
-    if (self->next)
+    if (self->next) {
         self->next->link = &self->next;
+    }
     self->link = &m->open;
     m->open = self;
 }
 
 static void list_remove(struct storage_object *self)
 {
-    if (!self->link)
+    if (!self->link) {
         return;
+    }
     *self->link = self->next;
-    if (self->next)
+    if (self->next) {
         self->next->link = self->link;
+    }
     self->link = NULL;
 }
 
 static int check_kit(const struct native *m, PyObject *kit)
 {
-    if (kit == Py_None || PyObject_TypeCheck(kit, m->kit_type))
+    if (kit == Py_None || PyObject_TypeCheck(kit, m->kit_type)) {
         return 0;
+    }
     PyErr_SetString(PyExc_TypeError, "kit must be a Kit or None");
     return -1;
 }
@@ -171,8 +189,9 @@ static int check_kit(const struct native *m, PyObject *kit)
 static void raise_not_opened(struct storage_object *self, const struct call *c, int code)
 {
     raise_err(self->native, self->kit, c, code);
-    if (code != TL_ENOTFOUND || !PyErr_ExceptionMatches(PyExc_KeyError))
+    if (code != TL_ENOTFOUND || !PyErr_ExceptionMatches(PyExc_KeyError)) {
         return;
+    }
     PyErr_Clear();
     raise_class(PyExc_FileNotFoundError, c, code);
 }
@@ -182,10 +201,12 @@ static const char *path_bytes(PyObject *url, PyObject **owner)
 {
     *owner = PyUnicode_EncodeFSDefault(url);
     const char *text = *owner ? PyBytes_AsString(*owner) : NULL;
-    if (text && strlen(text) == (size_t)PyBytes_Size(*owner))
+    if (text && strlen(text) == (size_t)PyBytes_Size(*owner)) {
         return text;
-    if (text)
+    }
+    if (text) {
         PyErr_SetString(PyExc_ValueError, "the path or URL of a storage must not contain a NUL character");
+    }
     Py_CLEAR(*owner);
     return NULL;
 }
@@ -195,11 +216,13 @@ static PyObject *storage_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     struct native *m = PyType_GetModuleState(type);
     struct tl_storage_options options = TL_STORAGE_OPTIONS_INIT;
     PyObject *url, *owner, *kit = Py_None;
-    if (read_options(args, kwargs, &url, &kit, &options) < 0 || check_kit(m, kit) < 0)
+    if (read_options(args, kwargs, &url, &kit, &options) < 0 || check_kit(m, kit) < 0) {
         return NULL;
+    }
     const char *text = path_bytes(url, &owner);
-    if (!text)
+    if (!text) {
         return NULL;
+    }
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     struct storage_object *self = (struct storage_object *)object;
     if (object) {
@@ -245,8 +268,9 @@ static PyObject *storage_sync(PyObject *object, PyObject *unused)
     struct storage_object *self = (struct storage_object *)object;
     struct call c;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_sync(s, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_sync(s, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -255,11 +279,13 @@ static PyObject *storage_wait(PyObject *object, PyObject *timeout)
     struct storage_object *self = (struct storage_object *)object;
     struct call c;
     int64_t ms;
-    if (seconds_from(timeout, "timeout", -1, &ms) < 0)
+    if (seconds_from(timeout, "timeout", -1, &ms) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_wait(s, ms, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_wait(s, ms, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -269,8 +295,9 @@ static PyObject *storage_snapshot(PyObject *object, PyObject *unused)
     struct storage_object *self = (struct storage_object *)object;
     struct call c;
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_snapshot(s, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_snapshot(s, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -281,8 +308,9 @@ static PyObject *storage_describe(PyObject *object, PyObject *unused)
     struct call c;
     char text[256];
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     tl_storage_describe(s, text, sizeof text);
     return storage_done(self, &c, TL_OK) ? text_from(text, strlen(text)) : NULL;
 }
@@ -294,11 +322,13 @@ static PyObject *storage_landed(PyObject *object, PyObject *args)
     unsigned long long n;
     bool landed = false;
     struct call c;
-    if (!PyArg_ParseTuple(args, "sK", &worker, &n))
+    if (!PyArg_ParseTuple(args, "sK", &worker, &n)) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_landed(s, worker, n, &landed, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_landed(s, worker, n, &landed, &c.err))) {
         return NULL;
+    }
     return PyBool_FromLong(landed);
 }
 
@@ -315,8 +345,9 @@ static int add_lines(void *ctx, const char *bytes, size_t n) /* runs without the
     if (o->cap - o->n < n) {
         size_t cap = o->cap * 2 > o->n + n ? o->cap * 2 : o->n + n;
         char *p = realloc(o->p, cap);
-        if (!p)
+        if (!p) {
             return TL_ENOMEM;
+        }
         o->p = p;
         o->cap = cap;
     }
@@ -333,8 +364,9 @@ static PyObject *storage_export(PyObject *object, PyObject *unused)
     struct call c;
     PyObject *result = NULL;
     tl_storage *s = storage_use(self, &c);
-    if (s && storage_done(self, &c, tl_storage_export_lines(s, add_lines, &out, &c.err)))
+    if (s && storage_done(self, &c, tl_storage_export_lines(s, add_lines, &out, &c.err))) {
         result = PyBytes_FromStringAndSize(out.p, (Py_ssize_t)out.n);
+    }
     free(out.p);
     return result;
 }
@@ -345,11 +377,13 @@ static PyObject *storage_import(PyObject *object, PyObject *bytes)
     struct call c;
     char *p;
     Py_ssize_t n;
-    if (PyBytes_AsStringAndSize(bytes, &p, &n) < 0)
+    if (PyBytes_AsStringAndSize(bytes, &p, &n) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_import_lines(s, p, (size_t)n, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_import_lines(s, p, (size_t)n, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -360,8 +394,9 @@ static PyObject *get_worker_id(PyObject *object, void *unused)
     struct call c;
     char id[64];
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     tl_storage_worker_id(s, id);
     return storage_done(self, &c, TL_OK) ? text_from(id, strlen(id)) : NULL;
 }
@@ -390,8 +425,9 @@ static int set_kit(PyObject *object, PyObject *value, void *unused)
 {
     (void)unused;
     struct storage_object *self = (struct storage_object *)object;
-    if (value && check_kit(self->native, value) < 0)
+    if (value && check_kit(self->native, value) < 0) {
         return -1;
+    }
     PyObject *old = (PyObject *)self->kit;
     self->kit = !value || value == Py_None ? NULL : (struct kit_object *)Py_NewRef(value);
     DROP(old);
@@ -491,8 +527,9 @@ int storage_init(struct native *m, PyObject *module)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
         .slots = slots,
     };
-    if (gather_methods() < 0)
+    if (gather_methods() < 0) {
         return -1;
+    }
     m->storage_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     return m->storage_type ? PyModule_AddObjectRef(module, "Storage", (PyObject *)m->storage_type) : -1;
 }

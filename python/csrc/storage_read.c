@@ -17,8 +17,9 @@ static PyObject *find_study(PyObject *object, PyObject *name)
     int64_t id;
     const char *text = text_utf8(name, "a study's name", &owner);
     tl_storage *s = text ? storage_use(self, &c) : NULL;
-    if (s && storage_done(self, &c, tl_storage_find_study(s, text, &id, &c.err)))
+    if (s && storage_done(self, &c, tl_storage_find_study(s, text, &id, &c.err))) {
         result = PyLong_FromLongLong(id);
+    }
     DROP(owner);
     return result;
 }
@@ -28,11 +29,13 @@ int facts_open(struct storage_object *self, PyObject *study_id, bool fresh, stru
     struct call c;
     int64_t id;
     *f = (struct facts){NULL, NULL};
-    if (id_from(study_id, "a study's id", &id) < 0)
+    if (id_from(study_id, "a study's id", &id) < 0) {
         return -1;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return -1;
+    }
     int rc = tl_storage_has_read(s, id) ? tl_view_open_study(s, id, true, &f->view, &c.err)
                                         : tl_storage_summary(s, id, fresh, &f->summary, &c.err);
     if (!storage_done(self, &c, rc)) {
@@ -62,8 +65,9 @@ static PyObject *directions_of(const struct kit_object *kit, const struct facts 
     for (size_t i = 0; list && i < n; i++) {
         PyObject *member = kit ? kit->directions[d[i]] : NULL;
         PyObject *v = member ? Py_NewRef(member) : PyLong_FromLong((long)d[i]);
-        if (!v || PyList_SetItem(list, (Py_ssize_t)i, v) < 0)
+        if (!v || PyList_SetItem(list, (Py_ssize_t)i, v) < 0) {
             Py_CLEAR(list);
+        }
     }
     return list;
 }
@@ -75,12 +79,14 @@ static PyObject *attrs_of(struct native *m, const struct facts *f, enum tl_attr_
     const struct tl_attr *a = f->view ? tl_view_study_attrs(f->view, &n) : f->summary->attrs;
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict && i < n; i++) {
-        if (a[i].kind != kind)
+        if (a[i].kind != kind) {
             continue;
+        }
         PyObject *key = text_from(a[i].key.s, a[i].key.len);
         PyObject *value = key ? json_value(m, a[i].json.s, a[i].json.len) : NULL;
-        if (!value || PyDict_SetItem(dict, key, value) < 0)
+        if (!value || PyDict_SetItem(dict, key, value) < 0) {
             Py_CLEAR(dict);
+        }
         DROP(key);
         DROP(value);
     }
@@ -90,8 +96,9 @@ static PyObject *attrs_of(struct native *m, const struct facts *f, enum tl_attr_
 static PyObject *study_name(PyObject *object, PyObject *study_id)
 {
     struct facts f;
-    if (facts_open((struct storage_object *)object, study_id, false, &f) < 0)
+    if (facts_open((struct storage_object *)object, study_id, false, &f) < 0) {
         return NULL;
+    }
     PyObject *result = name_of(&f);
     facts_close(&f);
     return result;
@@ -101,8 +108,9 @@ static PyObject *study_directions(PyObject *object, PyObject *study_id)
 {
     struct storage_object *self = (struct storage_object *)object;
     struct facts f;
-    if (facts_open(self, study_id, false, &f) < 0)
+    if (facts_open(self, study_id, false, &f) < 0) {
         return NULL;
+    }
     PyObject *result = directions_of(self->kit, &f);
     facts_close(&f);
     return result;
@@ -113,10 +121,12 @@ static PyObject *study_attrs(PyObject *object, PyObject *const *args, Py_ssize_t
     struct storage_object *self = (struct storage_object *)object;
     struct facts f;
     int system = n == 2 ? PyObject_IsTrue(args[1]) : -1;
-    if (n != 2)
+    if (n != 2) {
         PyErr_SetString(PyExc_TypeError, "study_attrs takes 2 arguments");
-    if (system < 0 || facts_open(self, args[0], true, &f) < 0)
+    }
+    if (system < 0 || facts_open(self, args[0], true, &f) < 0) {
         return NULL;
+    }
     PyObject *result = attrs_of(self->native, &f, system ? TL_ATTR_SYSTEM : TL_ATTR_USER);
     facts_close(&f);
     return result;
@@ -136,8 +146,9 @@ static int add_id(void *ctx, int64_t study_id, const char *name) /* runs without
     if (ids->n == ids->cap) {
         size_t cap = ids->cap ? ids->cap * 2 : 64;
         int64_t *items = realloc(ids->items, cap * sizeof *items);
-        if (!items)
+        if (!items) {
             return TL_ENOMEM;
+        }
         ids->items = items;
         ids->cap = cap;
     }
@@ -151,8 +162,9 @@ static PyObject *study_facts(const struct storage_object *self, int64_t id, cons
     PyObject *name = name_of(f), *directions = name ? directions_of(self->kit, f) : NULL;
     PyObject *user = directions ? attrs_of(m, f, TL_ATTR_USER) : NULL;
     PyObject *system = user ? attrs_of(m, f, TL_ATTR_SYSTEM) : NULL;
-    if (system)
+    if (system) {
         return Py_BuildValue("(LNNNN)", (long long)id, name, directions, user, system);
+    }
     DROP(name);
     DROP(directions);
     DROP(user);
@@ -173,12 +185,14 @@ static int open_views(tl_storage *s, struct ids *ids, tl_view ***out, struct tl_
     int rc = tl_storage_each_study(s, add_id, ids, err);
     tl_view **views = rc == TL_OK ? calloc(ids->n + 1, sizeof *views) : NULL;
     *out = views;
-    if (rc == TL_OK && !views)
+    if (rc == TL_OK && !views) {
         return TL_ENOMEM;
+    }
     for (size_t i = 0; rc == TL_OK && i < ids->n; i++) {
         rc = tl_view_open_study(s, ids->items[i], false, &views[i], err);
-        if (rc == TL_ENOTFOUND) /* deleted since: it is not there */
+        if (rc == TL_ENOTFOUND) { /* deleted since: it is not there */
             rc = TL_OK;
+        }
     }
     return rc;
 }
@@ -215,8 +229,9 @@ static int copy_summary(void *ctx, const struct tl_study_summary *from) /* runs 
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 64;
         struct tl_study_summary *items = realloc(c->items, cap * sizeof *items);
-        if (!items)
+        if (!items) {
             return TL_ENOMEM;
+        }
         c->items = items;
         c->cap = cap;
     }
@@ -244,23 +259,26 @@ static PyObject *studies(PyObject *object, PyObject *unused)
     struct copies copies = {NULL, 0, 0};
     struct call c;
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     tl_view **views = NULL;
     int rc = tl_storage_has_read(s, -1) ? open_views(s, &ids, &views, &c.err)
                                         : tl_storage_each_summary(s, copy_summary, &copies, &c.err);
     PyObject *list = storage_done(self, &c, rc) ? PyList_New(0) : NULL;
     for (size_t i = 0; views && i < ids.n; i++) {
         struct facts f = {views[i], NULL};
-        if (list && views[i] && add_facts(list, self, ids.items[i], &f) < 0)
+        if (list && views[i] && add_facts(list, self, ids.items[i], &f) < 0) {
             Py_CLEAR(list);
+        }
         tl_view_close(views[i]);
     }
     free(views);
     for (size_t i = 0; i < copies.n; i++) {
         struct facts f = {NULL, &copies.items[i]};
-        if (list && add_facts(list, self, copies.items[i].study_id, &f) < 0)
+        if (list && add_facts(list, self, copies.items[i].study_id, &f) < 0) {
             Py_CLEAR(list);
+        }
         copy_release(&copies.items[i]);
     }
     free(copies.items);
@@ -280,8 +298,9 @@ struct running_copy {
 static int add_running(void *ctx, const struct tl_running_trial *t) /* runs without the GIL */
 {
     struct running_copy ***end = ctx, *copy = calloc(1, sizeof *copy);
-    if (!copy)
+    if (!copy) {
         return TL_ENOMEM;
+    }
     copy->study_id = t->study_id;
     copy->trial_id = t->trial_id;
     copy->number = t->number;
@@ -301,16 +320,18 @@ static PyObject *running(PyObject *object, PyObject *unused)
     struct running_copy *first = NULL, **end = &first, *next;
     struct call c;
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     PyObject *list = storage_done(self, &c, tl_storage_each_running(s, add_running, &end, &c.err)) ? PyList_New(0) : NULL;
     for (struct running_copy *r = first; r; r = next) {
         PyObject *worker = list ? text_from(r->worker, strlen(r->worker)) : NULL;
         PyObject *row = worker ? Py_BuildValue("(LLLNLLN)", (long long)r->study_id, (long long)r->trial_id, (long long)r->number, worker,
                                                (long long)r->lease_ms, (long long)r->silent_ms, PyBool_FromLong(r->closed))
                                : NULL;
-        if (list && (!row || PyList_Append(list, row) < 0))
+        if (list && (!row || PyList_Append(list, row) < 0)) {
             Py_CLEAR(list);
+        }
         DROP(row);
         next = r->next;
         free(r);
@@ -330,16 +351,19 @@ static PyObject *fail_lost(PyObject *object, PyObject *study)
     struct ids ids = {NULL, 0, 0};
     struct call c;
     int64_t study_id = -1;
-    if (study != Py_None && id_from(study, "a study's id", &study_id) < 0)
+    if (study != Py_None && id_from(study, "a study's id", &study_id) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     PyObject *list = storage_done(self, &c, tl_storage_fail_lost(s, study_id, add_failed, &ids, &c.err)) ? PyList_New(0) : NULL;
     for (size_t i = 0; list && i < ids.n; i++) {
         PyObject *id = PyLong_FromLongLong(ids.items[i]);
-        if (!id || PyList_Append(list, id) < 0)
+        if (!id || PyList_Append(list, id) < 0) {
             Py_CLEAR(list);
+        }
         DROP(id);
     }
     free(ids.items);

@@ -9,8 +9,9 @@
 
 static bool n_args(const char *name, Py_ssize_t n, Py_ssize_t wanted)
 {
-    if (n == wanted)
+    if (n == wanted) {
         return true;
+    }
     PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, %zd were given", name, wanted, n);
     return false;
 }
@@ -20,13 +21,15 @@ static bool n_args(const char *name, Py_ssize_t n, Py_ssize_t wanted)
 static PyObject *create_study(PyObject *object, PyObject *const *args, Py_ssize_t n)
 {
     struct storage_object *self = (struct storage_object *)object;
-    if (!n_args("create_study", n, 2))
+    if (!n_args("create_study", n, 2)) {
         return NULL;
+    }
     PyObject *owner = NULL, *list = NULL, *result = NULL;
     enum tl_direction directions[256];
     const char *name = args[0] == Py_None ? NULL : text_utf8(args[0], "a study's name", &owner);
-    if (args[0] != Py_None && !name)
+    if (args[0] != Py_None && !name) {
         return NULL;
+    }
     list = PySequence_List(args[1]);
     Py_ssize_t n_directions = list ? PyList_Size(list) : -1;
     if (n_directions > 256) {
@@ -35,16 +38,18 @@ static PyObject *create_study(PyObject *object, PyObject *const *args, Py_ssize_
     }
     for (Py_ssize_t i = 0; i < n_directions; i++) {
         int64_t d;
-        if (int64_from(PyList_GetItem(list, i), "a direction", &d) < 0)
+        if (int64_from(PyList_GetItem(list, i), "a direction", &d) < 0) {
             n_directions = -1;
-        else
+        } else {
             directions[i] = d >= 0 && d <= TL_MAXIMIZE ? (enum tl_direction)d : TL_NOT_SET;
+        }
     }
     struct call c;
     int64_t id;
     tl_storage *s = n_directions < 0 ? NULL : storage_use(self, &c);
-    if (s && storage_done(self, &c, tl_storage_create_study(s, name, directions, (size_t)n_directions, &id, &c.err)))
+    if (s && storage_done(self, &c, tl_storage_create_study(s, name, directions, (size_t)n_directions, &id, &c.err))) {
         result = PyLong_FromLongLong(id);
+    }
     DROP(owner);
     DROP(list);
     return result;
@@ -55,11 +60,13 @@ static PyObject *delete_study(PyObject *object, PyObject *study_id)
     struct storage_object *self = (struct storage_object *)object;
     struct call c;
     int64_t id;
-    if (id_from(study_id, "a study's id", &id) < 0)
+    if (id_from(study_id, "a study's id", &id) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_delete_study(s, id, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_delete_study(s, id, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -70,8 +77,9 @@ static PyObject *set_attr(PyObject *object, PyObject *const *args, Py_ssize_t n,
     struct storage_object *self = (struct storage_object *)object;
     PyObject *key_owner = NULL, *json_owner = NULL;
     int64_t id;
-    if (!n_args(name, n, 4) || id_from(args[0], "an id", &id) < 0)
+    if (!n_args(name, n, 4) || id_from(args[0], "an id", &id) < 0) {
         return NULL;
+    }
     int system = PyObject_IsTrue(args[1]);
     const char *key = system < 0 ? NULL : text_utf8(args[2], "the key of an attribute", &key_owner);
     const char *json = key ? json_utf8(self->native, args[3], &json_owner) : NULL;
@@ -108,8 +116,9 @@ struct template {
 
 static void template_release(struct template *t)
 {
-    for (size_t i = 0; i < t->spec.n_params; i++)
+    for (size_t i = 0; i < t->spec.n_params; i++) {
         dist_spec_release(&t->dists[i]);
+    }
     PyMem_Free(t->params);
     PyMem_Free(t->dists);
     PyMem_Free(t->attrs);
@@ -122,8 +131,9 @@ static const char *kept_text(struct template *t, PyObject *s, const char *what)
 {
     PyObject *owner;
     const char *text = text_utf8(s, what, &owner);
-    if (text && PyList_Append(t->keep, owner) < 0)
+    if (text && PyList_Append(t->keep, owner) < 0) {
         text = NULL;
+    }
     DROP(owner);
     return text;
 }
@@ -182,8 +192,9 @@ static int template_params(struct native *m, struct template *t, PyObject *trial
     for (size_t i = 0; rc == 0 && i < n; i++) {
         PyObject *name, *value;
         rc = item(items, i, &name, &value);
-        if (rc == 0)
+        if (rc == 0) {
             rc = template_param(m, t, dists, name, value);
+        }
     }
     DROP(items);
     DROP(dists);
@@ -238,10 +249,12 @@ static int template_reports(struct native *m, struct template *t, PyObject *tria
     for (size_t i = 0; rc == 0 && i < n; i++) {
         PyObject *step, *value;
         rc = item(items, i, &step, &value);
-        if (rc == 0)
+        if (rc == 0) {
             rc = int64_from(step, "a step", &t->reports[i].step);
-        if (rc == 0)
+        }
+        if (rc == 0) {
             rc = double_from(value, "an intermediate value", &t->reports[i].value);
+        }
     }
     DROP(items);
     t->spec.reports = t->reports;
@@ -252,8 +265,9 @@ static int template_reports(struct native *m, struct template *t, PyObject *tria
 static int template_from(struct native *m, struct template *t, PyObject *trial)
 {
     *t = (struct template){.spec = TL_TRIAL_SPEC_INIT, .keep = PyList_New(0)};
-    if (!t->keep)
+    if (!t->keep) {
         return -1;
+    }
     PyObject *state = PyObject_GetAttr(trial, m->frozen[FROZEN_state]);
     PyObject *values = state ? PyObject_GetAttr(trial, m->names[NAME_values]) : NULL;
     PyObject *start = values ? PyObject_GetAttr(trial, m->names[NAME_datetime_start]) : NULL;
@@ -261,8 +275,9 @@ static int template_from(struct native *m, struct template *t, PyObject *trial)
     int rc = -1;
     if (complete && state_from(state, &t->spec.state) == 0 && doubles_from(values, &t->values, &t->spec.n_values) == 0 &&
         time_from(m, start, &t->spec.start) == 0 && time_from(m, complete, &t->spec.complete) == 0 &&
-        template_params(m, t, trial) == 0 && template_attrs(m, t, trial) == 0)
+        template_params(m, t, trial) == 0 && template_attrs(m, t, trial) == 0) {
         rc = template_reports(m, t, trial);
+    }
     t->spec.values = t->values;
     DROP(state);
     DROP(values);
@@ -278,12 +293,14 @@ static PyObject *create_trial(PyObject *object, PyObject *const *args, Py_ssize_
     struct call c;
     int64_t study_id, id, number;
     PyObject *result = NULL;
-    if (!n_args("create_trial", n, 2) || id_from(args[0], "a study's id", &study_id) < 0)
+    if (!n_args("create_trial", n, 2) || id_from(args[0], "a study's id", &study_id) < 0) {
         return NULL;
+    }
     bool plain = args[1] == Py_None;
     tl_storage *s = plain || template_from(self->native, &t, args[1]) == 0 ? storage_use(self, &c) : NULL;
-    if (s && storage_done(self, &c, tl_storage_create_trial(s, study_id, plain ? NULL : &t.spec, &id, &number, &c.err)))
+    if (s && storage_done(self, &c, tl_storage_create_trial(s, study_id, plain ? NULL : &t.spec, &id, &number, &c.err))) {
         result = Py_BuildValue("(LL)", (long long)id, (long long)number);
+    }
     template_release(&t);
     return result;
 }
@@ -299,8 +316,9 @@ static PyObject *set_param(PyObject *object, PyObject *const *args, Py_ssize_t n
     double internal;
     struct call c;
     if (!n_args("set_param", n, 4) || id_from(args[0], "a trial's id", &id) < 0 ||
-        double_from(args[2], "a parameter's internal value", &internal) < 0 || dist_from(self->native, args[3], &d) < 0)
+        double_from(args[2], "a parameter's internal value", &internal) < 0 || dist_from(self->native, args[3], &d) < 0) {
         return NULL;
+    }
     const char *name = text_utf8(args[1], "a parameter's name", &owner);
     tl_storage *s = name ? storage_use(self, &c) : NULL;
     bool ok = s && storage_done(self, &c, tl_storage_set_param(s, id, name, internal, &d.dist, &c.err));
@@ -319,8 +337,9 @@ static PyObject *set_state(PyObject *object, PyObject *const *args, Py_ssize_t n
     bool updated = true;
     struct call c;
     if (!n_args("set_state", n, 3) || id_from(args[0], "a trial's id", &id) < 0 || state_from(args[1], &state) < 0 ||
-        doubles_from(args[2], &values, &n_values) < 0)
+        doubles_from(args[2], &values, &n_values) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
     bool ok = s && storage_done(self, &c, tl_storage_set_state(s, id, state, values, n_values, &updated, &c.err));
     PyMem_Free(values);
@@ -334,11 +353,13 @@ static PyObject *report(PyObject *object, PyObject *const *args, Py_ssize_t n)
     double value;
     struct call c;
     if (!n_args("report", n, 3) || id_from(args[0], "a trial's id", &id) < 0 || int64_from(args[1], "a step", &step) < 0 ||
-        double_from(args[2], "an intermediate value", &value) < 0)
+        double_from(args[2], "an intermediate value", &value) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_report(s, id, step, value, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_report(s, id, step, value, &c.err))) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 

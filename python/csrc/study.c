@@ -34,8 +34,9 @@ static void free_handles(struct study_object *s)
     if (s->child.link) {
         LOCK_OBJECT((PyObject *)s->storage)
         *s->child.link = s->child.next;
-        if (s->child.next)
+        if (s->child.next) {
             s->child.next->link = s->child.link;
+        }
         s->child.link = NULL;
         UNLOCK_OBJECT()
     }
@@ -86,13 +87,15 @@ static int make_part(struct study_object *s, PyObject *spec, tl_sampler **sample
     size_t n = 0;
     struct call c = {.err = TL_ERR_INIT};
     int code = TL_EINTERNAL;
-    if (!PyArg_ParseTuple(spec, "UO!", &name_object, &PyDict_Type, &dict))
+    if (!PyArg_ParseTuple(spec, "UO!", &name_object, &PyDict_Type, &dict)) {
         return -1;
+    }
     const char *name = text_utf8(name_object, "the name of a sampler or pruner", &owner);
     if (name && option_texts(dict, &options, &n) == 0) {
         code = pruner ? tl_pruner_create(name, options, n, pruner, &c.err) : tl_sampler_create(name, options, n, sampler, &c.err);
-        if (code != TL_OK)
+        if (code != TL_OK) {
             raise_err(s->native, s->storage->kit, &c, code);
+        }
     }
     PyMem_Free(options);
     DROP(owner);
@@ -103,8 +106,9 @@ static int make_part(struct study_object *s, PyObject *spec, tl_sampler **sample
 static int take_parts(struct study_object *s, PyObject *sampler, PyObject *pruner, struct tl_study_options *o)
 {
     if (PyTuple_Check(sampler)) {
-        if (make_part(s, sampler, &s->own_sampler, NULL) < 0)
+        if (make_part(s, sampler, &s->own_sampler, NULL) < 0) {
             return -1;
+        }
         o->sampler = s->own_sampler;
     } else if (sampler != Py_None && (o->sampler = sampler_of(s->native, sampler)) != NULL) {
         s->sampler = Py_NewRef(sampler);
@@ -113,8 +117,9 @@ static int take_parts(struct study_object *s, PyObject *sampler, PyObject *prune
         return -1;
     }
     if (PyTuple_Check(pruner)) {
-        if (make_part(s, pruner, NULL, &s->own_pruner) < 0)
+        if (make_part(s, pruner, NULL, &s->own_pruner) < 0) {
             return -1;
+        }
         o->pruner = s->own_pruner;
     } else if (pruner != Py_None && (o->pruner = pruner_of(s->native, pruner)) != NULL) {
         s->pruner = Py_NewRef(pruner);
@@ -133,8 +138,9 @@ static void add_child(struct study_object *s)
     LOCK_OBJECT((PyObject *)s->storage)
     s->child.next = s->storage->children;
     s->child.link = &s->storage->children;
-    if (s->child.next)
+    if (s->child.next) {
         s->child.next->link = &s->child.next;
+    }
     s->storage->children = &s->child;
     UNLOCK_OBJECT()
 }
@@ -171,15 +177,17 @@ static PyObject *study_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static char *names[] = {"storage", "name", "sampler", "pruner", NULL};
     struct native *m = PyType_GetModuleState(type);
     PyObject *storage, *name, *sampler = Py_None, *pruner = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U|OO", names, m->storage_type, &storage, &name, &sampler, &pruner))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!U|OO", names, m->storage_type, &storage, &name, &sampler, &pruner)) {
         return NULL;
+    }
     PyObject *object = ((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (object) {
         struct study_object *s = as_study(object);
         s->native = m;
         s->storage = (struct storage_object *)Py_NewRef(storage);
-        if (open_study(s, name, sampler, pruner) < 0)
+        if (open_study(s, name, sampler, pruner) < 0) {
             Py_CLEAR(object);
+        }
     }
     return object;
 }
@@ -187,8 +195,9 @@ static PyObject *study_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 /* Around every use of s->study, which an open storage does not free; the garbage collector may have. */
 static bool use(struct study_object *s, struct call *c)
 {
-    if (s->study)
+    if (s->study) {
         return storage_use(s->storage, c) != NULL;
+    }
     PyErr_SetString(PyExc_ValueError, "the storage of this study is closed");
     return false;
 }
@@ -226,8 +235,9 @@ static int space_from(struct native *m, PyObject *dict, struct space *out)
     out->dists = PyMem_Calloc(n + 1, sizeof *out->dists);
     out->names = PyMem_Calloc(n + 1, sizeof *out->names);
     int rc = out->items && out->dists && out->names ? 0 : -1;
-    if (rc < 0)
+    if (rc < 0) {
         PyErr_NoMemory();
+    }
     PyObject *key, *value;
     Py_ssize_t at = 0;
     while (rc == 0 && out->n < n && PyDict_Next(dict, &at, &key, &value)) {
@@ -236,8 +246,9 @@ static int space_from(struct native *m, PyObject *dict, struct space *out)
         rc = out->items[i].name ? dist_from(m, value, &out->dists[i]) : -1;
         out->items[i].dist = &out->dists[i].dist;
     }
-    if (rc < 0)
+    if (rc < 0) {
         space_release(out);
+    }
     return rc;
 }
 
@@ -250,14 +261,16 @@ static PyObject *study_ask(PyObject *object, PyObject *args)
     tl_trial *trial = NULL;
     struct call c;
     int eager;
-    if (!PyArg_ParseTuple(args, "O!OOp", &PyType_Type, &class, &owner, &dict, &eager))
+    if (!PyArg_ParseTuple(args, "O!OOp", &PyType_Type, &class, &owner, &dict, &eager)) {
         return NULL;
+    }
     if (!PyType_IsSubtype((PyTypeObject *)class, s->native->trial_type) || (dict != Py_None && !PyDict_Check(dict))) {
         PyErr_SetString(PyExc_TypeError, "ask wants a subclass of _native.Trial, the study, and a dict or None");
         return NULL;
     }
-    if (dict != Py_None && space_from(s->native, dict, &space) < 0)
+    if (dict != Py_None && space_from(s->native, dict, &space) < 0) {
         return NULL;
+    }
     o.space = space.items;
     o.n_space = space.n;
     if (use(s, &c)) {
@@ -267,10 +280,11 @@ static PyObject *study_ask(PyObject *object, PyObject *args)
             result = trial_object_new((PyTypeObject *)class, s, owner, trial, eager, dict == Py_None ? NULL : dict);
             call_native(&c);
         }
-        if (!done(s, &c, code == TL_EEXHAUSTED ? TL_OK : code))
+        if (!done(s, &c, code == TL_EEXHAUSTED ? TL_OK : code)) {
             Py_CLEAR(result);
-        else if (code == TL_EEXHAUSTED)
+        } else if (code == TL_EEXHAUSTED) {
             result = Py_NewRef(Py_None);
+        }
     }
     space_release(&space);
     return result;
@@ -287,22 +301,27 @@ static PyObject *tell_trial(struct study_object *s, struct trial_object *t, enum
 {
     enum tl_state final = state;
     struct call c;
-    if (!use(s, &c))
+    if (!use(s, &c)) {
         return NULL;
-    if (!trial_lock(t))
+    }
+    if (!trial_lock(t)) {
         return done(s, &c, TL_OK) ? trial_raise_in_use(t) : NULL;
+    }
     int code;
     bool by_handle = t->trial != NULL;
-    if (by_handle)
+    if (by_handle) {
         code = tl_study_tell(t->study->study, t->trial, state, values, n, &final, &c.err);
-    else
+    } else {
         code = tl_study_tell_number(s->study, t->number, state, values, n, false, &final, &c.err);
-    if (by_handle && code == TL_OK)
+    }
+    if (by_handle && code == TL_OK) {
         t->trial = NULL; /* freed; unlinked below, with the GIL */
+    }
     trial_unlock(t);
     PyObject *result = told(s, &c, code, final);
-    if (!t->trial)
+    if (!t->trial) {
         trial_object_unlink(t);
+    }
     return result;
 }
 
@@ -315,19 +334,22 @@ static PyObject *study_tell(PyObject *object, PyObject *args)
     size_t n;
     int64_t number;
     if (!PyArg_ParseTuple(args, "OOO", &what, &state_object, &values_object) || state_from(state_object, &state) < 0 ||
-        doubles_from(values_object, &values, &n) < 0)
+        doubles_from(values_object, &values, &n) < 0) {
         return NULL;
+    }
     if (PyObject_TypeCheck(what, s->native->trial_type)) {
         struct trial_object *t = (struct trial_object *)what;
-        if (t->study && t->study->storage == s->storage && t->study->id == s->id)
+        if (t->study && t->study->storage == s->storage && t->study->id == s->id) {
             result = tell_trial(s, t, state, values, n);
-        else
+        } else {
             PyErr_SetString(PyExc_ValueError, "this trial is of another study");
+        }
     } else if (int64_from(what, "the number of a trial", &number) == 0) {
         enum tl_state final = state;
         struct call c;
-        if (use(s, &c))
+        if (use(s, &c)) {
             result = told(s, &c, tl_study_tell_number(s->study, number, state, values, n, false, &final, &c.err), final);
+        }
     }
     PyMem_Free(values);
     return result;
@@ -365,19 +387,22 @@ static int queued_from(struct native *m, PyObject *params, PyObject *attrs, stru
         struct tl_fixed_param *p = &out->params[out->n++];
         p->name = text_utf8(key, "the name of a parameter", &owner);
         if (keep_owner(out->owners, owner) < 0 || value_from(m, value, &p->value, out->owners) < 0 ||
-            PyList_Append(out->owners, value) < 0)
+            PyList_Append(out->owners, value) < 0) {
             return -1;
+        }
     }
     at = 0;
     while (attrs && PyDict_Next(attrs, &at, &key, &value)) {
         struct tl_attr_spec *a = &out->attrs[out->n_attrs++];
         a->kind = TL_ATTR_USER;
         a->key = text_utf8(key, "the key of an attribute", &owner);
-        if (keep_owner(out->owners, owner) < 0)
+        if (keep_owner(out->owners, owner) < 0) {
             return -1;
+        }
         a->json = json_utf8(m, value, &owner);
-        if (keep_owner(out->owners, owner) < 0)
+        if (keep_owner(out->owners, owner) < 0) {
             return -1;
+        }
     }
     return 0;
 }
@@ -390,8 +415,9 @@ static PyObject *study_enqueue(PyObject *object, PyObject *args)
     int64_t number = -1;
     int skip;
     struct call c;
-    if (!PyArg_ParseTuple(args, "O!Op", &PyDict_Type, &params, &attrs, &skip))
+    if (!PyArg_ParseTuple(args, "O!Op", &PyDict_Type, &params, &attrs, &skip)) {
         return NULL;
+    }
     if (attrs != Py_None && !PyDict_Check(attrs)) {
         PyErr_SetString(PyExc_TypeError, "user_attrs must be a dict");
         return NULL;
@@ -400,8 +426,9 @@ static PyObject *study_enqueue(PyObject *object, PyObject *args)
     attrs = attrs == Py_None ? NULL : PyDict_Copy(attrs);
     if (params && !PyErr_Occurred() && queued_from(s->native, params, attrs, &q) == 0 && use(s, &c)) {
         int code = tl_study_enqueue(s->study, q.params, q.n, q.attrs, q.n_attrs, skip, &number, &c.err);
-        if (done(s, &c, code))
+        if (done(s, &c, code)) {
             result = number < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(number);
+        }
     }
     PyMem_Free(q.params);
     PyMem_Free(q.attrs);
@@ -420,13 +447,16 @@ static PyObject *study_best(PyObject *object, PyObject *unused)
     struct call c;
     int64_t number;
     double value;
-    if (!use(s, &c))
+    if (!use(s, &c)) {
         return NULL;
+    }
     int code = tl_study_best(s->study, &number, &value, &c.err);
-    if (!done(s, &c, code == TL_ENOTFOUND ? TL_OK : code))
+    if (!done(s, &c, code == TL_ENOTFOUND ? TL_OK : code)) {
         return NULL;
-    if (code == TL_ENOTFOUND)
+    }
+    if (code == TL_ENOTFOUND) {
         Py_RETURN_NONE;
+    }
     return Py_BuildValue("(Ld)", (long long)number, value);
 }
 
@@ -439,22 +469,26 @@ static PyObject *study_front(PyObject *object, PyObject *unused)
     tl_view *view = NULL;
     size_t n = 0;
     const int64_t *front = NULL;
-    if (!use(s, &c))
+    if (!use(s, &c)) {
         return NULL;
+    }
     int code = tl_study_view(s->study, &view, &c.err);
-    if (code == TL_OK)
+    if (code == TL_OK) {
         front = tl_view_front(view, &n);
+    }
     call_python(&c); /* the front is the view's: it is read with the GIL, the use ends below */
     PyObject *list = code == TL_OK ? PyList_New((Py_ssize_t)n) : NULL;
     for (size_t i = 0; list && i < n; i++) {
         PyObject *number = PyLong_FromLongLong(front[i]);
-        if (!number || PyList_SetItem(list, (Py_ssize_t)i, number) < 0)
+        if (!number || PyList_SetItem(list, (Py_ssize_t)i, number) < 0) {
             Py_CLEAR(list);
+        }
     }
     call_native(&c);
     tl_view_close(view);
-    if (!done(s, &c, code))
+    if (!done(s, &c, code)) {
         Py_CLEAR(list);
+    }
     return list;
 }
 
@@ -465,14 +499,17 @@ static PyObject *study_counts(PyObject *object, PyObject *unused)
     struct call c;
     tl_view *view = NULL;
     size_t counts[TL_N_STATES] = {0};
-    if (!use(s, &c))
+    if (!use(s, &c)) {
         return NULL;
+    }
     int code = tl_study_view(s->study, &view, &c.err);
-    for (int i = 0; code == TL_OK && i < TL_N_STATES; i++)
+    for (int i = 0; code == TL_OK && i < TL_N_STATES; i++) {
         counts[i] = tl_view_count(view, (enum tl_state)i);
+    }
     tl_view_close(view);
-    if (!done(s, &c, code))
+    if (!done(s, &c, code)) {
         return NULL;
+    }
     return Py_BuildValue("(nnnnn)", (Py_ssize_t)counts[0], (Py_ssize_t)counts[1], (Py_ssize_t)counts[2], (Py_ssize_t)counts[3],
                          (Py_ssize_t)counts[4]);
 }
@@ -485,11 +522,13 @@ static PyObject *study_start(PyObject *object, PyObject *unused)
     struct call c;
     tl_view *view = NULL;
     struct tl_time start = {0, false, false};
-    if (!use(s, &c))
+    if (!use(s, &c)) {
         return NULL;
+    }
     int code = tl_study_view(s->study, &view, &c.err);
-    if (code == TL_OK)
+    if (code == TL_OK) {
         start = tl_view_start(view);
+    }
     tl_view_close(view);
     return done(s, &c, code) ? time_object(s->native, start) : NULL;
 }
@@ -502,11 +541,13 @@ static PyObject *study_find(PyObject *object, PyObject *number_object)
     struct call c;
     tl_view *view = NULL;
     int64_t number;
-    if (int64_from(number_object, "the number of a trial", &number) < 0 || !use(s, &c))
+    if (int64_from(number_object, "the number of a trial", &number) < 0 || !use(s, &c)) {
         return NULL;
+    }
     int code = tl_study_view(s->study, &view, &c.err);
-    if (code == TL_OK)
+    if (code == TL_OK) {
         code = tl_view_trial(view, number, &f, &c.err);
+    }
     long long id = (long long)f.id;
     int state = (int)f.state;
     tl_frozen_release(&f);
@@ -519,8 +560,9 @@ static PyObject *study_copy(PyObject *object, PyObject *args)
     struct study_object *s = as_study(object);
     PyObject *target, *name_object, *owner = NULL, *result = NULL;
     struct call c, d;
-    if (!PyArg_ParseTuple(args, "O!O", s->native->storage_type, &target, &name_object))
+    if (!PyArg_ParseTuple(args, "O!O", s->native->storage_type, &target, &name_object)) {
         return NULL;
+    }
     struct storage_object *to = (struct storage_object *)target;
     const char *name = name_object == Py_None ? NULL : text_utf8(name_object, "the name of a study", &owner);
     if (name || name_object == Py_None) {
@@ -590,7 +632,8 @@ int study_init(struct native *m, PyObject *module)
         .slots = slots,
     };
     m->study_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    if (!m->study_type || PyModule_AddObjectRef(module, "Study", (PyObject *)m->study_type) < 0)
+    if (!m->study_type || PyModule_AddObjectRef(module, "Study", (PyObject *)m->study_type) < 0) {
         return -1;
+    }
     return trial_init(m, module);
 }

@@ -29,8 +29,9 @@ void trial_object_unlink(struct trial_object *t)
         LOCK_OBJECT((PyObject *)t->study)
         if (t->link) {
             *t->link = t->next;
-            if (t->next)
+            if (t->next) {
                 t->next->link = t->link;
+            }
             t->link = NULL;
         }
         UNLOCK_OBJECT()
@@ -68,14 +69,16 @@ static void watch_forks(void)
 bool trial_is_orphaned(struct trial_object *t)
 {
     unsigned now = atomic_load(&forks);
-    if (atomic_load(&t->forks) == now)
+    if (atomic_load(&t->forks) == now) {
         return t->orphaned;
+    }
     pthread_mutex_lock(&first_look);
     if (atomic_load(&t->forks) != now && t->lock && atomic_load(&t->holder) != PyThread_get_thread_ident()) {
-        if (PyThread_acquire_lock(t->lock, NOWAIT_LOCK))
+        if (PyThread_acquire_lock(t->lock, NOWAIT_LOCK)) {
             PyThread_release_lock(t->lock);
-        else
+        } else {
             t->orphaned = true;
+        }
     }
     atomic_store(&t->forks, now);
     pthread_mutex_unlock(&first_look);
@@ -84,14 +87,17 @@ bool trial_is_orphaned(struct trial_object *t)
 
 bool trial_lock(struct trial_object *t)
 {
-    if (trial_is_orphaned(t))
+    if (trial_is_orphaned(t)) {
         return false;
+    }
     unsigned long me = PyThread_get_thread_ident();
-    if (atomic_load(&t->holder) == me)
+    if (atomic_load(&t->holder) == me) {
         return false;
+    }
     while (PyThread_acquire_lock_timed(t->lock, ASK_US, 0) != PY_LOCK_ACQUIRED) {
-        if (call_cancelled(NULL))
+        if (call_cancelled(NULL)) {
             return false;
+        }
     }
     /* Read, too: the thread sanitizer does not know the wait with a limit, so this tells it who was before us. */
     (void)atomic_exchange(&t->holder, me);
@@ -106,10 +112,11 @@ void trial_unlock(struct trial_object *t)
 
 PyObject *trial_raise_in_use(const struct trial_object *t)
 {
-    if (t->orphaned)
+    if (t->orphaned) {
         return PyErr_Format(PyExc_RuntimeError,
                             "trial %lld was being used by another thread when this process was forked: it cannot be used here",
                             (long long)t->number);
+    }
     return PyErr_Format(PyExc_RuntimeError, "trial %lld is being read by this thread: a warning's or signal's handler must not use it then",
                         (long long)t->number);
 }
@@ -117,28 +124,34 @@ PyObject *trial_raise_in_use(const struct trial_object *t)
 /* Not so when the class was called. */
 static bool has_study(const struct trial_object *t)
 {
-    if (!t->study)
+    if (!t->study) {
         PyErr_SetString(PyExc_TypeError, "trials come from Study.ask or Study.optimize");
+    }
     return t->study != NULL;
 }
 
 /* Without the GIL and with the lock from here on; false: an exception is set, and neither is held. */
 static bool enter(struct trial_object *t, struct call *c)
 {
-    if (!has_study(t))
-        return false;
-    if (!storage_use(t->study->storage, c))
-        return false;
-    if (!trial_lock(t)) {
-        if (storage_done(t->study->storage, c, TL_OK))
-            trial_raise_in_use(t);
+    if (!has_study(t)) {
         return false;
     }
-    if (t->trial)
+    if (!storage_use(t->study->storage, c)) {
+        return false;
+    }
+    if (!trial_lock(t)) {
+        if (storage_done(t->study->storage, c, TL_OK)) {
+            trial_raise_in_use(t);
+        }
+        return false;
+    }
+    if (t->trial) {
         return true;
+    }
     trial_unlock(t);
-    if (storage_done(t->study->storage, c, TL_OK))
+    if (storage_done(t->study->storage, c, TL_OK)) {
         raise_finished(t);
+    }
     return false;
 }
 
@@ -151,8 +164,9 @@ static void drop_forgotten(struct trial_object *t)
         PyObject *owner, *name = PyList_GetItem(names, i);
         const char *text = text_utf8(name, "a name", &owner);
         double internal;
-        if (text && t->trial && !tl_trial_param(t->trial, text, &internal))
+        if (text && t->trial && !tl_trial_param(t->trial, text, &internal)) {
             PyDict_DelItem(t->params, name);
+        }
         DROP(owner);
     }
     DROP(names);
@@ -176,8 +190,9 @@ static bool leave(struct trial_object *t, struct call *c, int code)
 /* The external value of a parameter: a choice is the caller's own object where it is known. */
 static PyObject *take_value(struct trial_object *t, PyObject *asked, const struct tl_param *p, struct tl_value *v)
 {
-    if (p->dist->kind == TL_DIST_INT && v->kind == TL_VALUE_FLOAT)
+    if (p->dist->kind == TL_DIST_INT && v->kind == TL_VALUE_FLOAT) {
         return PyLong_FromDouble(v->as.f);
+    }
     PyObject *choices = asked && p->dist->kind == TL_DIST_CATEGORICAL ? PyObject_GetAttrString(asked, "choices") : NULL;
     PyObject *result = choices ? PySequence_GetItem(choices, (Py_ssize_t)p->internal) : NULL;
     DROP(choices);
@@ -202,12 +217,14 @@ static int take_params(struct trial_object *t, PyObject *space)
         PyObject *asked = name && space ? PyDict_GetItemWithError(space, name) : NULL;
         PyObject *value = !name || PyErr_Occurred() ? NULL : take_value(t, asked, &p, &v);
         int rc = value ? PyDict_SetItem(t->params, name, value) : -1;
-        if (rc == 0 && asked && !tl_dist_contains(p.dist, p.internal))
+        if (rc == 0 && asked && !tl_dist_contains(p.dist, p.internal)) {
             rc = PyErr_WarnFormat(PyExc_UserWarning, 1, "the fixed value %R of parameter %R lies outside %R", value, name, asked);
+        }
         DROP(name);
         DROP(value);
-        if (rc < 0)
+        if (rc < 0) {
             return -1;
+        }
     }
     return 0;
 }
@@ -233,12 +250,14 @@ PyObject *trial_object_new(PyTypeObject *class, struct study_object *study, PyOb
     LOCK_OBJECT((PyObject *)study)
     t->next = study->trials;
     t->link = &study->trials;
-    if (t->next)
+    if (t->next) {
         t->next->link = &t->next;
+    }
     study->trials = t;
     UNLOCK_OBJECT()
-    if (!t->lock)
+    if (!t->lock) {
         PyErr_NoMemory();
+    }
     if (!t->lock || !t->params || take_params(t, space) < 0) {
         DROP(object);
         return NULL;
@@ -278,8 +297,9 @@ static void trial_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     trial_clear(object);
-    if (t->lock)
+    if (t->lock) {
         PyThread_free_lock(t->lock);
+    }
     Py_CLEAR(t->study);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     DROP(type);
@@ -302,8 +322,9 @@ static bool take_args(const char *method, const char *const *names, size_t n_nam
     for (Py_ssize_t i = 0; kwnames && i < PyTuple_Size(kwnames); i++) {
         PyObject *key = PyTuple_GetItem(kwnames, i);
         size_t at = 0;
-        while (at < n_names && PyUnicode_CompareWithASCIIString(key, names[at]) != 0)
+        while (at < n_names && PyUnicode_CompareWithASCIIString(key, names[at]) != 0) {
             at++;
+        }
         if (at == n_names || out[at]) {
             PyErr_Format(PyExc_TypeError, at == n_names ? "%s has no argument %R" : "%s got argument %R twice", method, key);
             return false;
@@ -331,8 +352,9 @@ static int reach_high(struct tl_dist *d, const char *name)
     if (d->step == 0 || tl_dist_normalise(d, &adjusted, &err) != TL_OK) {
         return 0; /* the library says what is wrong */
     }
-    if (!adjusted)
+    if (!adjusted) {
         return 0;
+    }
     char text[300];
     PyOS_snprintf(text, sizeof text,
                   "parameter '%.100s': no number of steps of %.17g leads from %.17g to %.17g; the upper bound is now %.17g", name,
@@ -347,8 +369,9 @@ static bool other_range(const tl_trial *trial, const char *name, const struct tl
     for (size_t i = 0, n = tl_trial_n_params(trial); i < n; i++) {
         struct tl_param p;
         tl_trial_get_param(trial, i, &p);
-        if (p.name.len == len && memcmp(p.name.s, name, len) == 0)
+        if (p.name.len == len && memcmp(p.name.s, name, len) == 0) {
             return p.dist->low != d->low || p.dist->high != d->high || p.dist->step != d->step;
+        }
     }
     return false;
 }
@@ -357,13 +380,16 @@ static bool other_range(const tl_trial *trial, const char *name, const struct tl
 static bool suggest(struct trial_object *t, const char *name, const struct tl_dist *d, double *internal, bool *other)
 {
     struct call c;
-    if (!enter(t, &c))
+    if (!enter(t, &c)) {
         return false;
+    }
     int code = tl_trial_suggest(t->trial, name, d, internal, &c.err);
-    if (code == TL_OK && other)
+    if (code == TL_OK && other) {
         *other = other_range(t->trial, name, d);
-    if (code == TL_OK && t->eager)
+    }
+    if (code == TL_OK && t->eager) {
         code = tl_trial_flush(t->trial, &c.err);
+    }
     return leave(t, &c, code);
 }
 
@@ -373,18 +399,22 @@ static PyObject *keep(struct trial_object *t, PyObject *name, const struct tl_di
 {
     int rc = value ? 0 : -1;
     if (rc == 0 && known) {
-        if (other)
+        if (other) {
             rc = PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
                                   "parameter %R was suggested with other bounds or another step before; its value stays %R", name,
                                   value);
+        }
     } else if (rc == 0) {
-        if (!tl_dist_contains(d, internal))
+        if (!tl_dist_contains(d, internal)) {
             rc = PyErr_WarnFormat(PyExc_UserWarning, 1, "the fixed value %R of parameter %R lies outside its range", value, name);
-        if (rc == 0)
+        }
+        if (rc == 0) {
             rc = PyDict_SetItem(t->params, name, value);
+        }
     }
-    if (rc < 0)
+    if (rc < 0) {
         Py_CLEAR(value);
+    }
     return value;
 }
 
@@ -411,11 +441,13 @@ static PyObject *trial_suggest_float(PyObject *object, PyObject *const *args, Py
     bool other = false;
     if (!take_args("suggest_float", range_args, N_RANGE_ARGS, 3, args, n_args, kwnames, a) ||
         double_from(a[ARG_LOW], "low", &d.low) < 0 || double_from(a[ARG_HIGH], "high", &d.high) < 0 ||
-        flag_from(a[ARG_LOG], &d.log) < 0)
+        flag_from(a[ARG_LOG], &d.log) < 0) {
         return NULL;
+    }
     if (a[ARG_STEP] && a[ARG_STEP] != Py_None) {
-        if (double_from(a[ARG_STEP], "step", &d.step) < 0)
+        if (double_from(a[ARG_STEP], "step", &d.step) < 0) {
             return NULL;
+        }
         if (!(d.step > 0)) {
             PyErr_Format(PyExc_ValueError, "the step must be above 0, not %R", a[ARG_STEP]);
             return NULL;
@@ -424,10 +456,11 @@ static PyObject *trial_suggest_float(PyObject *object, PyObject *const *args, Py
     const char *name = text_utf8(a[ARG_NAME], "the name of a parameter", &owner);
     PyObject *result = NULL;
     if (name && reach_high(&d, name) == 0 && look_up(t, a[ARG_NAME], &known)) {
-        if (known && !t->trial)
+        if (known && !t->trial) {
             result = Py_NewRef(known);
-        else if (suggest(t, name, &d, &v, known ? &other : NULL))
+        } else if (suggest(t, name, &d, &v, known ? &other : NULL)) {
             result = keep(t, a[ARG_NAME], &d, v, known != NULL, other, PyFloat_FromDouble(v));
+        }
     }
     DROP(owner);
     return result;
@@ -439,16 +472,18 @@ static int whole_from(PyObject *o, const char *what, double *out)
     static const int64_t limit = INT64_C(1) << 53;
     PyObject *whole = PyLong_Check(o) ? Py_NewRef(o) : PyNumber_Check(o) ? PyNumber_Long(o) : NULL;
     int64_t v;
-    if (!whole && !PyErr_Occurred())
+    if (!whole && !PyErr_Occurred()) {
         PyErr_Format(PyExc_TypeError, "%s must be an int, not %R", what, (PyObject *)Py_TYPE(o));
+    }
     int rc = whole ? int64_from(whole, what, &v) : -1;
     DROP(whole);
     if (rc == 0 && (v < -limit || v > limit)) {
         PyErr_Format(PyExc_ValueError, "%s must lie within +-2^53: %R", what, o);
         rc = -1;
     }
-    if (rc == 0)
+    if (rc == 0) {
         *out = (double)v;
+    }
     return rc;
 }
 
@@ -461,8 +496,9 @@ static PyObject *trial_suggest_int(PyObject *object, PyObject *const *args, Py_s
     bool other = false;
     if (!take_args("suggest_int", range_args, N_RANGE_ARGS, 3, args, n_args, kwnames, a) ||
         whole_from(a[ARG_LOW], "low", &d.low) < 0 || whole_from(a[ARG_HIGH], "high", &d.high) < 0 ||
-        (a[ARG_STEP] && whole_from(a[ARG_STEP], "step", &d.step) < 0) || flag_from(a[ARG_LOG], &d.log) < 0)
+        (a[ARG_STEP] && whole_from(a[ARG_STEP], "step", &d.step) < 0) || flag_from(a[ARG_LOG], &d.log) < 0) {
         return NULL;
+    }
     if (d.step < 1) {
         PyErr_Format(PyExc_ValueError, "the step must be at least 1, not %R", a[ARG_STEP]);
         return NULL;
@@ -470,10 +506,11 @@ static PyObject *trial_suggest_int(PyObject *object, PyObject *const *args, Py_s
     const char *name = text_utf8(a[ARG_NAME], "the name of a parameter", &owner);
     PyObject *result = NULL;
     if (name && (d.step == 1 || reach_high(&d, name) == 0) && look_up(t, a[ARG_NAME], &known)) {
-        if (known && !t->trial)
+        if (known && !t->trial) {
             result = PyNumber_Long(known);
-        else if (suggest(t, name, &d, &v, known ? &other : NULL))
+        } else if (suggest(t, name, &d, &v, known ? &other : NULL)) {
             result = keep(t, a[ARG_NAME], &d, v, known != NULL, other, PyLong_FromDouble(v));
+        }
     }
     DROP(owner);
     return result;
@@ -488,19 +525,22 @@ static int choices_from(struct native *m, PyObject *choices, struct dist_spec *o
     out->texts = PyList_New(0);
     out->dist.choices = out->choices;
     out->dist.n_choices = n;
-    if (!out->choices)
+    if (!out->choices) {
         PyErr_NoMemory();
+    }
     int rc = out->choices && out->texts ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         PyObject *choice = PyTuple_GetItem(choices, (Py_ssize_t)i);
         rc = value_from(m, choice, &out->choices[i], out->texts);
-        if (rc == 0 && out->choices[i].kind == TL_VALUE_JSON && !PyLong_Check(choice))
+        if (rc == 0 && out->choices[i].kind == TL_VALUE_JSON && !PyLong_Check(choice)) {
             rc = PyErr_WarnFormat(PyExc_UserWarning, 1,
                                   "the choice %R is of type %S: only None, bool, int, float and str are sure to come back from a "
                                   "storage as they were", choice, (PyObject *)Py_TYPE(choice));
+        }
     }
-    if (rc < 0)
+    if (rc < 0) {
         dist_spec_release(out);
+    }
     return rc;
 }
 
@@ -517,10 +557,12 @@ static PyObject *suggest_choice(struct trial_object *t, PyObject *name_object, P
     if (known && !t->trial) {
         result = Py_NewRef(known);
     } else if (choices_from(t->study->native, choices, &spec) == 0) {
-        if (suggest(t, name, &spec.dist, &v, NULL))
+        if (suggest(t, name, &spec.dist, &v, NULL)) {
             result = Py_NewRef(PyTuple_GetItem(choices, (Py_ssize_t)v));
-        if (result && !known && PyDict_SetItem(t->params, name_object, result) < 0)
+        }
+        if (result && !known && PyDict_SetItem(t->params, name_object, result) < 0) {
             Py_CLEAR(result);
+        }
         dist_spec_release(&spec);
     }
     DROP(owner);
@@ -531,8 +573,9 @@ static PyObject *trial_suggest_categorical(PyObject *object, PyObject *const *ar
 {
     static const char *const names[] = {"name", "choices"};
     PyObject *a[2];
-    if (!take_args("suggest_categorical", names, 2, 2, args, n_args, kwnames, a) || !has_study(as_trial(object)))
+    if (!take_args("suggest_categorical", names, 2, 2, args, n_args, kwnames, a) || !has_study(as_trial(object))) {
         return NULL;
+    }
     PyObject *choices = PySequence_Tuple(a[1]);
     PyObject *result = choices ? suggest_choice(as_trial(object), a[0], choices) : NULL;
     DROP(choices);
@@ -547,18 +590,20 @@ static PyObject *trial_report(PyObject *object, PyObject *const *args, Py_ssize_
     struct trial_object *t = as_trial(object);
     PyObject *a[2];
     struct call c;
-    if (!take_args("report", names, 2, 2, args, n_args, kwnames, a))
+    if (!take_args("report", names, 2, 2, args, n_args, kwnames, a)) {
         return NULL;
+    }
     if (t->study && t->study->n_directions > 1) {
         PyErr_SetString(PyExc_NotImplementedError, "a trial with several objectives has no intermediate values");
         return NULL;
     }
     PyObject *number = PyNumber_Float(a[0]), *whole = number ? PyNumber_Long(a[1]) : NULL;
     if (!whole) {
-        if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError))
+        if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError)) {
             PyErr_Format(PyExc_TypeError,
                          number ? "the step of a report must be an int, not %R" : "the value of a report must be a float, not %R",
                          number ? a[1] : a[0]);
+        }
         DROP(number);
         return NULL;
     }
@@ -567,15 +612,18 @@ static PyObject *trial_report(PyObject *object, PyObject *const *args, Py_ssize_
     int rc = int64_from(whole, "the step of a report", &step);
     DROP(number);
     DROP(whole);
-    if (rc == 0 && step < 0)
+    if (rc == 0 && step < 0) {
         PyErr_Format(PyExc_ValueError, "the step of a report must be 0 or more, not %R", a[1]);
-    if (rc < 0 || step < 0 || !enter(t, &c))
+    }
+    if (rc < 0 || step < 0 || !enter(t, &c)) {
         return NULL;
+    }
     bool again = tl_trial_reported(t->trial, step);
     int code = again ? TL_OK : tl_trial_report(t->trial, step, value, &c.err);
     if (!leave(t, &c, code) ||
-        (again && PyErr_WarnFormat(PyExc_UserWarning, 1, "step %R was reported before: the new value is dropped", a[1]) < 0))
+        (again && PyErr_WarnFormat(PyExc_UserWarning, 1, "step %R was reported before: the new value is dropped", a[1]) < 0)) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -595,11 +643,13 @@ static PyObject *decide_told(struct trial_object *t)
     struct call c;
     tl_view *view = NULL;
     bool prune = false, refused = false;
-    if (!pruner)
+    if (!pruner) {
         Py_RETURN_FALSE;
+    }
     tl_storage *storage = storage_use(s->storage, &c);
-    if (!storage)
+    if (!storage) {
         return NULL;
+    }
     int code = tl_view_open(storage, s->id, true, &view, &c.err);
     if (code == TL_OK) {
         uint64_t handle = tl_handle_new();
@@ -621,10 +671,12 @@ static PyObject *trial_should_prune(PyObject *object, PyObject *unused)
         PyErr_SetString(PyExc_NotImplementedError, "trials with several objectives are not pruned");
         return NULL;
     }
-    if (has_study(t) && !t->trial && t->study->study)
+    if (has_study(t) && !t->trial && t->study->study) {
         return decide_told(t);
-    if (!enter(t, &c))
+    }
+    if (!enter(t, &c)) {
         return NULL;
+    }
     int code = tl_trial_should_prune(t->trial, &prune, &c.err);
     return leave(t, &c, code) ? PyBool_FromLong(prune) : NULL;
 }
@@ -635,16 +687,19 @@ static PyObject *trial_set_attr(PyObject *object, PyObject *args)
     PyObject *key_object, *value, *key_owner, *json_owner = NULL, *result = NULL;
     int system;
     struct call c;
-    if (!PyArg_ParseTuple(args, "pOO", &system, &key_object, &value))
+    if (!PyArg_ParseTuple(args, "pOO", &system, &key_object, &value)) {
         return NULL;
-    if (!has_study(t))
+    }
+    if (!has_study(t)) {
         return NULL;
+    }
     const char *key = text_utf8(key_object, "the key of an attribute", &key_owner);
     const char *json = key ? json_utf8(t->study->native, value, &json_owner) : NULL;
     if (json && enter(t, &c)) {
         int code = tl_trial_set_attr(t->trial, system ? TL_ATTR_SYSTEM : TL_ATTR_USER, key, json, &c.err);
-        if (leave(t, &c, code))
+        if (leave(t, &c, code)) {
             result = Py_NewRef(Py_None);
+        }
     }
     DROP(json_owner);
     DROP(key_owner);
@@ -656,13 +711,16 @@ static PyObject *trial_flush(PyObject *object, PyObject *unused)
     (void)unused;
     struct trial_object *t = as_trial(object);
     struct call c;
-    if (!t->trial) /* told: all is written */
+    if (!t->trial) { /* told: all is written */
         Py_RETURN_NONE;
-    if (!enter(t, &c))
+    }
+    if (!enter(t, &c)) {
         return NULL;
+    }
     int code = tl_trial_flush(t->trial, &c.err);
-    if (!leave(t, &c, code))
+    if (!leave(t, &c, code)) {
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -683,11 +741,13 @@ static PyObject *trial_distributions(PyObject *object, PyObject *kit)
         PyErr_SetString(PyExc_TypeError, "a _native.Kit is wanted");
         return NULL;
     }
-    if (!t->trial)
+    if (!t->trial) {
         Py_RETURN_NONE;
+    }
     struct call c;
-    if (!enter(t, &c))
+    if (!enter(t, &c)) {
         return NULL;
+    }
     call_python(&c); /* who holds the GIL never waits for the trial's lock */
     PyObject *result = PyDict_New();
     for (size_t i = 0, n = tl_trial_n_params(t->trial); result && i < n; i++) {
@@ -695,14 +755,16 @@ static PyObject *trial_distributions(PyObject *object, PyObject *kit)
         tl_trial_get_param(t->trial, i, &p);
         PyObject *name = text_from(p.name.s, p.name.len);
         PyObject *dist = name ? dist_object((struct kit_object *)kit, p.dist) : NULL;
-        if (!dist || PyDict_SetItem(result, name, dist) < 0)
+        if (!dist || PyDict_SetItem(result, name, dist) < 0) {
             Py_CLEAR(result);
+        }
         DROP(name);
         DROP(dist);
     }
     call_native(&c);
-    if (!leave(t, &c, TL_OK))
+    if (!leave(t, &c, TL_OK)) {
         Py_CLEAR(result);
+    }
     return result;
 }
 
@@ -718,11 +780,13 @@ static int take_proposal(void *ctx, const struct tl_assignment *a)
     struct proposals *to = ctx;
     struct tl_value v;
     int rc = tl_dist_external(a->dist, a->internal, &v, &to->call->err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     call_python(to->call);
-    if (a->dist->kind == TL_DIST_INT && v.kind == TL_VALUE_FLOAT)
+    if (a->dist->kind == TL_DIST_INT && v.kind == TL_VALUE_FLOAT) {
         v = (struct tl_value){TL_VALUE_INT, {.i = (int64_t)v.as.f}};
+    }
     PyObject *name = text_from(a->name, strlen(a->name)), *value = value_object(to->native, &v);
     rc = name && value && PyDict_SetItem(to->dict, name, value) == 0 ? TL_OK : TL_EINTERNAL;
     DROP(name);
@@ -743,8 +807,9 @@ static PyObject *trial_relative_params(PyObject *object, PyObject *unused)
     }
     struct proposals to = {t->study->native, dict, &c};
     int code = tl_trial_each_proposal(t->trial, take_proposal, &to, &c.err);
-    if (!leave(t, &c, code))
+    if (!leave(t, &c, code)) {
         Py_CLEAR(dict);
+    }
     return dict;
 }
 

@@ -61,8 +61,9 @@ static void cache_begin(struct trial_cache *c, PyObject *list, struct parts *par
 
 void trials_forget(struct storage_object *self)
 {
-    for (struct trial_cache *c = self->caches; c; c = c->next)
+    for (struct trial_cache *c = self->caches; c; c = c->next) {
         cache_begin(c, NULL, NULL);
+    }
 }
 
 void trials_free(struct storage_object *self)
@@ -85,8 +86,9 @@ int trials_traverse(struct storage_object *self, visitproc visit, void *arg)
         Py_VISIT(c->kit);
         Py_VISIT(c->list);
         int rc = c->parts ? parts_traverse(c->parts, visit, arg) : 0;
-        if (rc)
+        if (rc) {
             return rc;
+        }
     }
     return 0;
 }
@@ -94,8 +96,9 @@ int trials_traverse(struct storage_object *self, visitproc visit, void *arg)
 static struct trial_cache *cache_of(const struct storage_object *self, const struct kit_object *kit, int64_t study_id)
 {
     struct trial_cache *c = self->caches;
-    while (c && (c->kit != kit || c->study_id != study_id))
+    while (c && (c->kit != kit || c->study_id != study_id)) {
         c = c->next;
+    }
     return c;
 }
 
@@ -114,8 +117,9 @@ static bool cache_fits(const struct trial_cache *c, const tl_view *view)
 static struct trial_cache *cache_for(struct storage_object *self, struct kit_object *kit, const tl_view *view)
 {
     struct trial_cache *c = cache_find(self, kit, view);
-    if (c && cache_fits(c, view))
+    if (c && cache_fits(c, view)) {
         return c;
+    }
     PyObject *list = PyList_New(0);
     struct parts *parts = list ? parts_new() : NULL;
     c = cache_find(self, kit, view);
@@ -126,8 +130,9 @@ static struct trial_cache *cache_for(struct storage_object *self, struct kit_obj
         self->caches = c;
     }
     if (!parts || !c) {
-        if (!PyErr_Occurred())
+        if (!PyErr_Occurred()) {
             PyErr_NoMemory();
+        }
         parts_drop(parts);
         DROP(list);
         return NULL;
@@ -139,8 +144,9 @@ static struct trial_cache *cache_for(struct storage_object *self, struct kit_obj
 
 static bool grow(void **items, size_t *cap, size_t n, size_t size)
 {
-    if (n <= *cap)
+    if (n <= *cap) {
         return true;
+    }
     size_t wanted = n * 2 < 64 ? 64 : n * 2;
     void *p = PyMem_Realloc(*items, wanted * size);
     if (!p) {
@@ -159,8 +165,9 @@ static PyObject *unchanged(struct storage_object *self, const struct kit_object 
     PyObject *result = NULL;
     LOCK_OBJECT((PyObject *)self)
     const struct trial_cache *c = cache_find(self, kit, view);
-    if (c && cache_fits(c, view) && c->version == tl_view_version(view) && c->n == tl_view_n_trials(view))
+    if (c && cache_fits(c, view) && c->version == tl_view_version(view) && c->n == tl_view_n_trials(view)) {
         result = select_cached(c, c->n, mask);
+    }
     UNLOCK_OBJECT()
     return result;
 }
@@ -168,15 +175,18 @@ static PyObject *unchanged(struct storage_object *self, const struct kit_object 
 /* Room for trials 0 … n - 1, missing at first. */
 static int cache_extend(struct trial_cache *c, size_t n)
 {
-    if (n <= c->n)
+    if (n <= c->n) {
         return 0;
+    }
     size_t more = n - c->n;
     if (!grow((void **)&c->slots, &c->cap, n, sizeof *c->slots) ||
-        !grow((void **)&c->open, &c->cap_open, c->n_open + more, sizeof *c->open))
+        !grow((void **)&c->open, &c->cap_open, c->n_open + more, sizeof *c->open)) {
         return -1;
+    }
     for (; c->n < n; c->n++) {
-        if (PyList_Append(c->list, Py_None) < 0)
+        if (PyList_Append(c->list, Py_None) < 0) {
             return -1;
+        }
         c->slots[c->n] = (struct slot){VERSION_NONE, 0};
         c->open[c->n_open++] = (int64_t)c->n;
     }
@@ -200,8 +210,9 @@ struct batch {
 
 static void batch_release(struct batch *b)
 {
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
         DROP(b->items[i].object);
+    }
     PyMem_Free(b->items);
     tl_frozen_release(&b->memory);
 }
@@ -217,11 +228,13 @@ static PyObject *make(const struct kit_object *kit, struct parts *parts, const t
 static int batch_add(struct batch *b, const struct kit_object *kit, struct parts *parts, const tl_view *view, int64_t number,
                      uint64_t version)
 {
-    if (!grow((void **)&b->items, &b->cap, b->n + 1, sizeof *b->items))
+    if (!grow((void **)&b->items, &b->cap, b->n + 1, sizeof *b->items)) {
         return -1;
+    }
     PyObject *object = make(kit, parts, view, number, &b->memory);
-    if (!object)
+    if (!object) {
         return -1;
+    }
     b->items[b->n++] = (struct fresh){number, version, (uint8_t)b->memory.state, object};
     return 0;
 }
@@ -238,8 +251,9 @@ static int batch_put(struct batch *b, struct trial_cache *c)
     }
     size_t kept = 0;
     for (size_t i = 0; i < c->n_open; i++) {
-        if (c->slots[c->open[i]].version != 0)
+        if (c->slots[c->open[i]].version != 0) {
             c->open[kept++] = c->open[i];
+        }
     }
     c->n_open = kept;
     c->changes++;
@@ -262,8 +276,9 @@ static void gc_resume(bool paused)
 #if !defined(Py_LIMITED_API) && PY_VERSION_HEX < 0x030A0000
     (void)paused;
 #else
-    if (paused)
+    if (paused) {
         PyGC_Enable();
+    }
 #endif
 }
 
@@ -271,10 +286,12 @@ static void gc_resume(bool paused)
  * exception. */
 static int cache_update(struct trial_cache *c, const tl_view *view, unsigned mask, PyObject **result)
 {
-    if (!cache_fits(c, view))
+    if (!cache_fits(c, view)) {
         return 0;
-    if (cache_extend(c, tl_view_n_trials(view)) < 0)
+    }
+    if (cache_extend(c, tl_view_n_trials(view)) < 0) {
         return -1;
+    }
     struct batch b = {.memory = TL_FROZEN_TRIAL_INIT};
     struct parts *parts = parts_hold(c->parts);
     uint64_t seen = c->changes;
@@ -283,19 +300,23 @@ static int cache_update(struct trial_cache *c, const tl_view *view, unsigned mas
     bool paused = gc_pause(n_open);
     for (size_t i = 0; rc == 1 && i < n_open; i++) {
         int64_t number = c->open[i];
-        if ((size_t)number >= tl_view_n_trials(view))
+        if ((size_t)number >= tl_view_n_trials(view)) {
             continue; /* a newer view put it there */
+        }
         uint64_t version = tl_view_trial_version(view, number);
-        if (c->slots[number].version == version)
+        if (c->slots[number].version == version) {
             continue;
-        if (batch_add(&b, c->kit, parts, view, number, version) < 0)
+        }
+        if (batch_add(&b, c->kit, parts, view, number, version) < 0) {
             rc = -1;
-        else if (c->changes != seen)
+        } else if (c->changes != seen) {
             rc = 0;
+        }
     }
     gc_resume(paused);
-    if (rc == 1 && b.n > 0)
+    if (rc == 1 && b.n > 0) {
         batch_put(&b, c);
+    }
     if (rc == 1) {
         c->version = tl_view_version(view);
         *result = select_cached(c, tl_view_n_trials(view), mask);
@@ -314,8 +335,9 @@ static int state_mask(const struct kit_object *kit, PyObject *states, unsigned *
     *mask = 0;
     for (int i = 0; i < TL_N_STATES; i++) {
         int has = PySequence_Contains(states, kit->states[i]);
-        if (has < 0)
+        if (has < 0) {
             return -1;
+        }
         *mask |= (unsigned)has << i;
     }
     return 0;
@@ -331,11 +353,13 @@ static PyObject *make_all(const struct kit_object *kit, const tl_view *view, uns
     bool paused = gc_pause(n);
     for (size_t i = 0; list && i < n; i++) {
         int state = tl_view_trial_state(view, (int64_t)i);
-        if (!(mask >> state & 1))
+        if (!(mask >> state & 1)) {
             continue;
+        }
         PyObject *trial = make(kit, &parts, view, (int64_t)i, &memory);
-        if (!trial || PyList_Append(list, trial) < 0)
+        if (!trial || PyList_Append(list, trial) < 0) {
             Py_CLEAR(list);
+        }
         DROP(trial);
     }
     gc_resume(paused);
@@ -350,12 +374,14 @@ static PyObject *select_cached(const struct trial_cache *c, size_t n, unsigned m
     bool all = mask == (1u << TL_N_STATES) - 1;
     uint64_t seen = c->changes;
     PyObject *from = Py_NewRef(c->list), *list = all ? PyList_GetSlice(from, 0, (Py_ssize_t)n) : PyList_New(0);
-    if (c->changes != seen)
+    if (c->changes != seen) {
         Py_CLEAR(list);
+    }
     for (size_t i = 0; list && !all && i < n; i++) {
         if (c->slots[i].version != VERSION_NONE && (mask >> c->slots[i].state & 1) &&
-            PyList_Append(list, PyList_GetItem(from, (Py_ssize_t)i)) < 0)
+            PyList_Append(list, PyList_GetItem(from, (Py_ssize_t)i)) < 0) {
             Py_CLEAR(list);
+        }
     }
     DROP(from);
     return list;
@@ -376,8 +402,9 @@ static PyObject *shared_list(struct storage_object *self, struct kit_object *kit
 
 struct kit_object *kit_from(struct storage_object *self, PyObject *o)
 {
-    if (PyObject_TypeCheck(o, self->native->kit_type) && ((struct kit_object *)o)->frozen_trial)
+    if (PyObject_TypeCheck(o, self->native->kit_type) && ((struct kit_object *)o)->frozen_trial) {
         return (struct kit_object *)o;
+    }
     PyErr_SetString(PyExc_TypeError, "a Kit is wanted");
     return NULL;
 }
@@ -390,11 +417,13 @@ static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
     int64_t study_id;
     int copy = 0;
     unsigned mask = (1u << TL_N_STATES) - 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Op", names, &kit_arg, &id, &states, &copy))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|Op", names, &kit_arg, &id, &states, &copy)) {
         return NULL;
+    }
     struct kit_object *kit = kit_from(self, kit_arg);
-    if (!kit || id_from(id, "a study's id", &study_id) < 0 || (states != Py_None && state_mask(kit, states, &mask) < 0))
+    if (!kit || id_from(id, "a study's id", &study_id) < 0 || (states != Py_None && state_mask(kit, states, &mask) < 0)) {
         return NULL;
+    }
     struct call c;
     tl_view *view = NULL;
     tl_storage *s = storage_use(self, &c);
@@ -405,8 +434,9 @@ static PyObject *trials(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *known = copy ? NULL : unchanged(self, kit, view, mask);
     tl_view_close(view);
     view = NULL;
-    if (known || PyErr_Occurred())
+    if (known || PyErr_Occurred()) {
         return known;
+    }
     s = storage_use(self, &c);
     bool open = s && storage_done(self, &c, tl_view_open(s, study_id, false, &view, &c.err));
     PyObject *result = !open ? NULL : copy ? make_all(kit, view, mask) : shared_list(self, kit, view, mask);
@@ -452,8 +482,9 @@ static PyObject *shared_one(struct storage_object *self, struct kit_object *kit,
 static PyObject *trial_of(struct storage_object *self, struct kit_object *kit, PyObject *trial_id)
 {
     int64_t id, number;
-    if (!kit || id_from(trial_id, "a trial's id", &id) < 0)
+    if (!kit || id_from(trial_id, "a trial's id", &id) < 0) {
         return NULL;
+    }
     struct call c;
     tl_view *view = NULL;
     tl_storage *s = storage_use(self, &c);
@@ -494,10 +525,11 @@ static PyObject *trial_param(PyObject *object, PyObject *const *args, Py_ssize_t
     PyObject *trial = trial_of(self, kit, args[1]);
     PyObject *dist = trial ? entry_of(trial, m->frozen[FROZEN_distributions], args[2]) : NULL;
     PyObject *value = dist ? entry_of(trial, m->frozen[FROZEN_params], args[2]) : NULL, *result = NULL;
-    if (value && (PyObject *)Py_TYPE(dist) == kit->dists[TL_DIST_FLOAT] && PyFloat_CheckExact(value)) /* its own internal value */
+    if (value && (PyObject *)Py_TYPE(dist) == kit->dists[TL_DIST_FLOAT] && PyFloat_CheckExact(value)) { /* its own internal value */
         result = Py_NewRef(value);
-    else if (value)
+    } else if (value) {
         result = PyObject_CallMethodObjArgs(dist, m->names[NAME_to_internal_repr], value, NULL);
+    }
     DROP(value);
     DROP(dist);
     DROP(trial);
@@ -509,12 +541,14 @@ static void find_best(const tl_view *view, bool maximise, struct best *b)
 {
     struct tl_row row;
     size_t i = b->epoch == tl_view_epoch(view) ? b->n_rows : 0, n = tl_view_n_rows(view);
-    if (i == 0)
+    if (i == 0) {
         *b = (struct best){.epoch = tl_view_epoch(view), .number = -1};
+    }
     for (; i < n; i++) {
         tl_view_row(view, i, &row);
-        if (row.state != TL_COMPLETE || row.n_values == 0)
+        if (row.state != TL_COMPLETE || row.n_values == 0) {
             continue;
+        }
         double v = maximise ? -row.values[0] : row.values[0];
         if (b->number < 0 || v < b->value || (v == b->value && row.number < b->number)) {
             b->number = row.number;
@@ -530,8 +564,9 @@ static struct best best_known(struct storage_object *self, const struct kit_obje
     struct best b = {.number = -1};
     LOCK_OBJECT((PyObject *)self)
     const struct trial_cache *c = cache_of(self, kit, study_id);
-    if (c)
+    if (c) {
         b = c->best;
+    }
     UNLOCK_OBJECT()
     return b;
 }
@@ -540,8 +575,9 @@ static void best_keep(struct storage_object *self, const struct kit_object *kit,
 {
     LOCK_OBJECT((PyObject *)self)
     struct trial_cache *c = cache_of(self, kit, study_id);
-    if (c && (c->best.epoch != b->epoch || c->best.n_rows < b->n_rows))
+    if (c && (c->best.epoch != b->epoch || c->best.n_rows < b->n_rows)) {
         c->best = *b;
+    }
     UNLOCK_OBJECT()
 }
 
@@ -555,14 +591,16 @@ static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     struct kit_object *kit = kit_from(self, args[0]);
-    if (!kit || id_from(args[1], "a study's id", &id) < 0)
+    if (!kit || id_from(args[1], "a study's id", &id) < 0) {
         return NULL;
+    }
     struct call c;
     tl_view *view = NULL;
     struct best best = best_known(self, kit, id);
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     int rc = tl_view_open_study(s, id, true, &view, &c.err);
     if (rc == TL_OK) {
         const enum tl_direction *d = tl_view_directions(view, &n_directions);
@@ -573,14 +611,16 @@ static PyObject *best_trial(PyObject *object, PyObject *const *args, Py_ssize_t 
         return NULL;
     }
     PyObject *result = NULL;
-    if (best.number < 0)
+    if (best.number < 0) {
         PyErr_SetString(PyExc_ValueError, "No trials are completed yet.");
-    else if (n_directions > 1)
+    } else if (n_directions > 1) {
         PyErr_SetString(PyExc_RuntimeError, "Best trial can be obtained only for single-objective optimization.");
-    else
+    } else {
         result = shared_one(self, kit, view, best.number);
-    if (result)
+    }
+    if (result) {
         best_keep(self, kit, id, &best);
+    }
     tl_view_close(view);
     return result;
 }
@@ -592,11 +632,13 @@ static PyObject *trial_id(PyObject *object, PyObject *args)
     int64_t study_id, number, id;
     struct call c;
     if (!PyArg_ParseTuple(args, "OO", &study, &trial) || id_from(study, "a study's id", &study_id) < 0 ||
-        id_from(trial, "a trial's number", &number) < 0)
+        id_from(trial, "a trial's number", &number) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s || !storage_done(self, &c, tl_storage_trial_id(s, study_id, number, &id, &c.err)))
+    if (!s || !storage_done(self, &c, tl_storage_trial_id(s, study_id, number, &id, &c.err))) {
         return NULL;
+    }
     return PyLong_FromLongLong(id);
 }
 
@@ -606,11 +648,13 @@ static PyObject *trial_number(PyObject *object, PyObject *trial)
     int64_t id, number;
     struct call c;
     tl_view *view = NULL;
-    if (id_from(trial, "a trial's id", &id) < 0)
+    if (id_from(trial, "a trial's id", &id) < 0) {
         return NULL;
+    }
     tl_storage *s = storage_use(self, &c);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     int rc = tl_view_open_trial(s, id, true, &view, &number, &c.err);
     tl_view_close(view);
     return storage_done(self, &c, rc) ? PyLong_FromLongLong(number) : NULL;
@@ -619,13 +663,15 @@ static PyObject *trial_number(PyObject *object, PyObject *trial)
 static PyObject *n_trials(PyObject *object, PyObject *study)
 {
     struct facts f;
-    if (facts_open((struct storage_object *)object, study, true, &f) < 0)
+    if (facts_open((struct storage_object *)object, study, true, &f) < 0) {
         return NULL;
+    }
     PyObject *counts = PyTuple_New(TL_N_STATES);
     for (int i = 0; counts && i < TL_N_STATES; i++) {
         PyObject *v = PyLong_FromSize_t(f.view ? tl_view_count(f.view, (enum tl_state)i) : f.summary->counts[i]);
-        if (!v || PyTuple_SetItem(counts, i, v) < 0)
+        if (!v || PyTuple_SetItem(counts, i, v) < 0) {
             Py_CLEAR(counts);
+        }
     }
     facts_close(&f);
     return counts;

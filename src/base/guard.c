@@ -18,8 +18,9 @@
 int guard_init(struct guard *g, struct tl_err *err)
 {
     int sys = cond_init(&g->freed);
-    if (sys == 0)
+    if (sys == 0) {
         sys = pthread_mutex_init(&g->mutex, NULL);
+    }
     g->depth = 0;
     return sys == 0 ? TL_OK : err_sys(err, sys, "cannot make a lock");
 }
@@ -65,7 +66,8 @@ void guard_lock(struct guard *g)
 void guard_leave(struct guard *g)
 {
     pthread_mutex_lock(&g->mutex);
-    if (--g->depth == 0)
+    if (--g->depth == 0) {
         pthread_cond_signal(&g->freed);
+    }
     pthread_mutex_unlock(&g->mutex);
 }

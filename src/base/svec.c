@@ -12,15 +12,18 @@
 
 static bool add_segment(struct svec *v, unsigned k)
 {
-    if (k >= SVEC_SEGMENTS || ((size_t)SVEC_FIRST << k) > SIZE_MAX / v->elem)
+    if (k >= SVEC_SEGMENTS || ((size_t)SVEC_FIRST << k) > SIZE_MAX / v->elem) {
         return false;
+    }
     if (!v->segment) {
         v->segment = mem_zalloc(SVEC_SEGMENTS, sizeof *v->segment);
-        if (!v->segment)
+        if (!v->segment) {
             return false;
+        }
     }
-    if (!v->segment[k])
+    if (!v->segment[k]) {
         v->segment[k] = mem_alloc(((size_t)SVEC_FIRST << k) * v->elem);
+    }
     return v->segment[k] != NULL;
 }
 
@@ -32,8 +35,9 @@ static inline bool has_segment(const struct svec *v, unsigned k)
 void *svec_push(struct svec *v)
 {
     unsigned k = svec_segment_of(v->len);
-    if (!has_segment(v, k) && !add_segment(v, k))
+    if (!has_segment(v, k) && !add_segment(v, k)) {
         return NULL;
+    }
     void *p = svec_at(v, v->len);
     memset(p, 0, v->elem);
     v->len++;
@@ -42,14 +46,17 @@ void *svec_push(struct svec *v)
 
 bool svec_reserve(struct svec *v, size_t len)
 {
-    if (len == 0)
+    if (len == 0) {
         return true;
+    }
     unsigned last = svec_segment_of(len - 1);
-    if (last >= SVEC_SEGMENTS)
+    if (last >= SVEC_SEGMENTS) {
         return false;
+    }
     for (unsigned k = 0; k <= last; k++) {
-        if (!has_segment(v, k) && !add_segment(v, k))
+        if (!has_segment(v, k) && !add_segment(v, k)) {
             return false;
+        }
     }
     return true;
 }
@@ -74,8 +81,9 @@ void svec_reset(struct svec *v)
 
 void svec_release(struct svec *v)
 {
-    for (unsigned k = 0; v->segment && k < SVEC_SEGMENTS; k++)
+    for (unsigned k = 0; v->segment && k < SVEC_SEGMENTS; k++) {
         mem_free(v->segment[k]);
+    }
     mem_free(v->segment);
     v->segment = NULL;
     v->len = 0;
@@ -92,29 +100,35 @@ static unsigned space_segment_of(uint64_t at)
 
 static bool space_segment(struct space *s, unsigned k)
 {
-    if (k >= SVEC_SEGMENTS)
+    if (k >= SVEC_SEGMENTS) {
         return false;
+    }
     if (!s->segment) {
         s->segment = mem_zalloc(SVEC_SEGMENTS, sizeof *s->segment);
-        if (!s->segment)
+        if (!s->segment) {
             return false;
+        }
     }
-    if (!s->segment[k].p)
+    if (!s->segment[k].p) {
         s->segment[k].p = mem_alloc((size_t)SPACE_FIRST << k);
+    }
     return s->segment[k].p != NULL;
 }
 
 uint64_t space_alloc(struct space *s, size_t size)
 {
-    if (size > SIZE_MAX / 2)
+    if (size > SIZE_MAX / 2) {
         return 0;
+    }
     uint64_t take = size ? (size + SPACE_ALIGN - 1) & ~(uint64_t)(SPACE_ALIGN - 1) : SPACE_ALIGN;
     uint64_t at = s->end ? s->end : SPACE_ALIGN;
     unsigned k = space_segment_of(at);
-    while (k < SVEC_SEGMENTS && take > space_start(k + 1) - at)
+    while (k < SVEC_SEGMENTS && take > space_start(k + 1) - at) {
         at = space_start(++k);
-    if (!space_segment(s, k))
+    }
+    if (!space_segment(s, k)) {
         return 0;
+    }
     s->end = at + take;
     s->segment[k].used = s->end - space_start(k);
     return at;
@@ -122,18 +136,21 @@ uint64_t space_alloc(struct space *s, size_t size)
 
 bool space_restore(struct space *s, unsigned k, uint64_t used)
 {
-    if (k >= SVEC_SEGMENTS || used > (uint64_t)SPACE_FIRST << k || !space_segment(s, k))
+    if (k >= SVEC_SEGMENTS || used > (uint64_t)SPACE_FIRST << k || !space_segment(s, k)) {
         return false;
+    }
     s->segment[k].used = used;
-    if (space_start(k) + used > s->end)
+    if (space_start(k) + used > s->end) {
         s->end = space_start(k) + used;
+    }
     return true;
 }
 
 bool space_holds(const struct space *s, uint64_t offset, uint64_t size)
 {
-    if (offset < SPACE_ALIGN || offset % SPACE_ALIGN != 0 || offset >= s->end)
+    if (offset < SPACE_ALIGN || offset % SPACE_ALIGN != 0 || offset >= s->end) {
         return false;
+    }
     unsigned k = space_segment_of(offset);
     uint64_t inside = offset - space_start(k);
     return k < SVEC_SEGMENTS && inside <= s->segment[k].used && size <= s->segment[k].used - inside;
@@ -141,15 +158,17 @@ bool space_holds(const struct space *s, uint64_t offset, uint64_t size)
 
 void space_reset(struct space *s)
 {
-    for (unsigned k = 0; s->segment && k < SVEC_SEGMENTS; k++)
+    for (unsigned k = 0; s->segment && k < SVEC_SEGMENTS; k++) {
         s->segment[k].used = 0;
+    }
     s->end = 0;
 }
 
 void space_release(struct space *s)
 {
-    for (unsigned k = 0; s->segment && k < SVEC_SEGMENTS; k++)
+    for (unsigned k = 0; s->segment && k < SVEC_SEGMENTS; k++) {
         mem_free(s->segment[k].p);
+    }
     mem_free(s->segment);
     s->segment = NULL;
     s->end = 0;

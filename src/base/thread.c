@@ -21,11 +21,13 @@ int cond_init(pthread_cond_t *c)
 {
     pthread_condattr_t attr;
     int sys = pthread_condattr_init(&attr);
-    if (sys != 0)
+    if (sys != 0) {
         return sys;
+    }
     sys = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (sys == 0)
+    if (sys == 0) {
         sys = pthread_cond_init(c, &attr);
+    }
     pthread_condattr_destroy(&attr);
     return sys;
 }
@@ -42,10 +44,12 @@ int thread_create(pthread_t *out, size_t stack_bytes, void *(*run)(void *ctx), v
     pthread_attr_t attr;
     sigset_t all, before;
     int sys = pthread_attr_init(&attr);
-    if (sys != 0)
+    if (sys != 0) {
         return sys;
-    if (stack_bytes > 0)
+    }
+    if (stack_bytes > 0) {
         (void)pthread_attr_setstacksize(&attr, stack_bytes);
+    }
     sigfillset(&all);
     sys = pthread_sigmask(SIG_SETMASK, &all, &before);
     if (sys == 0) {
@@ -65,8 +69,9 @@ void thread_init(struct thread *t)
 
 int thread_start_locked(struct thread *t, void *(*run)(void *ctx), void *ctx)
 {
-    if (t->joinable)
+    if (t->joinable) {
         pthread_join(t->id, NULL); /* one that ended by itself: it is done with the mutex */
+    }
     t->joinable = false;
     int sys = t->stop ? ECANCELED : thread_create(&t->id, STACK_BYTES, run, ctx);
     t->running = t->joinable = sys == 0;
@@ -81,8 +86,9 @@ void thread_stop(struct thread *t)
     t->running = t->joinable = false;
     pthread_cond_signal(&t->changed);
     pthread_mutex_unlock(&t->mutex);
-    if (join)
+    if (join) {
         pthread_join(t->id, NULL);
+    }
 }
 
 void thread_release(struct thread *t)

@@ -18,8 +18,9 @@ bool axis_shows(const struct axis *a, double v)
 
 void axis_cover(struct axis *a, double v)
 {
-    if (!axis_shows(a, v))
+    if (!axis_shows(a, v)) {
         return;
+    }
     if (a->low > a->high) {
         a->low = a->high = v;
     } else {
@@ -45,8 +46,9 @@ void axis_finish(struct axis *a)
         a->low = a->kind == AXIS_LOG ? 1 : 0;
         a->high = a->kind == AXIS_LOG ? 10 : 1;
     }
-    if (a->fixed && a->low < a->high)
+    if (a->fixed && a->low < a->high) {
         return;
+    }
     if (a->kind == AXIS_LOG) {
         double low = log10(a->low), high = log10(a->high);
         double margin = high > low ? (high - low) * MARGIN : 0.3;
@@ -57,8 +59,9 @@ void axis_finish(struct axis *a)
     /* halves, because the range itself may be more than a double holds */
     double half = a->high / 2 - a->low / 2;
     double margin = half > 0 ? half * 2 * MARGIN : a->low != 0 ? fabs(a->low) * 0.1 : 1;
-    if (a->whole && half == 0)
+    if (a->whole && half == 0) {
         margin = 1;
+    }
     a->low = fmax(a->low - margin, -1.7e308);
     a->high = fmin(a->high + margin, 1.7e308);
 }
@@ -117,8 +120,9 @@ void axis_number(double v, int digits, char out[TICK_MAX])
     }
     /* two steps, so that the power of ten stays inside the range of a double */
     int whole = (int)floor(log10(fabs(v))) + 1, exponent = whole - digits;
-    if (exponent > 0 && whole <= 9)
+    if (exponent > 0 && whole <= 9) {
         exponent = 0; /* as whole numbers: counts and sizes are read digit by digit */
+    }
     int half = exponent / 2;
     double m = v / pow(10, half) / pow(10, exponent - half);
     axis_decimal((int64_t)llround(m), exponent, out);
@@ -139,18 +143,21 @@ static size_t linear_ticks(const struct axis *a, size_t most, struct tick *out)
     int e = isfinite(span) ? (int)floor(log10(span / (double)most)) : 0;
     int64_t step = 1;
     size_t n = 0;
-    if (!isfinite(span))
+    if (!isfinite(span)) {
         return 0;
+    }
     e = a->whole && e < 0 ? 0 : e;
     for (size_t i = 0; i < TL_COUNT(steps); i++) { /* the smallest step that does not give too many */
         step = steps[i];
         first = ceil(a->low / decimal_value(step, e) - 1e-9);
         last = floor(a->high / decimal_value(step, e) + 1e-9);
-        if (last - first < (double)most)
+        if (last - first < (double)most) {
             break;
+        }
     }
-    if (fabs(first) > 1e15 || fabs(last) > 1e15)
+    if (fabs(first) > 1e15 || fabs(last) > 1e15) {
         return 0;
+    }
     for (int64_t k = (int64_t)first; k <= (int64_t)last && n < most; k++) {
         out[n].at = decimal_value(k * step, e);
         axis_decimal(k * step, e, out[n++].text);
@@ -165,16 +172,18 @@ static size_t log_ticks(const struct axis *a, size_t most, struct tick *out)
     int low = (int)ceil(from - 1e-9), high = (int)floor(to + 1e-9), every = 1;
     bool fine = 3 * (to - from) + 1 <= (double)most || high - low < 1;
     size_t n = 0;
-    while (high >= low && (size_t)((high - low) / every) + 1 > most)
+    while (high >= low && (size_t)((high - low) / every) + 1 > most) {
         every++;
+    }
     int begin = low + ((-low % every) + every) % every; /* a multiple of `every`, where two of them fit */
     begin = begin + every > high ? low : begin;
     for (int e = fine ? low - 1 : begin; e <= high; e += every) {
         for (size_t i = 0; i < (fine ? TL_COUNT(dense) : TL_COUNT(sparse)) && n < most; i++) {
             int m = fine ? dense[i] : sparse[i];
             double v = decimal_value(m, e);
-            if (v < a->low * (1 - 1e-9) || v > a->high * (1 + 1e-9))
+            if (v < a->low * (1 - 1e-9) || v > a->high * (1 + 1e-9)) {
                 continue;
+            }
             out[n].at = v;
             axis_decimal(m, e, out[n++].text);
         }
@@ -184,8 +193,9 @@ static size_t log_ticks(const struct axis *a, size_t most, struct tick *out)
 
 size_t axis_ticks(const struct axis *a, size_t most, struct tick *out)
 {
-    if (most < 2)
+    if (most < 2) {
         return 0;
+    }
     if (a->kind == AXIS_NAMES) {
         size_t every = (a->n_names + most - 1) / most, n = 0;
         for (size_t i = 0; i < a->n_names; i += every) {
@@ -195,8 +205,9 @@ size_t axis_ticks(const struct axis *a, size_t most, struct tick *out)
         return n;
     }
     size_t n = a->kind == AXIS_LOG ? log_ticks(a, most, out) : linear_ticks(a, most, out);
-    if (n > 0)
+    if (n > 0) {
         return n;
+    }
     /* a range too narrow or too wide for round numbers: its ends */
     out[0].at = a->low;
     out[1].at = a->high;
@@ -207,8 +218,9 @@ size_t axis_ticks(const struct axis *a, size_t most, struct tick *out)
 
 struct str axis_tick_text(const struct axis *a, const struct tick *t)
 {
-    if (a->kind != AXIS_NAMES)
+    if (a->kind != AXIS_NAMES) {
         return str_of(t->text);
+    }
     size_t i = t->at >= 0 ? (size_t)t->at : a->n_names;
     return i < a->n_names ? str_of(a->names[i]) : STR("?");
 }

@@ -44,38 +44,43 @@ static bool is_among(const uint32_t (*ranges)[2], size_t n, uint32_t c)
 {
     for (size_t low = 0, high = n; low < high;) {
         size_t mid = (low + high) / 2;
-        if (c < ranges[mid][0])
+        if (c < ranges[mid][0]) {
             high = mid;
-        else if (c > ranges[mid][1])
+        } else if (c > ranges[mid][1]) {
             low = mid + 1;
-        else
+        } else {
             return true;
+        }
     }
     return false;
 }
 
 int char_cells(uint32_t c)
 {
-    if (c < 0x300)
+    if (c < 0x300) {
         return 1;
-    if (is_among(combining, TL_COUNT(combining), c))
+    }
+    if (is_among(combining, TL_COUNT(combining), c)) {
         return 0;
+    }
     return is_among(wide, TL_COUNT(wide), c) ? 2 : 1;
 }
 
 /* What is shown for a character: control characters and the like are not. */
 static uint32_t shown(uint32_t c, bool ascii)
 {
-    if (ascii)
+    if (ascii) {
         return c >= 0x20 && c < 0x7f ? c : '?';
+    }
     return c == ' ' || py_printable(c) ? c : 0xfffd;
 }
 
 int text_cells(struct str text)
 {
     int n = 0;
-    for (const char *p = text.p, *end = text.p + text.n; p < end;)
+    for (const char *p = text.p, *end = text.p + text.n; p < end;) {
         n += char_cells(shown(py_next(&p, end), false));
+    }
     return n;
 }
 
@@ -84,8 +89,9 @@ int text_cells(struct str text)
 bool canvas_init(struct canvas *cv, int cols, int rows, bool ascii)
 {
     *cv = (struct canvas){cols, rows, ascii, NULL};
-    if (cols < 1 || rows < 1 || cols > CANVAS_MOST / rows)
+    if (cols < 1 || rows < 1 || cols > CANVAS_MOST / rows) {
         return false;
+    }
     cv->cells = mem_zalloc((size_t)cols * (size_t)rows, sizeof *cv->cells);
     return cv->cells != NULL;
 }
@@ -103,8 +109,9 @@ void canvas_clear(struct canvas *cv)
 
 static struct cell *cell_at(const struct canvas *cv, int x, int y)
 {
-    if (x < 0 || y < 0 || x >= cv->cols || y >= cv->rows)
+    if (x < 0 || y < 0 || x >= cv->cols || y >= cv->rows) {
         return NULL;
+    }
     return &cv->cells[(size_t)y * (size_t)cv->cols + (size_t)x];
 }
 
@@ -112,18 +119,22 @@ static struct cell *cell_at(const struct canvas *cv, int x, int y)
 static void set(struct canvas *cv, int x, int y, uint32_t c, enum ink ink)
 {
     struct cell *cell = cell_at(cv, x, y), *next = cell_at(cv, x + 1, y), *before = cell_at(cv, x - 1, y);
-    if (!cell)
+    if (!cell) {
         return;
-    if (cell->c == CELL_REST && before)
+    }
+    if (cell->c == CELL_REST && before) {
         before->c = ' ';
-    if (next && next->c == CELL_REST)
+    }
+    if (next && next->c == CELL_REST) {
         next->c = ' ';
+    }
     cell->c = c;
     cell->ink = (uint8_t)ink;
     if (char_cells(c) == 2 && next) {
         struct cell *behind = cell_at(cv, x + 2, y);
-        if (behind && behind->c == CELL_REST)
+        if (behind && behind->c == CELL_REST) {
             behind->c = ' ';
+        }
         next->c = CELL_REST;
     }
 }
@@ -136,14 +147,17 @@ int canvas_text(struct canvas *cv, int x, int y, int width, struct str text, enu
     while (p < end && at < room) {
         uint32_t c = shown(py_next(&p, end), cv->ascii);
         int n = char_cells(c);
-        if (at + n > room)
+        if (at + n > room) {
             break;
-        if (n > 0) /* combining marks are left out */
+        }
+        if (n > 0) { /* combining marks are left out */
             set(cv, x + at, y, c, ink);
+        }
         at += n;
     }
-    if (cut && at < width)
+    if (cut && at < width) {
         set(cv, x + at++, y, cv->ascii ? '~' : 0x2026, ink);
+    }
     return at;
 }
 
@@ -170,18 +184,22 @@ void canvas_fill(struct canvas *cv, int x, int y, double share, bool coloured)
     static const char plain[] = ".:-=+*#%@";
     const size_t levels = cv->ascii ? sizeof plain - 1 : TL_COUNT(blocks);
     struct cell *cell = cell_at(cv, x, y);
-    if (!cell)
+    if (!cell) {
         return;
-    if (!(share > 0))
+    }
+    if (!(share > 0)) {
         share = 0;
-    if (share > 0.999)
+    }
+    if (share > 0.999) {
         share = 0.999;
-    if (coloured)
+    }
+    if (coloured) {
         cell->fill = (uint8_t)ink_shade(share);
-    else if (cv->ascii)
+    } else if (cv->ascii) {
         set(cv, x, y, (uint32_t)plain[(size_t)(share * (double)levels)], INK_PLAIN);
-    else
+    } else {
         set(cv, x, y, blocks[(size_t)(share * (double)levels)], INK_PLAIN);
+    }
 }
 
 /* ---- dots ---- */
@@ -191,18 +209,21 @@ void canvas_dot(struct canvas *cv, int x, int y, enum ink ink)
     static const uint8_t bits[CANVAS_DOTS_Y][CANVAS_DOTS_X] = {
         {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
     struct cell *cell = x < 0 || y < 0 ? NULL : cell_at(cv, x / CANVAS_DOTS_X, y / CANVAS_DOTS_Y);
-    if (!cell)
+    if (!cell) {
         return;
+    }
     cell->dots |= bits[y % CANVAS_DOTS_Y][x % CANVAS_DOTS_X];
-    if (cell->c == 0)
+    if (cell->c == 0) {
         cell->ink = (uint8_t)ink;
+    }
 }
 
 /* The part of a line inside 0 <= p + t * d <= most (Liang and Barsky 1984): narrows t0..t1. */
 static bool clip_axis(double p, double d, double most, double *t0, double *t1)
 {
-    if (d == 0)
+    if (d == 0) {
         return p >= 0 && p <= most;
+    }
     double a = -p / d, b = (most - p) / d;
     double enter = a < b ? a : b, leave = a < b ? b : a;
     *t0 = enter > *t0 ? enter : *t0;
@@ -214,11 +235,13 @@ void canvas_line(struct canvas *cv, const struct dot_box *clip, double x0, doubl
                  enum ink ink)
 {
     double dx = x1 - x0, dy = y1 - y0, from = 0, to = 1;
-    if (!isfinite(x0) || !isfinite(y0) || !isfinite(dx) || !isfinite(dy))
+    if (!isfinite(x0) || !isfinite(y0) || !isfinite(dx) || !isfinite(dy)) {
         return;
+    }
     if (!clip_axis(x0 - clip->x, dx, clip->w - 1, &from, &to) ||
-        !clip_axis(y0 - clip->y, dy, clip->h - 1, &from, &to))
+        !clip_axis(y0 - clip->y, dy, clip->h - 1, &from, &to)) {
         return;
+    }
     double length = fmax(fabs(dx), fabs(dy)) * (to - from);
     long steps = lround(ceil(length));
     for (long i = 0; i <= steps; i++) {
@@ -233,22 +256,28 @@ void canvas_line(struct canvas *cv, const struct dot_box *clip, double x0, doubl
 static char plain_dots(unsigned dots)
 {
     unsigned rows = 0, n = 0;
-    for (unsigned d = dots; d; d &= d - 1)
+    for (unsigned d = dots; d; d &= d - 1) {
         n++;
+    }
     rows |= dots & 0x09 ? 1 : 0;
     rows |= dots & 0x12 ? 2 : 0;
     rows |= dots & 0x24 ? 4 : 0;
     rows |= dots & 0xc0 ? 8 : 0;
-    if (n >= 6)
+    if (n >= 6) {
         return '#';
-    if (rows == 1)
+    }
+    if (rows == 1) {
         return '\'';
-    if (rows == 8)
+    }
+    if (rows == 8) {
         return n > 1 ? '_' : '.';
-    if (rows == 2 || rows == 4)
+    }
+    if (rows == 2 || rows == 4) {
         return n > 1 ? '-' : '*';
-    if (rows >= 14 || rows == 7)
+    }
+    if (rows >= 14 || rows == 7) {
         return n <= 4 && (dots == (dots & 0x47) || dots == (dots & 0xb8)) ? '|' : '*';
+    }
     return n > 3 ? '*' : rows == 6 ? '-' : ':';
 }
 
@@ -257,8 +286,9 @@ static void add_utf8(struct buf *out, uint32_t c)
     char s[4];
     size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+    for (size_t i = n - 1; i > 0; i--, c >>= 6) {
         s[i] = (char)(0x80 | (c & 0x3f));
+    }
     s[0] = (char)(lead[n] | c);
     buf_add(out, s, n);
 }
@@ -279,12 +309,15 @@ static int colour_of(unsigned ink, enum colours colours)
         unsigned step = ink - INK_SHADE;
         return many ? shade_256[step] : shade_16[step * TL_COUNT(shade_16) / N_SHADES];
     }
-    if (ink >= INK_FIRST && ink < INK_FIRST + N_SERIES_INKS)
+    if (ink >= INK_FIRST && ink < INK_FIRST + N_SERIES_INKS) {
         return many ? series_256[ink - INK_FIRST] : series_16[ink - INK_FIRST];
-    if (ink == INK_GOOD || ink == INK_BAD)
+    }
+    if (ink == INK_GOOD || ink == INK_BAD) {
         return ink == INK_GOOD ? 2 : 1;
-    if (ink == INK_FAINT && many)
+    }
+    if (ink == INK_FAINT && many) {
         return 244;
+    }
     return -1;
 }
 
@@ -292,16 +325,19 @@ static void add_style(struct buf *out, unsigned ink, unsigned fill, enum colours
 {
     int front = colour_of(ink, colours), back = fill ? colour_of(fill, colours) : -1;
     buf_add_text(out, "\033[0");
-    if (ink == INK_STRONG)
+    if (ink == INK_STRONG) {
         buf_add_text(out, ";1");
-    if (front >= 0 && front < 8)
+    }
+    if (front >= 0 && front < 8) {
         buf_printf(out, ";3%d", front);
-    else if (front >= 0)
+    } else if (front >= 0) {
         buf_printf(out, ";38;5;%d", front);
-    if (back >= 0 && back < 8)
+    }
+    if (back >= 0 && back < 8) {
         buf_printf(out, ";4%d", back);
-    else if (back >= 0)
+    } else if (back >= 0) {
         buf_printf(out, ";48;5;%d", back);
+    }
     buf_add_char(out, 'm');
 }
 
@@ -315,26 +351,30 @@ void canvas_row(const struct canvas *cv, int y, enum colours colours, struct buf
     const struct cell *row = &cv->cells[(size_t)y * (size_t)cv->cols];
     unsigned style = 0;
     int n = cv->cols;
-    while (n > 0 && is_blank(&row[n - 1]))
+    while (n > 0 && is_blank(&row[n - 1])) {
         n--;
+    }
     for (int x = 0; x < n; x++) {
         const struct cell *cell = &row[x];
-        if (cell->c == CELL_REST)
+        if (cell->c == CELL_REST) {
             continue;
+        }
         unsigned wanted = is_blank(cell) ? 0 : cell->ink | (unsigned)cell->fill << 8;
         if (colours != COLOURS_NONE && wanted != style) {
             add_style(out, wanted & 255, wanted >> 8, colours);
             style = wanted;
         }
-        if (cell->c)
+        if (cell->c) {
             add_utf8(out, cell->c);
-        else if (cell->dots)
+        } else if (cell->dots) {
             add_utf8(out, cv->ascii ? (uint32_t)(unsigned char)plain_dots(cell->dots) : 0x2800u + cell->dots);
-        else
+        } else {
             buf_add_char(out, ' ');
+        }
     }
-    if (style != 0)
+    if (style != 0) {
         buf_add_text(out, "\033[0m");
+    }
 }
 
 void canvas_write(const struct canvas *cv, enum colours colours, struct buf *out)

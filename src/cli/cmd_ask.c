@@ -60,14 +60,17 @@ static int read_asked(void *ctx, size_t record, struct nodes *ns, struct node **
     for (size_t i = 0; i < a->trial->n_params; i++) {
         const struct tl_param *p = &a->trial->params[i];
         struct tl_value value;
-        if (!p->has_value)
+        if (!p->has_value) {
             continue;
-        if (tl_dist_external(p->dist, p->internal, &value, &err))
+        }
+        if (tl_dist_external(p->dist, p->internal, &value, &err)) {
             return cli_fail(a->c, &err);
+        }
         cells[n++] = node_value(ns, &value);
     }
-    if (n == 1 && a->with_params)
+    if (n == 1 && a->with_params) {
         cells[n] = node_new(ns, NODE_DICT);
+    }
     return 0;
 }
 
@@ -76,16 +79,19 @@ static int print_asked(struct cli *c, const struct ask_values *v, const struct t
     struct asked asked = {c, trial, !v->flatten};
     size_t n = 1;
     struct out_column *columns = arena_alloc(&c->memory, (trial->n_params + 2) * sizeof *columns);
-    if (!columns)
+    if (!columns) {
         return cli_nomem(c);
+    }
     columns[0] = (struct out_column){.group = "number", .place = -1};
     for (size_t i = 0; i < trial->n_params; i++) {
         struct str name = {trial->params[i].name.s ? trial->params[i].name.s : "", trial->params[i].name.len};
-        if (trial->params[i].has_value)
+        if (trial->params[i].has_value) {
             columns[n++] = (struct out_column){.group = "params", .name = name, .place = -1};
+        }
     }
-    if (n == 1 && !v->flatten)
+    if (n == 1 && !v->flatten) {
         columns[n++] = (struct out_column){.group = "params", .place = -1};
+    }
     struct out_records records = {columns, n, 1, true, read_asked, &asked};
     return out_records(c, &records, v->json ? "json" : v->format, v->flatten);
 }
@@ -100,8 +106,9 @@ static int show_asked(struct cli *c, const struct ask_values *v, tl_study *study
     rc = rc ? rc : tl_view_trial(view, number, &trial, &err);
     int status = rc ? cli_fail(c, &err) : print_asked(c, v, &trial);
     tl_frozen_release(&trial);
-    if (view)
+    if (view) {
         tl_view_close(view);
+    }
     return status;
 }
 
@@ -117,8 +124,9 @@ static int ask(struct cli *c, const struct ask_values *v, tl_study *study, const
     rc = rc ? rc : tl_trial_flush(trial, &err);
     int64_t number = rc ? -1 : tl_trial_number(trial);
     tl_trial_free(trial);
-    if (rc)
+    if (rc) {
         return cli_fail(c, &err);
+    }
     cli_say(c, CLI_INFO, "asked for trial %lld", (long long)number);
     return show_asked(c, v, study, number);
 }
@@ -133,8 +141,9 @@ static int run_ask(struct cli *c, void *values)
     tl_study *study = NULL;
     size_t n_space = 0;
     int status = cli_lease(c, &v->lease, &v->retry_lost);
-    if (status)
+    if (status) {
         return status;
+    }
     status = v->space ? dist_json_space(c, &ns, "search-space", v->space, &space, &n_space) : 0;
     status = status ? status : cli_sampler(c, v->sampler, v->kwargs, space, n_space, &sampler);
     status = status ? status : cli_open(c, 0);
@@ -187,18 +196,23 @@ static int check_tell(struct cli *c, const struct tell_values *v, size_t n_direc
 {
     const char *word = v->state ? v->state : "";
     bool nan = false;
-    for (size_t i = 0; i < v->values.n; i++)
+    for (size_t i = 0; i < v->values.n; i++) {
         nan = nan || v->values.items[i] != v->values.items[i];
+    }
     *state = strcmp(word, "pruned") == 0 ? TL_PRUNED : strcmp(word, "fail") == 0 ? TL_FAIL : TL_COMPLETE;
-    if (*state != TL_COMPLETE)
+    if (*state != TL_COMPLETE) {
         return v->values.set ? cli_usage(c, "--values go with --state complete only") : 0;
-    if (v->state && !v->values.set)
+    }
+    if (v->state && !v->values.set) {
         return cli_usage(c, "--state complete needs --values");
-    if (v->state && nan)
+    }
+    if (v->state && nan) {
         return cli_error(c, TL_EINVAL, "--values: nan is no value of a complete trial");
-    if (v->state && v->values.n != n_directions)
+    }
+    if (v->state && v->values.n != n_directions) {
         return cli_error(c, TL_EINVAL, "--values: %zu given, but the study has %zu objective%s", v->values.n,
                          n_directions, n_directions == 1 ? "" : "s");
+    }
     if (!v->state && (!v->values.set || nan || v->values.n != n_directions)) {
         *state = TL_FAIL;
         cli_say(c, CLI_WARNING, "%s: the trial counts as failed",
@@ -216,26 +230,31 @@ static int tell(struct cli *c, const struct tell_values *v, tl_study *study, con
     int now = tl_view_trial_state(view, number);
     enum tl_state state;
     size_t n_directions;
-    if (now < 0)
+    if (now < 0) {
         return cli_error(c, TL_ENOTFOUND, "there is no trial %lld in '%s'", number, tl_study_name(study));
-    if (now == TL_WAITING)
+    }
+    if (now == TL_WAITING) {
         return cli_error(c, TL_EINVAL, "trial %lld is waiting in the queue: ask begins it", number);
+    }
     if (TL_STATE_IS_FINISHED(now) && v->skip) {
         cli_say(c, CLI_INFO, "trial %lld has finished already (%s)", number, tl_state_name(now));
         return 0;
     }
-    if (TL_STATE_IS_FINISHED(now))
+    if (TL_STATE_IS_FINISHED(now)) {
         return cli_error(c, TL_EFINISHED,
                          "trial %lld has finished already (%s); --skip-if-finished makes that no error", number,
                          tl_state_name(now));
+    }
     tl_view_directions(view, &n_directions);
     int status = check_tell(c, v, n_directions, &state);
-    if (status)
+    if (status) {
         return status;
+    }
     const double *values = state == TL_COMPLETE ? v->values.items : NULL;
     size_t n_values = state == TL_COMPLETE ? v->values.n : 0;
-    if (tl_study_tell_number(study, number, state, values, n_values, v->skip, NULL, &err))
+    if (tl_study_tell_number(study, number, state, values, n_values, v->skip, NULL, &err)) {
         return cli_fail(c, &err);
+    }
     return 0;
 }
 
@@ -247,11 +266,13 @@ static int run_tell(struct cli *c, void *values)
     tl_view *view = NULL;
     int status = cli_open(c, 0);
     status = status ? status : cli_load_study(c, v->name, NULL, &study);
-    if (status == 0 && tl_study_view(study, &view, &err))
+    if (status == 0 && tl_study_view(study, &view, &err)) {
         status = cli_fail(c, &err);
+    }
     status = status ? status : tell(c, v, study, view);
-    if (view)
+    if (view) {
         tl_view_close(view);
+    }
     tl_study_free(study);
     return status;
 }
@@ -290,13 +311,16 @@ static int read_object(struct cli *c, struct nodes *ns, const char *option, cons
 {
     struct tl_err err = TL_ERR_INIT;
     *out = text ? node_parse(ns, str_of(text), &err) : NULL;
-    if (text && !*out)
+    if (text && !*out) {
         return ns->failed ? cli_nomem(c) : cli_error(c, TL_EINVAL, "--%s: %s", option, err.message);
-    if (*out && (*out)->kind != NODE_DICT)
+    }
+    if (*out && (*out)->kind != NODE_DICT) {
         return cli_error(c, TL_EINVAL, "--%s must be a JSON object", option);
+    }
     for (const struct node *n = *out ? (*out)->u.kids.first : NULL; n; n = n->next) {
-        if (n->key.n && memchr(n->key.p, 0, n->key.n))
+        if (n->key.n && memchr(n->key.p, 0, n->key.n)) {
             return cli_error(c, TL_EINVAL, "--%s: a name may not hold a NUL character", option);
+        }
     }
     return 0;
 }
@@ -306,14 +330,17 @@ static int read_words(struct cli *c, struct nodes *ns, const struct opt_list *wo
 {
     for (size_t i = 0; i < words->n; i++) {
         const char *equals = strchr(words->items[i], '=');
-        if (!equals || equals == words->items[i])
+        if (!equals || equals == words->items[i]) {
             return cli_usage(c, "'%s' is not NAME=VALUE", words->items[i]);
+        }
         char *name = node_keep(ns, (struct str){words->items[i], (size_t)(equals - words->items[i])});
-        if (name && node_get(params, name))
+        if (name && node_get(params, name)) {
             return cli_usage(c, "the parameter '%s' is given twice", name);
+        }
         struct node *value = node_parse(ns, str_of(equals + 1), NULL);
-        if (!value && !ns->failed)
+        if (!value && !ns->failed) {
             value = node_string(ns, str_of(equals + 1));
+        }
         node_add(ns, params, str_of(name ? name : ""), value);
     }
     return ns->failed ? cli_nomem(c) : 0;
@@ -327,8 +354,9 @@ static int enqueue(struct cli *c, const struct enqueue_values *v, struct nodes *
     struct tl_fixed_param *fixed = arena_alloc(&ns->arena, most * sizeof *fixed);
     struct tl_attr_spec *specs = arena_alloc(&ns->arena, most * sizeof *specs);
     int64_t number = -1;
-    if (!fixed || !specs)
+    if (!fixed || !specs) {
         return cli_nomem(c);
+    }
     for (const struct node *n = params->u.kids.first; n; n = n->next, n_params++) {
         fixed[n_params].name = node_keep(ns, n->key);
         node_to_value(ns, n, &fixed[n_params].value);
@@ -341,10 +369,12 @@ static int enqueue(struct cli *c, const struct enqueue_values *v, struct nodes *
         specs[n_attrs] = (struct tl_attr_spec){TL_ATTR_USER, node_keep(ns, n->key), text};
         buf_release(&json);
     }
-    if (ns->failed)
+    if (ns->failed) {
         return cli_nomem(c);
-    if (tl_study_enqueue(study, fixed, n_params, specs, n_attrs, v->skip, &number, &err))
+    }
+    if (tl_study_enqueue(study, fixed, n_params, specs, n_attrs, v->skip, &number, &err)) {
         return cli_fail(c, &err);
+    }
     if (number < 0) {
         cli_say(c, CLI_INFO, "a trial with these parameters exists already");
         return 0;
@@ -363,10 +393,12 @@ static int run_enqueue(struct cli *c, void *values)
     tl_study *study = NULL;
     int status = read_object(c, &ns, "params", v->params, &params);
     status = status ? status : read_object(c, &ns, "user-attrs", v->attrs, &attrs);
-    if (status == 0 && !params)
+    if (status == 0 && !params) {
         params = node_new(&ns, NODE_DICT);
-    if (status == 0 && !params)
+    }
+    if (status == 0 && !params) {
         status = cli_nomem(c);
+    }
     status = status ? status : read_words(c, &ns, &v->words, params);
     status = status ? status : cli_open(c, 0);
     status = status ? status : cli_load_study(c, v->name, NULL, &study);

@@ -48,8 +48,9 @@ static void put_attrs(struct buf *b, const char *name, const struct tl_attr *att
     bool first = true;
     buf_printf(b, "\"%s\": {", name);
     for (size_t i = 0; i < n; i++) {
-        if (attrs[i].kind != kind)
+        if (attrs[i].kind != kind) {
             continue;
+        }
         buf_add_text(b, first ? "" : ", ");
         json_put_string(b, TEXT_OF(attrs[i].key));
         buf_add_text(b, ": ");
@@ -73,14 +74,16 @@ static void put_time(struct buf *b, const char *name, struct tl_time t)
 static void put_values(struct buf *b, const struct tl_frozen_trial *t)
 {
     buf_add_text(b, "\"values\": ");
-    if (!t->has_values)
+    if (!t->has_values) {
         buf_add_text(b, "null");
+    }
     for (size_t i = 0; t->has_values && i < t->n_values; i++) {
         buf_add_text(b, i == 0 ? "[" : ", ");
         json_put_double(b, t->values[i]);
     }
-    if (t->has_values)
+    if (t->has_values) {
         buf_add_text(b, t->n_values == 0 ? "[]" : "]");
+    }
     buf_add_text(b, ", ");
 }
 
@@ -91,10 +94,12 @@ static int put_params(struct cli *c, struct nodes *ns, struct buf *b, const stru
     buf_add_text(b, "\"params\": {");
     for (size_t i = 0; i < t->n_params; i++) {
         struct tl_value value;
-        if (!t->params[i].has_value)
+        if (!t->params[i].has_value) {
             continue;
-        if (tl_dist_external(t->params[i].dist, t->params[i].internal, &value, &err))
+        }
+        if (tl_dist_external(t->params[i].dist, t->params[i].internal, &value, &err)) {
             return cli_fail(c, &err);
+        }
         buf_add_text(b, first ? "" : ", ");
         json_put_string(b, TEXT_OF(t->params[i].name));
         buf_add_text(b, ": ");
@@ -144,8 +149,9 @@ static int export_json(struct cli *c, const struct export_values *v, const tl_vi
     buf_add_text(&o.b, "{\"study_name\": ");
     json_put_string(&o.b, str_of(tl_view_study_name(view)));
     buf_add_text(&o.b, ", \"directions\": [");
-    for (size_t i = 0; i < n_directions; i++)
+    for (size_t i = 0; i < n_directions; i++) {
         buf_printf(&o.b, "%s\"%s\"", i == 0 ? "" : ", ", tl_direction_name((int)directions[i]));
+    }
     buf_add_text(&o.b, "], ");
     put_attrs(&o.b, "user_attrs", attrs, n_attrs, TL_ATTR_USER);
     buf_add_text(&o.b, ", ");
@@ -172,14 +178,17 @@ static int export_journal(struct cli *c, const struct export_values *v, const ch
 {
     struct tl_err err = TL_ERR_INIT;
     tl_storage *to = NULL;
-    if (!v->path)
+    if (!v->path) {
         return cli_usage(c, "--format journal needs --output FILE");
-    if (access(v->path, F_OK) == 0 || errno != ENOENT)
+    }
+    if (access(v->path, F_OK) == 0 || errno != ENOENT) {
         return cli_error(c, TL_EEXISTS, "'%s' exists already: 'trialog copy --to' adds a study to a journal",
                          v->path);
+    }
     int status = cli_open_url(c, v->path, CLI_CREATE, &to);
-    if (status == 0 && tl_study_copy(c->storage, study, to, NULL, &err))
+    if (status == 0 && tl_study_copy(c->storage, study, to, NULL, &err)) {
         status = cli_fail(c, &err);
+    }
     tl_storage_close(to);
     return status;
 }
@@ -193,14 +202,18 @@ static int run_export(struct cli *c, void *values)
     int64_t id;
     int status = cli_open(c, CLI_READ);
     status = status ? status : cli_find_study(c, v->name, &id, &name);
-    if (status == 0 && strcmp(v->format, "journal") == 0)
+    if (status == 0 && strcmp(v->format, "journal") == 0) {
         return export_journal(c, v, name);
-    if (status == 0 && tl_view_open(c->storage, id, false, &view, &err))
+    }
+    if (status == 0 && tl_view_open(c->storage, id, false, &view, &err)) {
         status = cli_fail(c, &err);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = strcmp(v->format, "json") == 0 ? export_json(c, v, view) : export_csv(c, v, view);
-    if (view)
+    }
+    if (view) {
         tl_view_close(view);
+    }
     return status;
 }
 

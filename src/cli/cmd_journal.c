@@ -23,10 +23,12 @@ static int journal_path(struct cli *c, const struct journal_values *v, bool any,
 {
     const char *trialog = getenv("TRIALOG_STORAGE"), *optuna = getenv("OPTUNA_STORAGE");
     *path = v->path ? v->path : c->g.storage ? c->g.storage : trialog && *trialog ? trialog : optuna;
-    if (!*path || !**path)
+    if (!*path || !**path) {
         return cli_usage(c, "which journal?");
-    if (strstr(*path, "://") && !any)
+    }
+    if (strstr(*path, "://") && !any) {
         return cli_error(c, TL_EUNSUPPORTED, "'%s' is no file: this command is for journal files", cli_show_url(c, *path));
+    }
     return 0;
 }
 
@@ -40,8 +42,9 @@ static int target_path(struct cli *c, const struct journal_values *v, const char
         return 0;
     }
     char *text = arena_alloc(&c->memory, n + m + 1);
-    if (!text)
+    if (!text) {
         return cli_nomem(c);
+    }
     memcpy(text, path, n);
     memcpy(text + n, suffix, m + 1);
     *to = text;
@@ -69,8 +72,9 @@ static int each_finding(void *ctx, const struct tl_finding *f)
     struct findings *all = ctx;
     struct buf *b = &all->out.b;
     bool harmless = strcmp(f->kind, "rejected") == 0;
-    if (harmless && !all->json && all->c->g.verbose == 0)
+    if (harmless && !all->json && all->c->g.verbose == 0) {
         return 0;
+    }
     if (all->json) {
         buf_printf(b,
                    "%s{\"kind\": \"%s\", \"line\": %lld, \"offset\": %lld, \"message\": ", all->n ? ", " : "",
@@ -103,8 +107,9 @@ static void put_counts(struct findings *all, const struct tl_check_result *r)
                    (unsigned long long)r->odd, (unsigned long long)r->torn, (unsigned long long)r->rejected);
         return;
     }
-    for (size_t i = 0; i < TL_COUNT(counts); i++)
+    for (size_t i = 0; i < TL_COUNT(counts); i++) {
         buf_printf(b, ", \"%s\": %llu", counts[i].name, (unsigned long long)counts[i].n);
+    }
     buf_add_text(b, "}\n");
 }
 
@@ -115,8 +120,9 @@ static int run_check(struct cli *c, void *values)
     struct tl_err err = TL_ERR_INIT;
     struct findings all = {.c = c, .json = v->json};
     int status = journal_path(c, v, true, &all.path);
-    if (status)
+    if (status) {
         return status;
+    }
     const char *path = all.path;
     all.path = cli_show_url(c, path);
     out_begin(&all.out, c, NULL);
@@ -130,8 +136,9 @@ static int run_check(struct cli *c, void *values)
         buf_clear(&all.out.b);
         return out_end(&all.out, cli_fail(c, &err));
     }
-    if (v->json)
+    if (v->json) {
         buf_add_char(&all.out.b, ']');
+    }
     put_counts(&all, &result);
     status = out_end(&all.out, 0);
     return status ? status : result.broken || result.odd ? tl_code_exit_status(TL_ECORRUPT) : 0;
@@ -168,12 +175,14 @@ static int run_repair(struct cli *c, void *values)
     const char *to = NULL;
     int status = journal_path(c, v, false, &all.path);
     status = status ? status : target_path(c, v, all.path, ".repaired", &to);
-    if (status)
+    if (status) {
         return status;
+    }
     out_begin(&all.out, c, NULL);
     int rc = tl_journal_repair(all.path, to, each_finding, &all, &r, &err);
-    if (rc)
+    if (rc) {
         return out_end(&all.out, rc < 0 ? cli_fail(c, &err) : 0);
+    }
     buf_printf(&all.out.b, "%s: %llu of %llu lines written\n", to,
                (unsigned long long)(r.lines - r.broken - r.torn), (unsigned long long)r.lines);
     return out_end(&all.out, 0);
@@ -208,10 +217,12 @@ static int run_compact(struct cli *c, void *values)
     struct out o;
     int status = journal_path(c, v, false, &path);
     status = status ? status : target_path(c, v, path, ".compacted", &to);
-    if (status)
+    if (status) {
         return status;
-    if (tl_journal_compact(path, to, &before, &after, &err))
+    }
+    if (tl_journal_compact(path, to, &before, &after, &err)) {
         return cli_fail(c, &err);
+    }
     out_begin(&o, c, NULL);
     buf_printf(&o.b, "%s: %llu lines instead of %llu\n", to, (unsigned long long)after,
                (unsigned long long)before);
@@ -247,13 +258,16 @@ static int run_unlock(struct cli *c, void *values)
     const char *path;
     struct out o;
     int status = journal_path(c, v, false, &path);
-    if (status)
+    if (status) {
         return status;
+    }
     int rc = tl_journal_unlock(path, v->force, &removed, &err);
-    if (rc == TL_ELOCKED && !v->force)
+    if (rc == TL_ELOCKED && !v->force) {
         return cli_error(c, rc, "%s: --force takes the lock away all the same", err.message);
-    if (rc)
+    }
+    if (rc) {
         return cli_fail(c, &err);
+    }
     out_begin(&o, c, NULL);
     buf_printf(&o.b, "%s: %s\n", path, removed ? "lock removed" : "there was no lock");
     return out_end(&o, 0);

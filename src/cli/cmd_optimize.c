@@ -85,12 +85,14 @@ static const struct opt optimize_opts[] = {
 /* Shows the text with a mark under the place, then the message. */
 static int bad_text(struct cli *c, const char *option, const char *text, const struct tl_err *err)
 {
-    if (err->code == TL_ENOMEM)
+    if (err->code == TL_ENOMEM) {
         return cli_nomem(c);
+    }
     if (err->offset >= 0) {
         int column = 0; /* bytes that begin a character */
-        for (int64_t i = 0; i < err->offset && text[i]; i++)
+        for (int64_t i = 0; i < err->offset && text[i]; i++) {
             column += ((unsigned char)text[i] & 0xC0) != 0x80;
+        }
         fprintf(stderr, "    %s\n    %*s^\n", text, column, "");
     }
     return cli_usage(c, "%s: %s", option, err->message);
@@ -101,8 +103,9 @@ static int read_space(struct optimizer *o, const struct optimize_values *v)
     for (size_t i = 0; i < v->params.n; i++) {
         struct tl_err err = TL_ERR_INIT;
         const char *text = v->params.items[i];
-        if (search_space_add(&o->space, str_of(text), &err) != 0)
+        if (search_space_add(&o->space, str_of(text), &err) != 0) {
             return bad_text(o->c, "--param", text, &err);
+        }
         const struct space_param *p = &o->space.params[o->space.n - 1];
         if (p->adjusted) {
             char high[NUM_MAX];
@@ -111,12 +114,14 @@ static int read_space(struct optimizer *o, const struct optimize_values *v)
         }
     }
     o->ask_space = mem_zalloc(o->space.n + 1, sizeof *o->ask_space);
-    if (!o->ask_space)
+    if (!o->ask_space) {
         return cli_nomem(o->c);
+    }
     for (size_t i = 0; i < o->space.n; i++) {
         const struct space_param *p = &o->space.params[i];
-        if (p->n_cond == 0)
+        if (p->n_cond == 0) {
             o->ask_space[o->n_ask_space++] = (struct tl_param_spec){.name = p->name, .dist = &p->dist};
+        }
     }
     return 0;
 }
@@ -125,8 +130,9 @@ static int read_words(struct optimizer *o, const struct optimize_values *v)
 {
     struct tl_err err = TL_ERR_INIT;
     size_t bad = 0;
-    if (command_template_read(&o->words, &o->space, v->words.items, v->words.n, &bad, &err) != 0)
+    if (command_template_read(&o->words, &o->space, v->words.items, v->words.n, &bad, &err) != 0) {
         return bad_text(o->c, "CMD", v->words.items[bad], &err);
+    }
     if (strpbrk(v->words.items[0], "{}") == NULL && child_check_program(v->words.items[0], &err) != 0) {
         cli_fail(o->c, &err);
         return err.code == TL_ENOTFOUND ? 127 : 126;
@@ -148,10 +154,12 @@ static int read_limits(struct optimizer *o, const struct optimize_values *v)
     };
     for (size_t i = 0; i < TL_COUNT(limits); i++) {
         const struct opt_int *value = limits[i].value;
-        if (value->set && value->value < limits[i].low)
+        if (value->set && value->value < limits[i].low) {
             return cli_usage(o->c, "--%s must be at least %lld", limits[i].name, (long long)limits[i].low);
-        if (value->set && value->value > limits[i].high)
+        }
+        if (value->set && value->value > limits[i].high) {
             return cli_usage(o->c, "--%s is too large", limits[i].name);
+        }
     }
     o->budget = v->trials.set ? (uint64_t)v->trials.value : 0;
     o->budget_here = v->trials_here.set ? (uint64_t)v->trials_here.value : 0;
@@ -171,8 +179,9 @@ static int read_patterns(struct optimizer *o, const struct optimize_values *v)
 {
     o->rules.rule = VALUE_PATTERN;
     o->rules.patterns = mem_zalloc(v->patterns.n, sizeof *o->rules.patterns);
-    if (!o->rules.patterns)
+    if (!o->rules.patterns) {
         return cli_nomem(o->c);
+    }
     for (size_t i = 0; i < v->patterns.n; i++) {
         char why[160];
         regex_t *re = &o->rules.patterns[i];
@@ -188,20 +197,25 @@ static int read_patterns(struct optimizer *o, const struct optimize_values *v)
 
 static int read_rules(struct optimizer *o, const struct optimize_values *v)
 {
-    if (v->fields.set && v->patterns.set)
+    if (v->fields.set && v->patterns.set) {
         return cli_usage(o->c, "give either --value-json or --value-pattern");
-    if (v->patterns.set)
+    }
+    if (v->patterns.set) {
         return read_patterns(o, v);
-    if (!v->fields.set)
+    }
+    if (!v->fields.set) {
         return 0;
+    }
     o->rules.rule = VALUE_JSON;
     o->rules.fields = mem_zalloc(v->fields.n, sizeof *o->rules.fields);
-    if (!o->rules.fields)
+    if (!o->rules.fields) {
         return cli_nomem(o->c);
+    }
     for (size_t i = 0; i < v->fields.n; i++) {
         o->rules.fields[i] = str_of(v->fields.items[i]);
-        if (o->rules.fields[i].n == 0)
+        if (o->rules.fields[i].n == 0) {
             return cli_usage(o->c, "--value-json: the name of a field is empty");
+        }
     }
     return 0;
 }
@@ -210,17 +224,20 @@ static int read_rules(struct optimizer *o, const struct optimize_values *v)
 static int check_rules(struct optimizer *o, const struct optimize_values *v)
 {
     size_t n = o->rules.n_values;
-    if (o->rules.rule == VALUE_JSON && v->fields.n != n)
+    if (o->rules.rule == VALUE_JSON && v->fields.n != n) {
         return cli_usage(o->c, "the study has %zu objective%s, but --value-json was given %zu times", n, n == 1 ? "" : "s",
                          v->fields.n);
+    }
     if (o->rules.rule != VALUE_PATTERN || o->rules.n_patterns == n) {
         bool several = o->rules.rule == VALUE_PATTERN && n == 1 && o->rules.patterns[0].re_nsub > 1;
-        if (several)
+        if (several) {
             cli_say(o->c, CLI_INFO, "--value-pattern: the first of its groups is the value");
+        }
         return 0;
     }
-    if (o->rules.n_patterns == 1 && o->rules.patterns[0].re_nsub == n)
+    if (o->rules.n_patterns == 1 && o->rules.patterns[0].re_nsub == n) {
         return 0;
+    }
     return cli_usage(o->c, "the study has %zu objectives: --value-pattern needs as many groups, or once per objective", n);
 }
 
@@ -230,8 +247,9 @@ static int check_rules(struct optimizer *o, const struct optimize_values *v)
 static int add_seed(struct optimizer *o, const struct optimize_values *v, struct buf *kwargs)
 {
     struct json j = JSON_OF(v->sampler_kwargs ? v->sampler_kwargs : "{}", v->sampler_kwargs ? strlen(v->sampler_kwargs) : 2);
-    if (json_open(&j, '{', NULL) != 0)
+    if (json_open(&j, '{', NULL) != 0) {
         return cli_usage(o->c, "--sampler-kwargs must be a JSON object such as {\"seed\": 1}");
+    }
     const char *rest = j.p;
     buf_printf(kwargs, "{\"seed\": %lld%s", (long long)v->seed.value, json_eat(&j, '}') ? "" : ", ");
     buf_add_text(kwargs, rest);
@@ -245,14 +263,18 @@ static int make_sampler(struct optimizer *o, const struct optimize_values *v, tl
     const char *options = v->sampler_kwargs;
     bool grid = name && (strcmp(name, "grid") == 0 || strcmp(name, "GridSampler") == 0);
     int status = 0;
-    if (grid && !options && o->n_ask_space < o->space.n)
+    if (grid && !options && o->n_ask_space < o->space.n) {
         return cli_usage(o->c, "the grid sampler cannot enumerate parameters with conditions");
-    if (v->seed.set)
+    }
+    if (v->seed.set) {
         status = add_seed(o, v, &kwargs);
-    if (status == 0 && v->seed.set)
+    }
+    if (status == 0 && v->seed.set) {
         options = kwargs.data;
-    if (status == 0)
+    }
+    if (status == 0) {
         status = cli_sampler(o->c, name, options, o->ask_space, o->n_ask_space, out);
+    }
     buf_release(&kwargs);
     return status;
 }
@@ -263,11 +285,13 @@ static int open_study(struct optimizer *o, const struct optimize_values *v, cons
     struct tl_err err = TL_ERR_INIT;
     tl_view *view;
     size_t n = v->direction ? 1 : v->directions.n;
-    if (v->direction && v->directions.set)
+    if (v->direction && v->directions.set) {
         return cli_usage(o->c, "give either --direction or --directions");
+    }
     enum tl_direction *directions = arena_alloc(&o->c->memory, (n + 1) * sizeof *directions);
-    if (!directions)
+    if (!directions) {
         return cli_nomem(o->c);
+    }
     for (size_t i = 0; i < n; i++) {
         const char *word = v->direction ? v->direction : v->directions.items[i];
         directions[i] = strcmp(word, "maximize") == 0 ? TL_MAXIMIZE : TL_MINIMIZE;
@@ -275,10 +299,12 @@ static int open_study(struct optimizer *o, const struct optimize_values *v, cons
     options.directions = n > 0 ? directions : NULL;
     options.n_directions = n;
     options.load_if_exists = true;
-    if (tl_study_create(o->c->storage, v->name, &options, &o->study, &err) != 0)
+    if (tl_study_create(o->c->storage, v->name, &options, &o->study, &err) != 0) {
         return cli_fail(o->c, &err);
-    if (tl_study_view(o->study, &view, &err) != 0)
+    }
+    if (tl_study_view(o->study, &view, &err) != 0) {
         return cli_fail(o->c, &err);
+    }
     tl_view_directions(view, &o->rules.n_values);
     tl_view_close(view);
     return check_rules(o, v);
@@ -290,10 +316,12 @@ static int fill_queue(struct optimizer *o, const struct optimize_values *v)
         struct tl_err err = TL_ERR_INIT;
         struct tl_fixed_param *fixed;
         size_t n;
-        if (search_space_fixed(&o->space, str_of(v->fixed.items[i]), &fixed, &n, &err) != 0)
+        if (search_space_fixed(&o->space, str_of(v->fixed.items[i]), &fixed, &n, &err) != 0) {
             return bad_text(o->c, "--enqueue", v->fixed.items[i], &err);
-        if (o->study && tl_study_enqueue(o->study, fixed, n, NULL, 0, true, NULL, &err) != 0)
+        }
+        if (o->study && tl_study_enqueue(o->study, fixed, n, NULL, 0, true, NULL, &err) != 0) {
             return cli_fail(o->c, &err);
+        }
     }
     return 0;
 }
@@ -302,15 +330,17 @@ static int make_slots(struct optimizer *o)
 {
     o->scratch = mem_zalloc(o->rules.n_values, sizeof *o->scratch);
     o->slots = mem_zalloc(o->n_slots, sizeof *o->slots);
-    if (!o->scratch || !o->slots)
+    if (!o->scratch || !o->slots) {
         return cli_nomem(o->c);
+    }
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
         *s = (struct slot){.o = o, .child = CHILD_INIT, .log_out = -1, .log_err = -1};
         s->out_line = s->err_line = s->complaint = (struct buf)BUF_INIT(8192);
         s->values = mem_zalloc(o->space.n + 1, sizeof *s->values);
-        if (!s->values)
+        if (!s->values) {
             return cli_nomem(o->c);
+        }
     }
     return 0;
 }
@@ -318,8 +348,9 @@ static int make_slots(struct optimizer *o)
 static int make_log_dir(struct optimizer *o, const struct optimize_values *v)
 {
     o->log_dir = v->log_dir;
-    if (o->log_dir && mkdir(o->log_dir, 0777) != 0 && errno != EEXIST)
+    if (o->log_dir && mkdir(o->log_dir, 0777) != 0 && errno != EEXIST) {
         return cli_error(o->c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot create '%s': %s", o->log_dir, strerror(errno));
+    }
     return 0;
 }
 
@@ -329,10 +360,11 @@ static void add_param(const struct tl_param *p, struct buf *out)
 {
     struct tl_value v;
     buf_printf(out, "    %.*s = ", (int)p->name.len, p->name.s);
-    if (!p->has_value || !p->dist || tl_dist_external(p->dist, p->internal, &v, NULL) != 0)
+    if (!p->has_value || !p->dist || tl_dist_external(p->dist, p->internal, &v, NULL) != 0) {
         buf_add_char(out, '?');
-    else
+    } else {
         space_value_text(p->dist, p->internal, out, NULL);
+    }
     buf_add_char(out, '\n');
 }
 
@@ -346,8 +378,9 @@ static void add_best_trial(const tl_view *view, int64_t number, struct buf *out)
             json_put_double(out, t.values[i]);
         }
         buf_add_char(out, '\n');
-        for (size_t i = 0; i < t.n_params; i++)
+        for (size_t i = 0; i < t.n_params; i++) {
             add_param(&t.params[i], out);
+        }
     }
     tl_frozen_release(&t);
 }
@@ -363,8 +396,9 @@ static void add_counts(const tl_view *view, struct buf *out)
     buf_printf(out, "study '%s': %zu trial%s", tl_view_study_name(view), n, n == 1 ? "" : "s");
     for (size_t i = 0, shown = 0; i < TL_COUNT(kinds); i++) {
         size_t count = tl_view_count(view, kinds[i].state);
-        if (count > 0)
+        if (count > 0) {
             buf_printf(out, "%s%zu %s", shown++ ? ", " : ": ", count, kinds[i].word);
+        }
     }
     buf_add_char(out, '\n');
 }
@@ -377,14 +411,17 @@ static int sum_up(struct optimizer *o)
     struct tl_err err = TL_ERR_INIT;
     tl_view *view;
     size_t n_front;
-    if (tl_study_view(o->study, &view, &err) != 0)
+    if (tl_study_view(o->study, &view, &err) != 0) {
         return o->status ? o->status : cli_fail(o->c, &err);
+    }
     int status = o->status;
-    if (status == 0 && (tl_view_count(view, TL_COMPLETE) == 0 || (o->n_failed > 0 && o->n_complete == 0)))
+    if (status == 0 && (tl_view_count(view, TL_COMPLETE) == 0 || (o->n_failed > 0 && o->n_complete == 0))) {
         status = 1;
+    }
     add_counts(view, &b);
-    if (o->rules.n_values == 1 && tl_view_best(view) >= 0)
+    if (o->rules.n_values == 1 && tl_view_best(view) >= 0) {
         add_best_trial(view, tl_view_best(view), &b);
+    }
     if (o->rules.n_values > 1) {
         tl_view_front(view, &n_front);
         buf_printf(&b, "best: %zu trial%s on the Pareto front (trialog best-trials)\n", n_front, n_front == 1 ? "" : "s");
@@ -405,13 +442,15 @@ static int sum_up(struct optimizer *o)
 
 static void release(struct optimizer *o)
 {
-    for (size_t i = 0; o->slots && i < o->n_slots; i++)
+    for (size_t i = 0; o->slots && i < o->n_slots; i++) {
         optimize_slot_release(&o->slots[i]);
+    }
     mem_free(o->slots);
     mem_free(o->scratch);
     tl_study_free(o->study);
-    for (size_t i = 0; i < o->rules.n_patterns; i++)
+    for (size_t i = 0; i < o->rules.n_patterns; i++) {
         regfree(&o->rules.patterns[i]);
+    }
     mem_free(o->rules.patterns);
     mem_free(o->rules.fields);
     command_template_release(&o->words);
@@ -421,8 +460,9 @@ static void release(struct optimizer *o)
 
 static enum progress_mode progress_mode(const struct optimizer *o, const char *how)
 {
-    if (strcmp(how, "auto") == 0)
+    if (strcmp(how, "auto") == 0) {
         return o->c->g.quiet ? PROGRESS_NONE : PROGRESS_BAR;
+    }
     return strcmp(how, "bar") == 0 ? PROGRESS_BAR : strcmp(how, "lines") == 0 ? PROGRESS_LINES : PROGRESS_NONE;
 }
 
@@ -431,19 +471,24 @@ static int work(struct optimizer *o, const struct optimize_values *v)
     struct progress_facts facts;
     struct tl_err err = TL_ERR_INIT;
     int status = fill_queue(o, v);
-    if (status == 0)
+    if (status == 0) {
         status = make_slots(o);
-    if (status)
+    }
+    if (status) {
         return status;
-    if (optimize_facts(o, &facts, &err) != 0)
+    }
+    if (optimize_facts(o, &facts, &err) != 0) {
         return cli_fail(o->c, &err);
+    }
     enum progress_mode mode = progress_mode(o, v->progress);
     progress_init(&o->progress, mode, facts.finished, optimize_now_ns());
-    if (o->json && o->progress.mode == PROGRESS_LINES && strcmp(v->progress, "lines") != 0)
+    if (o->json && o->progress.mode == PROGRESS_LINES && strcmp(v->progress, "lines") != 0) {
         o->progress.mode = PROGRESS_NONE;
-    if (facts.finished > 0)
+    }
+    if (facts.finished > 0) {
         cli_say(o->c, CLI_INFO, "study '%s' goes on with %llu finished trials", o->study_name,
                 (unsigned long long)facts.finished);
+    }
     optimize_loop(o);
     return sum_up(o);
 }
@@ -452,16 +497,21 @@ static int work(struct optimizer *o, const struct optimize_values *v)
 static int read_values(struct optimizer *o, const struct optimize_values *v)
 {
     int status = read_limits(o, v);
-    if (status == 0)
+    if (status == 0) {
         status = cli_lease(o->c, &v->lease, &v->retry_lost);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = read_space(o, v);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = fill_queue(o, v); /* reads only: there is no study yet */
-    if (status == 0)
+    }
+    if (status == 0) {
         status = read_rules(o, v);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = read_words(o, v);
+    }
     o->study_name = v->name;
     o->json = v->json;
     return status ? status : make_log_dir(o, v);
@@ -478,26 +528,34 @@ static int run_optimize(struct cli *c, void *values)
     struct optimizer o = {.c = c};
     struct tl_study_options options = TL_STUDY_OPTIONS_INIT;
     int status = read_values(&o, v);
-    if (status == 0)
+    if (status == 0) {
         status = make_sampler(&o, v, &options.sampler);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = cli_pruner(c, v->pruner, v->pruner_kwargs, &options.pruner);
+    }
     o.prunes = options.pruner && strcmp(tl_pruner_name(options.pruner), "nop") != 0;
-    if (status == 0 && o.prunes && v->directions.n > 1)
+    if (status == 0 && o.prunes && v->directions.n > 1) {
         status = several_objectives(&o);
+    }
     o.pruner = v->pruner;
     o.pruner_kwargs = v->pruner_kwargs;
     cli_catch_stop(c);
-    if (status == 0)
+    if (status == 0) {
         status = cli_open(c, CLI_CREATE);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = open_study(&o, v, &options);
-    if (status == 0 && o.prunes && o.rules.n_values != 1)
+    }
+    if (status == 0 && o.prunes && o.rules.n_values != 1) {
         status = several_objectives(&o);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = work(&o, v);
-    if (cli_stops > 0)
+    }
+    if (cli_stops > 0) {
         status = 128 + (int)cli_stop_signal;
+    }
     release(&o);
     tl_sampler_free(options.sampler);
     tl_pruner_free(options.pruner);

@@ -72,8 +72,9 @@ static const struct opt plot_opts[] = {
 static const struct kind *find_kind(const char *name)
 {
     for (size_t i = 0; i < TL_COUNT(kinds); i++) {
-        if (strcmp(kinds[i].name, name) == 0)
+        if (strcmp(kinds[i].name, name) == 0) {
             return &kinds[i];
+        }
     }
     return NULL;
 }
@@ -94,11 +95,13 @@ static int read_size(struct job *j)
 {
     const char *text = j->v->size, *cross = text ? strchr(text, 'x') : NULL;
     int64_t w, h;
-    if (!text)
+    if (!text) {
         return 0;
+    }
     if (!cross || !cli_parse_int((struct str){text, (size_t)(cross - text)}, &w) ||
-        !cli_parse_int(str_of(cross + 1), &h) || w < 20 || h < 10 || w > 20000 || h > 20000)
+        !cli_parse_int(str_of(cross + 1), &h) || w < 20 || h < 10 || w > 20000 || h > 20000) {
         return cli_usage(j->c, "--size: '%s' is not WIDTHxHEIGHT, such as 900x600", text);
+    }
     j->width = (int)w;
     j->height = (int)h;
     return 0;
@@ -107,19 +110,24 @@ static int read_size(struct job *j)
 static int check_words(struct job *j)
 {
     const struct plot_values *v = j->v;
-    if (v->params.n > 0 && !j->kind->params)
+    if (v->params.n > 0 && !j->kind->params) {
         return cli_usage(j->c, "--param means nothing for 'plot %s'", v->kind);
-    if (v->target && !j->kind->target)
+    }
+    if (v->target && !j->kind->target) {
         return cli_usage(j->c, "--target means nothing for 'plot %s'", v->kind);
-    if (v->studies.n > 1 && !j->kind->several)
+    }
+    if (v->studies.n > 1 && !j->kind->several) {
         return cli_usage(j->c, "'plot %s' shows one study, not %zu (history and edf compare several)", v->kind,
                          v->studies.n);
-    if (v->json && v->output)
+    }
+    if (v->json && v->output) {
         return cli_usage(j->c, "--json and --output contradict each other");
+    }
     if (v->output) {
         const char *dot = strrchr(v->output, '.');
-        if (!dot || (strcasecmp(dot, ".svg") != 0 && strcasecmp(dot, ".png") != 0))
+        if (!dot || (strcasecmp(dot, ".svg") != 0 && strcasecmp(dot, ".png") != 0)) {
             return cli_usage(j->c, "--output: '%s' ends neither in .svg nor in .png", v->output);
+        }
     }
     return read_size(j);
 }
@@ -129,23 +137,27 @@ static int find_target(struct job *j)
 {
     const struct plot_study *s = &j->studies[0];
     int64_t number;
-    if (!j->kind->target)
+    if (!j->kind->target) {
         return 0;
-    if (!j->v->target && s->n_values > 1)
+    }
+    if (!j->v->target && s->n_values > 1) {
         return cli_usage(j->c, "study '%s' has %zu objectives: choose one with --target 0 to %zu", s->name,
                          s->n_values, s->n_values - 1);
-    if (!j->v->target)
+    }
+    if (!j->v->target) {
         return 0;
+    }
     for (size_t i = 0; i < s->n_values; i++) {
         if (strcmp(s->objectives[i], j->v->target) == 0) {
             j->target = i;
             return 0;
         }
     }
-    if (!cli_parse_int(str_of(j->v->target), &number) || number < 0 || (uint64_t)number >= s->n_values)
+    if (!cli_parse_int(str_of(j->v->target), &number) || number < 0 || (uint64_t)number >= s->n_values) {
         return cli_usage(
             j->c, "--target: '%s' is neither the name of an objective of study '%s' nor a number from 0 to %zu",
             j->v->target, s->name, s->n_values - 1);
+    }
     j->target = (size_t)number;
     return 0;
 }
@@ -156,22 +168,26 @@ static int read_studies(struct job *j)
     int status = 0;
     j->views = mem_zalloc(n, sizeof *j->views);
     j->studies = mem_zalloc(n, sizeof *j->studies);
-    if (!j->views || !j->studies)
+    if (!j->views || !j->studies) {
         return cli_nomem(j->c);
+    }
     for (; j->n < n && status == 0; j->n += status == 0) {
         status = cli_view(j->c, j->v->studies.n ? j->v->studies.items[j->n] : NULL, &j->views[j->n]);
-        if (status == 0)
+        if (status == 0) {
             status = plot_study_read(j->c, j->views[j->n], j->kind->reads, &j->studies[j->n]);
-        if (status)
+        }
+        if (status) {
             tl_view_close(j->views[j->n]);
+        }
     }
     status = status ? status : find_target(j);
     for (size_t i = 1; i < j->n && status == 0; i++) {
         if (j->studies[i].n_values != j->studies[0].n_values ||
-            j->studies[i].directions[j->target] != j->studies[0].directions[j->target])
+            j->studies[i].directions[j->target] != j->studies[0].directions[j->target]) {
             status = cli_error(j->c, TL_EINVAL,
                                "studies '%s' and '%s' have other objectives: they cannot be compared",
                                j->studies[0].name, j->studies[i].name);
+        }
     }
     return status;
 }
@@ -181,19 +197,24 @@ static int replace_file(struct cli *c, const char *path, const struct buf *pictu
 {
     char temporary[4096];
     int n = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary)
+    if (n < 0 || (size_t)n >= sizeof temporary) {
         return cli_usage(c, "--output: the name is too long");
+    }
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
+    if (fd < 0) {
         return cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot write '%s': %s", path,
                          strerror(errno));
+    }
     int status = cli_write_file(c, fd, path, picture->data, picture->len);
-    if (close(fd) != 0 && status == 0)
+    if (close(fd) != 0 && status == 0) {
         status = cli_error(c, TL_EIO, "cannot write '%s': %s", path, strerror(errno));
-    if (status == 0 && rename(temporary, path) != 0)
+    }
+    if (status == 0 && rename(temporary, path) != 0) {
         status = cli_error(c, TL_EIO, "cannot replace '%s': %s", path, strerror(errno));
-    if (status)
+    }
+    if (status) {
         unlink(temporary);
+    }
     return status;
 }
 
@@ -215,11 +236,13 @@ static int show(struct job *j, const struct figure *f)
         /* a single panel fills the terminal, but for the prompt */
         int rows = j->height ? j->height : f->n_panels == 1 && looks.rows > 12 ? looks.rows - 3 : 0;
         rows = !j->height && rows > cols / 2 ? cols / 2 : rows;
-        if (!figure_terminal(f, cols, rows, looks.ascii, looks.colours, &out))
+        if (!figure_terminal(f, cols, rows, looks.ascii, looks.colours, &out)) {
             status = cli_nomem(j->c);
+        }
     }
-    if (status == 0 && !j->v->output)
+    if (status == 0 && !j->v->output) {
         status = out.failed ? cli_nomem(j->c) : cli_write(j->c, out.data, out.len);
+    }
     buf_release(&out);
     buf_release(&picture);
     return status;
@@ -230,20 +253,23 @@ static int run_plot(struct cli *c, void *values)
     const struct plot_values *v = values;
     struct job j = {.c = c, .v = v, .kind = find_kind(v->kind)};
     struct figure f = {.kind = v->kind};
-    if (!j.kind)
+    if (!j.kind) {
         return cli_usage(c, "there is no plot '%s': the kinds are %s", v->kind, KINDS);
+    }
     int status = check_words(&j);
     cli_catch_stop(c);
     status = status ? status : cli_open(c, CLI_READ);
     status = status ? status : read_studies(&j);
     struct plot_request r = {c, j.studies, j.n, j.target, v->log, v->params.items, v->params.n};
     status = status ? status : j.kind->build(&r, &f);
-    if (v->title)
+    if (v->title) {
         f.title = figure_label(&f, str_of(v->title), 200);
-    else if (status == 0)
+    } else if (status == 0) {
         f.title = figure_text(&f, "%s: %s%s", v->kind, j.studies[0].label, j.n > 1 ? " and others" : "");
-    if (status == 0)
+    }
+    if (status == 0) {
         status = f.failed ? cli_nomem(c) : show(&j, &f);
+    }
     for (size_t i = 0; i < j.n; i++) {
         plot_study_release(&j.studies[i]);
         tl_view_close(j.views[i]);

@@ -40,16 +40,19 @@ static const struct opt report_opts[] = {
 static int look_around(struct cli *c, struct report_values *v)
 {
     const char *number = getenv("TRIALOG_TRIAL_NUMBER");
-    if (!v->name)
+    if (!v->name) {
         v->name = getenv("TRIALOG_STUDY_NAME");
+    }
     if (!v->pruner) {
         v->pruner = getenv("TRIALOG_PRUNER");
         v->pruner_kwargs = v->pruner_kwargs || !v->pruner ? v->pruner_kwargs : getenv("TRIALOG_PRUNER_KWARGS");
     }
-    if (!v->number.set && !number)
+    if (!v->number.set && !number) {
         return cli_usage(c, "--trial-number is missing");
-    if (!v->number.set && !cli_parse_int(str_of(number), &v->number.value))
+    }
+    if (!v->number.set && !cli_parse_int(str_of(number), &v->number.value)) {
         return cli_usage(c, "TRIALOG_TRIAL_NUMBER is no number: '%s'", number);
+    }
     return v->step.value < 0 ? cli_usage(c, "--step: %lld is below 0", (long long)v->step.value) : 0;
 }
 
@@ -59,21 +62,25 @@ static int write_report(struct cli *c, const struct report_values *v, const tl_v
     struct tl_err err = TL_ERR_INIT;
     bool again = false;
     int status = 0, rc = tl_view_trial(view, v->number.value, &trial, &err);
-    if (rc == TL_ENOTFOUND)
+    if (rc == TL_ENOTFOUND) {
         return cli_error(c, rc, "there is no trial %lld in '%s'", (long long)v->number.value,
                          tl_view_study_name(view));
-    if (rc)
+    }
+    if (rc) {
         return cli_fail(c, &err);
-    for (size_t i = 0; i < trial.n_reports; i++)
+    }
+    for (size_t i = 0; i < trial.n_reports; i++) {
         again = again || trial.reports[i].step == v->step.value;
-    if (TL_STATE_IS_FINISHED(trial.state))
+    }
+    if (TL_STATE_IS_FINISHED(trial.state)) {
         status = cli_error(c, TL_EFINISHED, "trial %lld has finished already (%s)", (long long)trial.number,
                            tl_state_name((int)trial.state));
-    else if (again)
+    } else if (again) {
         cli_say(c, CLI_WARNING, "trial %lld has a value for step %lld already, which stays",
                 (long long)trial.number, (long long)v->step.value);
-    else if (tl_storage_report(c->storage, trial.id, v->step.value, v->value.value, &err))
+    } else if (tl_storage_report(c->storage, trial.id, v->step.value, v->value.value, &err)) {
         status = cli_fail(c, &err);
+    }
     tl_frozen_release(&trial);
     return status;
 }
@@ -100,15 +107,18 @@ static int report(struct cli *c, const struct report_values *v, tl_study *study)
     struct tl_err err = TL_ERR_INIT;
     bool prune = false;
     tl_view *view;
-    if (tl_study_n_directions(study) != 1)
+    if (tl_study_n_directions(study) != 1) {
         return cli_error(c, TL_EINVAL, "reports are for studies with one objective; this one has %zu",
                          tl_study_n_directions(study));
-    if (tl_study_view(study, &view, &err))
+    }
+    if (tl_study_view(study, &view, &err)) {
         return cli_fail(c, &err);
+    }
     int status = write_report(c, v, view);
     tl_view_close(view);
-    if (status == 0 && v->pruner && tl_study_should_prune(study, v->number.value, &prune, &err))
+    if (status == 0 && v->pruner && tl_study_should_prune(study, v->number.value, &prune, &err)) {
         status = cli_fail(c, &err);
+    }
     return status ? status : show(c, v, v->pruner != NULL, prune);
 }
 

@@ -41,17 +41,21 @@ static int use_existing(struct cli *c, int64_t id, const enum tl_direction *want
     struct tl_err err = TL_ERR_INIT;
     tl_view *view;
     size_t n;
-    if (n_wanted == 0)
+    if (n_wanted == 0) {
         return 0;
-    if (tl_view_open(c->storage, id, false, &view, &err))
+    }
+    if (tl_view_open(c->storage, id, false, &view, &err)) {
         return cli_fail(c, &err);
+    }
     const enum tl_direction *have = tl_view_directions(view, &n);
     bool same = n == n_wanted;
-    for (size_t i = 0; i < n && same; i++)
+    for (size_t i = 0; i < n && same; i++) {
         same = have[i] == wanted[i];
-    if (!same)
+    }
+    if (!same) {
         cli_say(c, CLI_WARNING, "the study '%s' exists with other directions, and keeps them",
                 tl_view_study_name(view));
+    }
     tl_view_close(view);
     return 0;
 }
@@ -73,16 +77,20 @@ static int run_create(struct cli *c, void *values)
     tl_study *study = NULL;
     int64_t id;
     size_t n = v->direction ? 1 : v->directions.n;
-    if (v->direction && v->directions.set)
+    if (v->direction && v->directions.set) {
         return cli_usage(c, "give either --direction or --directions");
-    if (v->name && !*v->name) /* as in Optuna */
+    }
+    if (v->name && !*v->name) { /* as in Optuna */
         v->name = NULL;
+    }
     int status = cli_open(c, CLI_CREATE);
     enum tl_direction *directions = status ? NULL : arena_alloc(&c->memory, (n + 1) * sizeof *directions);
-    if (!directions)
+    if (!directions) {
         return status ? status : cli_nomem(c);
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         directions[i] = direction_of(v->direction ? v->direction : v->directions.items[i]);
+    }
     if (v->skip && v->name) {
         int rc = tl_storage_find_study(c->storage, v->name, &id, &err);
         if (rc != TL_ENOTFOUND) {
@@ -94,11 +102,13 @@ static int run_create(struct cli *c, void *values)
     options.n_directions = n;
     options.load_if_exists = v->skip && v->name;
     int rc = tl_study_create(c->storage, v->name, &options, &study, &err);
-    if (rc == TL_EEXISTS)
+    if (rc == TL_EEXISTS) {
         return cli_error(
             c, rc, "there is a study '%s' already: take another name, or --skip-if-exists to use it", v->name);
-    if (rc)
+    }
+    if (rc) {
         return cli_fail(c, &err);
+    }
     status = print_line(c, tl_study_name(study));
     tl_study_free(study);
     return status;
@@ -133,8 +143,9 @@ static int run_delete(struct cli *c, void *values)
     int64_t id;
     int status = cli_open(c, 0);
     status = status ? status : cli_find_study(c, v->name, &id, &name);
-    if (status == 0 && tl_storage_delete_study(c->storage, id, &err))
+    if (status == 0 && tl_storage_delete_study(c->storage, id, &err)) {
         status = cli_fail(c, &err);
+    }
     return status;
 }
 
@@ -170,21 +181,26 @@ static int run_set_attr(struct cli *c, void *values)
     struct buf json = BUF_INIT(SIZE_MAX / 2);
     const char *name;
     int64_t id;
-    if (!v->text == !v->json)
+    if (!v->text == !v->json) {
         return cli_usage(c, "give either --value or --json-value");
+    }
     int status = cli_open(c, 0);
     status = status ? status : cli_find_study(c, v->name, &id, &name);
-    if (status == 0 && v->text)
+    if (status == 0 && v->text) {
         json_put_string(&json, str_of(v->text));
-    else if (status == 0 && json_compact(str_of(v->json), &json, &err))
+    } else if (status == 0 && json_compact(str_of(v->json), &json, &err)) {
         status = cli_error(c, err.code, "--json-value: %s", err.message);
+    }
     const char *text = status ? NULL : buf_cstr(&json);
-    if (status == 0 && !text)
+    if (status == 0 && !text) {
         status = cli_nomem(c);
-    if (status == 0 && tl_storage_set_study_attr(c->storage, id, TL_ATTR_USER, v->key, text, &err))
+    }
+    if (status == 0 && tl_storage_set_study_attr(c->storage, id, TL_ATTR_USER, v->key, text, &err)) {
         status = cli_fail(c, &err);
-    if (status == 0)
+    }
+    if (status == 0) {
         cli_say(c, CLI_INFO, "attribute '%s' written", v->key);
+    }
     buf_release(&json);
     return status;
 }
@@ -236,8 +252,9 @@ static int note_study(void *ctx, int64_t id, const char *name)
     l->ids = ids;
     room = room && mem_grow(&names, &l->cap_names, l->n + 1, sizeof *l->names);
     l->names = names;
-    if (!room)
+    if (!room) {
         return TL_ENOMEM;
+    }
     l->ids[l->n] = id;
     l->names[l->n++] = (struct str){copy, len};
     return 0;
@@ -247,8 +264,9 @@ static int list_studies(struct cli *c, struct study_list *l)
 {
     struct tl_err err = TL_ERR_INIT;
     int status = cli_open(c, CLI_READ);
-    if (status)
+    if (status) {
         return status;
+    }
     int rc = tl_storage_each_study(c->storage, note_study, l, &err);
     return rc == TL_ENOMEM ? cli_nomem(c) : rc ? cli_fail(c, &err) : 0;
 }
@@ -309,8 +327,9 @@ static bool note_attrs(struct fact_list *l, const struct tl_study_summary *s, st
     struct buf b = BUF_INIT(SIZE_MAX / 2);
     size_t n = 0;
     for (size_t i = 0; i < s->n_attrs; i++) {
-        if (s->attrs[i].kind != TL_ATTR_USER)
+        if (s->attrs[i].kind != TL_ATTR_USER) {
             continue;
+        }
         buf_add_text(&b, n++ ? "," : "{");
         json_put_string(&b, (struct str){s->attrs[i].key.s, s->attrs[i].key.len});
         buf_add_char(&b, ':');
@@ -332,16 +351,19 @@ static int note_fact(void *ctx, const struct tl_study_summary *s)
     void *items = l->items;
     bool room = mem_grow(&items, &l->cap, l->n + 1, sizeof *l->items);
     l->items = items;
-    if (!room)
+    if (!room) {
         return TL_ENOMEM;
+    }
     struct study_fact *f = &l->items[l->n];
-    if (s->start.set)
+    if (s->start.set) {
         when_text(s->start, start);
+    }
     f->name = (struct str){arena_dup(memory, s->name, strlen(s->name)), strlen(s->name)};
     f->start = (struct str){arena_dup(memory, start, strlen(start)), strlen(start)};
     f->directions = arena_alloc(memory, (s->n_directions + 1) * sizeof *f->directions);
-    if (!f->name.p || !f->start.p || !f->directions || !note_attrs(l, s, f))
+    if (!f->name.p || !f->start.p || !f->directions || !note_attrs(l, s, f)) {
         return TL_ENOMEM;
+    }
     memcpy(f->directions, s->directions, s->n_directions * sizeof *f->directions);
     f->n_directions = s->n_directions;
     f->n_trials = s->n_trials;
@@ -354,9 +376,10 @@ static int read_study(void *ctx, size_t record, struct nodes *ns, struct node **
     const struct study_fact *f = &((const struct fact_list *)ctx)->items[record];
     cells[STUDY_NAME] = node_string(ns, f->name);
     cells[STUDY_DIRECTION] = node_new(ns, NODE_TUPLE);
-    for (size_t i = 0; i < f->n_directions; i++)
+    for (size_t i = 0; i < f->n_directions; i++) {
         node_add(ns, cells[STUDY_DIRECTION], (struct str){NULL, 0},
                  node_copied(ns, tl_direction_name((int)f->directions[i])));
+    }
     cells[STUDY_N_TRIALS] = node_int(ns, (int64_t)f->n_trials);
     cells[STUDY_START] = f->start.n ? node_string(ns, f->start) : node_new(ns, NODE_NONE);
     cells[STUDY_ATTRS] = node_parse(ns, f->attrs, NULL);
@@ -416,19 +439,22 @@ static int run_copy(struct cli *c, void *values)
     tl_storage *to = NULL;
     const char *name;
     int64_t id;
-    if (!v->to && !v->to_name)
+    if (!v->to && !v->to_name) {
         return cli_usage(c, "copy where? Give --to FILE or --to-study-name NAME");
+    }
     int status = cli_open(c, v->to ? CLI_READ : 0);
     status = status ? status : cli_find_study(c, v->name, &id, &name);
-    if (status == 0 && v->to)
+    if (status == 0 && v->to) {
         status = cli_open_url(c, v->to, CLI_CREATE, &to);
+    }
     if (status == 0) {
         int rc = tl_study_copy(c->storage, name, to ? to : c->storage, v->to_name, &err);
-        if (rc == TL_EEXISTS)
+        if (rc == TL_EEXISTS) {
             status = cli_error(c, rc, "there is a study '%s' in '%s' already: give another --to-study-name",
                                v->to_name ? v->to_name : name, v->to ? cli_show_url(c, v->to) : c->shown);
-        else if (rc)
+        } else if (rc) {
             status = cli_fail(c, &err);
+        }
     }
     tl_storage_close(to);
     return status ? status : print_line(c, v->to_name ? v->to_name : name);

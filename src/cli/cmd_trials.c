@@ -46,8 +46,9 @@ static int run_trials(struct cli *c, void *values)
     tl_view *view = NULL;
     int status = open_view(c, values, &view);
     status = status ? status : show(c, values, view, NULL, 0, false);
-    if (view)
+    if (view) {
         tl_view_close(view);
+    }
     return status;
 }
 
@@ -56,22 +57,25 @@ static int run_best_trial(struct cli *c, void *values)
     tl_view *view = NULL;
     size_t n_directions;
     int status = open_view(c, values, &view);
-    if (status)
+    if (status) {
         return status;
+    }
     tl_view_directions(view, &n_directions);
     int64_t number = tl_view_best(view);
-    if (n_directions != 1)
+    if (n_directions != 1) {
         status =
             cli_error(c, TL_EINVAL, "the study has %zu objectives and so no single best trial: see best-trials",
                       n_directions);
-    else if (number < 0 && tl_view_count(view, TL_COMPLETE) == 0)
+    } else if (number < 0 && tl_view_count(view, TL_COMPLETE) == 0) {
         status = cli_error(c, TL_ENOTFOUND, "no trial is complete yet");
-    else if (number < 0)
+    } else if (number < 0) {
         status = cli_error(c, TL_ENOTFOUND, "no complete trial satisfies the constraints");
-    else
+    } else {
         status = show(c, values, view, &number, 1, true);
-    if (view)
+    }
+    if (view) {
         tl_view_close(view);
+    }
     return status;
 }
 
@@ -86,17 +90,21 @@ static int equally_good(struct cli *c, const tl_view *view, int64_t **numbers, s
     int rc = best >= 0 ? tl_view_trial(view, best, &trial, &err) : 0;
     double value = best >= 0 && rc == 0 && trial.n_values ? trial.values[0] : 0;
     for (size_t i = best >= 0 ? (size_t)best : n_trials; i < n_trials && rc == 0; i++) {
-        if (tl_view_trial_state(view, (int64_t)i) != TL_COMPLETE)
+        if (tl_view_trial_state(view, (int64_t)i) != TL_COMPLETE) {
             continue;
+        }
         rc = tl_view_trial(view, (int64_t)i, &trial, &err);
-        if (rc || trial.n_values == 0 || trial.values[0] != value || !trial_is_feasible(&ns, &trial))
+        if (rc || trial.n_values == 0 || trial.values[0] != value || !trial_is_feasible(&ns, &trial)) {
             continue;
+        }
         void *grown = *numbers;
-        if (!mem_grow(&grown, &cap, *n + 1, sizeof **numbers))
+        if (!mem_grow(&grown, &cap, *n + 1, sizeof **numbers)) {
             rc = err_nomem(&err);
+        }
         *numbers = grown;
-        if (rc == 0)
+        if (rc == 0) {
             (*numbers)[(*n)++] = (int64_t)i;
+        }
         arena_reset(&ns.arena);
     }
     tl_frozen_release(&trial);
@@ -112,8 +120,9 @@ static int run_best_trials(struct cli *c, void *values)
     tl_view *view = NULL;
     size_t n_directions = 0, n = 0;
     int status = open_view(c, values, &view);
-    if (status == 0)
+    if (status == 0) {
         tl_view_directions(view, &n_directions);
+    }
     if (status == 0 && n_directions == 1) {
         status = equally_good(c, view, &equals, &n);
         front = equals;
@@ -122,8 +131,9 @@ static int run_best_trials(struct cli *c, void *values)
     }
     status = status ? status : show(c, values, view, front ? front : &none, n, false);
     mem_free(equals);
-    if (view)
+    if (view) {
         tl_view_close(view);
+    }
     return status;
 }
 

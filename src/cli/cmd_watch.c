@@ -72,8 +72,9 @@ static int look(struct watching *w, bool *changed, struct tl_err *err)
     /* by name each time: a study that was deleted and created again, in a journal that was replaced, has another id */
     int rc = tl_storage_find_study(w->c->storage, w->name, &id, err);
     rc = rc ? rc : tl_view_open(w->c->storage, id, true, &view, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     *changed = !w->shown || tl_view_seq(view) != w->seq || tl_view_epoch(view) != w->watcher.epoch;
     w->seq = tl_view_seq(view);
     rc = watcher_look(&w->watcher, view, now_us(), err);
@@ -89,12 +90,14 @@ static int print_frame(struct watching *w)
     struct canvas cv;
     struct buf b = BUF_INIT((size_t)64 << 20);
     int rows = w->looks.rows > 8 ? w->looks.rows - 1 : 24, status = 0;
-    if (!canvas_init(&cv, w->looks.cols, rows, w->looks.ascii))
+    if (!canvas_init(&cv, w->looks.cols, rows, w->looks.ascii)) {
         return cli_nomem(w->c);
+    }
     bool done = watch_frame(&w->watcher.facts, &w->style, &cv, w->looks.colours != COLOURS_NONE);
     canvas_write(&cv, w->looks.colours, &b);
-    while (b.len > 1 && b.data[b.len - 2] == '\n') /* empty rows at the end */
+    while (b.len > 1 && b.data[b.len - 2] == '\n') { /* empty rows at the end */
         b.len--;
+    }
     status = done && !b.failed ? cli_write(w->c, b.data, b.len) : cli_nomem(w->c);
     buf_release(&b);
     canvas_release(&cv);
@@ -105,8 +108,9 @@ static int show_screen(struct watching *w)
 {
     struct canvas cv;
     terminal_look(&w->looks, w->v->ascii, w->v->colour);
-    if (!canvas_init(&cv, w->looks.cols, w->looks.rows, w->looks.ascii))
+    if (!canvas_init(&cv, w->looks.cols, w->looks.rows, w->looks.ascii)) {
         return cli_nomem(w->c);
+    }
     bool done = watch_frame(&w->watcher.facts, &w->style, &cv, w->looks.colours != COLOURS_NONE);
     int status = done ? screen_show(w->c, &cv, w->looks.colours) : cli_nomem(w->c);
     canvas_release(&cv);
@@ -137,8 +141,9 @@ static int show_line(struct watching *w)
 
 static int show(struct watching *w, bool changed)
 {
-    if (w->screen)
+    if (w->screen) {
         return show_screen(w);
+    }
     return changed ? show_line(w) : 0;
 }
 
@@ -147,10 +152,12 @@ static int show(struct watching *w, bool changed)
 static bool is_over(const struct watching *w)
 {
     const struct watch_facts *f = &w->watcher.facts;
-    if (f->trouble)
+    if (f->trouble) {
         return false;
-    if (w->v->until_finished.set && f->finished >= (uint64_t)w->v->until_finished.value)
+    }
+    if (w->v->until_finished.set && f->finished >= (uint64_t)w->v->until_finished.value) {
         return true;
+    }
     return w->v->until_idle.set && f->counts[TL_RUNNING] == 0 && f->counts[TL_WAITING] == 0 &&
            f->finished > 0 && f->idle_us >= w->v->until_idle.value * 1000;
 }
@@ -162,15 +169,19 @@ static bool pause_for(struct watching *w, int64_t ms)
     for (;;) {
         int64_t left = (end - now_us()) / 1000;
         int key = screen_key(left > 0 ? left : 0);
-        if (cli_stops > 0 || w->c->out_closed || key == 'q' || key == 'Q')
+        if (cli_stops > 0 || w->c->out_closed || key == 'q' || key == 'Q') {
             return true;
-        if (key == 'l' || key == 'L')
+        }
+        if (key == 'l' || key == 'L') {
             w->style.log = !w->style.log;
+        }
         bool moved = screen_suspended();
-        if (screen_resized() || moved || key)
+        if (screen_resized() || moved || key) {
             show(w, false);
-        if (left <= 0 && key == 0)
+        }
+        if (left <= 0 && key == 0) {
             return false;
+        }
     }
 }
 
@@ -180,12 +191,14 @@ static int follow(struct watching *w)
     int status = 0;
     while (status == 0 && !is_over(w)) {
         bool changed = false;
-        if (pause_for(w, w->v->interval.value))
+        if (pause_for(w, w->v->interval.value)) {
             break;
+        }
         int rc = tl_storage_wait(w->c->storage, WAIT_MS, &err);
         rc = rc >= 0 || rc == TL_ECANCELLED ? 0 : rc;
-        if (cli_stops > 0)
+        if (cli_stops > 0) {
             break;
+        }
         rc = rc ? rc : look(w, &changed, &err);
         bool had_trouble = w->watcher.facts.trouble != NULL;
         w->watcher.facts.trouble = NULL;
@@ -209,17 +222,20 @@ static int run_watch(struct cli *c, void *values)
     struct tl_err err = TL_ERR_INIT;
     bool changed;
     int64_t id;
-    if ((v->trials.set && v->trials.value < 1) || (v->until_finished.set && v->until_finished.value < 1))
+    if ((v->trials.set && v->trials.value < 1) || (v->until_finished.set && v->until_finished.value < 1)) {
         return cli_usage(c, "--trials and --until-finished want a number above zero");
-    if (v->interval.value < 10)
+    }
+    if (v->interval.value < 10) {
         return cli_usage(c, "--interval: at least 10ms");
+    }
     terminal_look(&w.looks, v->ascii, v->colour);
     cli_catch_stop(c);
     c->woken = screen_news;
     int status = cli_open(c, CLI_LOOK);
     status = status ? status : cli_find_study(c, v->name, &id, &w.name);
-    if (status == 0 && look(&w, &changed, &err) != 0)
+    if (status == 0 && look(&w, &changed, &err) != 0) {
         status = cli_fail(c, &err);
+    }
     struct watch_facts *f = &w.watcher.facts;
     f->storage = c->shown;
     f->total = v->trials.set           ? (uint64_t)v->trials.value
@@ -230,17 +246,20 @@ static int run_watch(struct cli *c, void *values)
     } else if (status == 0) {
         w.screen = w.looks.is_terminal && !v->json;
         w.style.keys = w.screen;
-        if (w.screen)
+        if (w.screen) {
             screen_enter();
+        }
         w.shown = true;
         status = show(&w, true);
         status = status ? status : follow(&w);
         screen_leave();
         w.style.keys = false;
-        if (status == 0 && w.screen && is_over(&w))
+        if (status == 0 && w.screen && is_over(&w)) {
             status = print_frame(&w);
-        if (status == 0 && cli_stops > 0)
+        }
+        if (status == 0 && cli_stops > 0) {
             status = 128 + (int)cli_stop_signal;
+        }
     }
     watcher_release(&w.watcher);
     return status;

@@ -31,13 +31,15 @@ struct running {
 static int note_running(void *ctx, const struct tl_running_trial *t)
 {
     struct running *l = ctx;
-    if (l->study_id >= 0 && t->study_id != l->study_id)
+    if (l->study_id >= 0 && t->study_id != l->study_id) {
         return 0;
+    }
     struct tl_running_trial copy = *t;
     copy.study_name = arena_dup(&l->c->memory, t->study_name, strlen(t->study_name));
     copy.worker = arena_dup(&l->c->memory, t->worker, strlen(t->worker));
-    if (!copy.study_name || !copy.worker || !mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items))
+    if (!copy.study_name || !copy.worker || !mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items)) {
         return TL_ENOMEM;
+    }
     l->items[l->n++] = copy;
     return 0;
 }
@@ -57,8 +59,9 @@ static int read_running(void *ctx, size_t record, struct nodes *ns, struct node 
     cells[WORKERS_STUDY] = node_string(ns, str_of(t->study_name));
     cells[WORKERS_NUMBER] = node_int(ns, t->number);
     cells[WORKERS_WORKER] = node_string(ns, str_of(t->worker));
-    if (t->start.set)
+    if (t->start.set) {
         when_text(t->start, text);
+    }
     cells[WORKERS_START] = t->start.set ? node_copied(ns, text) : node_new(ns, NODE_NONE);
     cells[WORKERS_LEASE] = t->lease_ms > 0 ? node_float(ns, (double)t->lease_ms / 1000) : node_new(ns, NODE_NONE);
     cells[WORKERS_SILENT] = t->silent_ms >= 0 ? node_float(ns, (double)t->silent_ms / 1000) : node_new(ns, NODE_NONE);
@@ -76,14 +79,16 @@ static int run_workers(struct cli *c, void *values)
     struct tl_err err = TL_ERR_INIT;
     const char *name;
     int status = cli_open(c, CLI_READ);
-    if (status == 0 && v->name)
+    if (status == 0 && v->name) {
         status = cli_find_study(c, v->name, &l.study_id, &name);
+    }
     if (status == 0) {
         int rc = tl_storage_each_running(c->storage, note_running, &l, &err);
         status = rc == TL_ENOMEM ? cli_nomem(c) : rc ? cli_fail(c, &err) : 0;
     }
-    if (l.n > 0)
+    if (l.n > 0) {
         qsort(l.items, l.n, sizeof *l.items, by_number);
+    }
     if (status == 0) {
         struct out_records records = {columns, WORKERS_COLUMNS, l.n, false, read_running, &l};
         status = out_records(c, &records, v->json ? "json" : v->format, false);

@@ -16,8 +16,9 @@
 
 static int add_piece(struct command_template *t, const struct template_piece *piece, struct tl_err *err)
 {
-    if (!mem_grow((void **)&t->pieces, &t->cap_pieces, t->n_pieces + 1, sizeof *piece))
+    if (!mem_grow((void **)&t->pieces, &t->cap_pieces, t->n_pieces + 1, sizeof *piece)) {
         return err_nomem(err);
+    }
     t->pieces[t->n_pieces++] = *piece;
     return 0;
 }
@@ -34,8 +35,9 @@ static int read_placeholder(const struct search_space *s, const char *word, cons
                             struct tl_err *err)
 {
     const char *from = *p, *end = strchr(from, '}');
-    if (!end)
+    if (!end) {
         return bad_brace(word, from - 1, err, "this brace is not closed");
+    }
     struct str name = {from, (size_t)(end - from)};
     piece->literal = false;
     if (str_eq(name, STR("trial"))) {
@@ -44,8 +46,9 @@ static int read_placeholder(const struct search_space *s, const char *word, cons
         piece->what = TEMPLATE_STUDY;
     } else {
         piece->what = search_space_find(s, name);
-        if (piece->what == s->n)
+        if (piece->what == s->n) {
             return bad_brace(word, from - 1, err, "no --param declares this placeholder");
+        }
     }
     *p = end + 1;
     return 0;
@@ -63,15 +66,17 @@ static int read_word(struct command_template *t, const struct search_space *s, c
         }
         bool twice = p[1] == *p;
         piece.text.n = (size_t)(p - from) + (twice ? 1 : 0);
-        if (piece.text.n > 0)
+        if (piece.text.n > 0) {
             rc = add_piece(t, &piece, err);
+        }
         if (rc == 0 && twice) {
             p += 2;
         } else if (rc == 0 && *p == '{') {
             p++;
             rc = read_placeholder(s, word, &p, &piece, err);
-            if (rc == 0)
+            if (rc == 0) {
                 rc = add_piece(t, &piece, err);
+            }
         } else if (rc == 0) {
             rc = bad_brace(word, p, err, "this brace closes nothing");
         }
@@ -90,16 +95,18 @@ int command_template_read(struct command_template *t, const struct search_space 
     int rc = 0;
     *t = (struct command_template){.n_words = n};
     t->words = mem_zalloc(n + 1, sizeof *t->words);
-    if (!t->words)
+    if (!t->words) {
         return err_nomem(err);
+    }
     for (size_t i = 0; i < n && rc == 0; i++) {
         t->words[i].first = t->n_pieces;
         rc = read_word(t, s, words[i], err);
         t->words[i].n = t->n_pieces - t->words[i].first;
         *bad_word = i;
     }
-    if (rc)
+    if (rc) {
         command_template_release(t);
+    }
     return rc;
 }
 
@@ -117,8 +124,9 @@ int space_value_text(const struct tl_dist *dist, double internal, struct buf *ou
     struct tl_value v;
     char text[NUM_MAX];
     int rc = tl_dist_external(dist, internal, &v, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     switch (v.kind) {
     case TL_VALUE_NULL: buf_add_text(out, "null"); break;
     case TL_VALUE_BOOL: buf_add_text(out, v.as.b ? "true" : "false"); break;
@@ -156,20 +164,24 @@ static int fill_word(const struct command_template *t, const struct template_wor
         const struct template_piece *piece = &t->pieces[i];
         bool absent = false;
         int rc = 0;
-        if (piece->literal)
+        if (piece->literal) {
             buf_add_str(out, piece->text);
-        else
+        } else {
             rc = add_fact(facts, piece->what, out, &absent, err);
-        if (rc)
+        }
+        if (rc) {
             return rc;
+        }
         n_absent += absent;
         n_there += !piece->literal && !absent;
     }
     *gone = n_absent > 0 && n_there == 0;
-    if (out->failed)
+    if (out->failed) {
         return err_set(err, out->failed, "a word of the program is too long");
-    if (memchr(out->data ? out->data : "", 0, out->len))
+    }
+    if (memchr(out->data ? out->data : "", 0, out->len)) {
         return err_set(err, TL_EINVAL, "a value that holds a NUL byte cannot be a word of a program");
+    }
     return 0;
 }
 
@@ -183,17 +195,21 @@ int command_template_fill(const struct command_template *t, const struct trial_f
     for (size_t i = 0; i < t->n_words && rc == 0; i++) {
         bool gone = false;
         rc = fill_word(t, &t->words[i], facts, &word, &gone, err);
-        if (rc == 0 && i == 0 && (gone || word.len == 0))
+        if (rc == 0 && i == 0 && (gone || word.len == 0)) {
             rc = err_set(err, TL_EINVAL, "the name of the program is empty");
-        if (rc || gone)
+        }
+        if (rc || gone) {
             continue;
+        }
         list[n] = arena_dup(a, word.len ? word.data : "", word.len);
-        if (!list[n++])
+        if (!list[n++]) {
             rc = err_nomem(err);
+        }
     }
     buf_release(&word);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     list[n] = NULL;
     *argv = list;
     return 0;
@@ -209,8 +225,9 @@ static const char *const env_names[N_ENV] = {"TRIALOG_TRIAL_NUMBER=", "TRIALOG_S
 static bool ours(const char *entry)
 {
     for (size_t i = 0; i < N_ENV; i++) {
-        if (strncmp(entry, env_names[i], strlen(env_names[i])) == 0)
+        if (strncmp(entry, env_names[i], strlen(env_names[i])) == 0) {
             return true;
+        }
     }
     return strncmp(entry, "TRIALOG_PARAM_", strlen("TRIALOG_PARAM_")) == 0;
 }
@@ -219,25 +236,30 @@ static bool ours(const char *entry)
 static bool add_env(const struct trial_facts *facts, size_t which, struct buf *entry)
 {
     const char *const texts[N_ENV] = {NULL, facts->study, facts->storage, facts->pruner, facts->pruner_kwargs};
-    if (which != ENV_NUMBER && !texts[which])
+    if (which != ENV_NUMBER && !texts[which]) {
         return false;
+    }
     buf_add_text(entry, env_names[which]);
-    if (which == ENV_NUMBER)
+    if (which == ENV_NUMBER) {
         buf_printf(entry, "%lld", (long long)facts->number);
-    else
+    } else {
         buf_add_text(entry, texts[which]);
+    }
     return true;
 }
 
 static int add_variable(char **list, size_t *n, struct arena *a, const struct buf *entry, struct tl_err *err)
 {
-    if (entry->failed)
+    if (entry->failed) {
         return err_set(err, entry->failed, "a value is too long for the environment");
-    if (memchr(entry->data, 0, entry->len))
+    }
+    if (memchr(entry->data, 0, entry->len)) {
         return err_set(err, TL_EINVAL, "a value that holds a NUL byte cannot be in the environment");
+    }
     list[*n] = arena_dup(a, entry->data, entry->len);
-    if (!list[*n])
+    if (!list[*n]) {
         return err_nomem(err);
+    }
     (*n)++;
     return 0;
 }
@@ -248,19 +270,22 @@ int command_environment(const struct trial_facts *facts, char *const *inherited,
     const struct search_space *s = facts->space;
     struct buf entry = BUF_INIT(WORD_MAX);
     size_t n = 0, n_inherited = 0;
-    while (inherited[n_inherited])
+    while (inherited[n_inherited]) {
         n_inherited++;
+    }
     char **list = arena_alloc(a, (n_inherited + s->n + N_ENV + 1) * sizeof *list);
     int rc = list ? 0 : err_nomem(err);
     for (size_t i = 0; i < n_inherited && rc == 0; i++) {
-        if (!ours(inherited[i]))
+        if (!ours(inherited[i])) {
             list[n++] = inherited[i];
+        }
     }
     for (size_t i = 0; i < s->n + N_ENV && rc == 0; i++) {
         buf_clear(&entry);
         if (i >= s->n) {
-            if (!add_env(facts, i - s->n, &entry))
+            if (!add_env(facts, i - s->n, &entry)) {
                 continue;
+            }
         } else if (facts->values[i].present) {
             buf_add_text(&entry, s->params[i].env);
             buf_add_char(&entry, '=');
@@ -268,12 +293,14 @@ int command_environment(const struct trial_facts *facts, char *const *inherited,
         } else {
             continue;
         }
-        if (rc == 0)
+        if (rc == 0) {
             rc = add_variable(list, &n, a, &entry, err);
+        }
     }
     buf_release(&entry);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     list[n] = NULL;
     *env = list;
     return 0;

@@ -17,8 +17,9 @@ static bool is_shown(const struct opt *o)
 
 static void add_choices(struct buf *b, const char *choices)
 {
-    for (const char *s = choices; *s; s++)
+    for (const char *s = choices; *s; s++) {
         buf_add_char(b, *s == '|' ? ' ' : *s);
+    }
 }
 
 static bool arg_is(const struct opt *o, const char *what)
@@ -34,8 +35,9 @@ static bool is_component(const struct opt *o)
 
 static void add_components(struct buf *b, const struct opt *o)
 {
-    for (const struct tl_component_doc *d = arg_is(o, "PRUNER") ? tl_pruner_docs() : tl_sampler_docs(); d->name; d++)
+    for (const struct tl_component_doc *d = arg_is(o, "PRUNER") ? tl_pruner_docs() : tl_sampler_docs(); d->name; d++) {
         buf_printf(b, "%s%s", d->name, d[1].name ? " " : "");
+    }
 }
 
 /* Names of all commands; of those with two words only the first one when `first_words`. */
@@ -45,10 +47,12 @@ static void add_commands(struct buf *b, bool first_words)
     for (size_t i = 0; cli_commands[i]; i++) {
         const char *name = cli_commands[i]->name;
         size_t n = first_words ? strcspn(name, " ") : strlen(name);
-        if (cli_commands[i]->hidden)
+        if (cli_commands[i]->hidden) {
             continue;
-        if (!first)
+        }
+        if (!first) {
             buf_add_char(b, ' ');
+        }
         buf_add(b, name, n);
         first = false;
     }
@@ -58,12 +62,13 @@ static void add_commands(struct buf *b, bool first_words)
 static void add_quoted(struct buf *b, const char *text, const char *more)
 {
     for (const char *s = text; *s; s++) {
-        if (*s == '\'')
+        if (*s == '\'') {
             buf_add_text(b, "'\\''");
-        else if (strchr(more, *s))
+        } else if (strchr(more, *s)) {
             buf_printf(b, "\\%c", *s);
-        else
+        } else {
             buf_add_char(b, *s);
+        }
     }
 }
 
@@ -72,13 +77,16 @@ static void add_quoted(struct buf *b, const char *text, const char *more)
 /* "ask --format"|"ask -f") reply with the choices;; */
 static void bash_value(struct buf *b, const char *command, const struct opt *o)
 {
-    if (!is_shown(o) || !opt_takes_value(o))
+    if (!is_shown(o) || !opt_takes_value(o)) {
         return;
-    if (!o->choices && !arg_is(o, "STUDY") && !arg_is(o, "FILE") && !is_component(o))
+    }
+    if (!o->choices && !arg_is(o, "STUDY") && !arg_is(o, "FILE") && !is_component(o)) {
         return;
+    }
     buf_printf(b, "    %s\"%s --%s\"", *command == '*' ? "*" : "", *command == '*' ? "" : command, o->name);
-    if (o->letter)
+    if (o->letter) {
         buf_printf(b, "|%s\"%s -%c\"", *command == '*' ? "*" : "", *command == '*' ? "" : command, o->letter);
+    }
     buf_add_text(b, ") ");
     if (o->choices) {
         buf_add_text(b, "values='");
@@ -98,16 +106,18 @@ static void bash_value(struct buf *b, const char *command, const struct opt *o)
 static void bash_options(struct buf *b, const struct opt *opts)
 {
     for (const struct opt *o = opts; o && o->kind != OPT_END; o++) {
-        if (is_shown(o))
+        if (is_shown(o)) {
             buf_printf(b, " --%s", o->name);
+        }
     }
 }
 
 static bool takes_files(const struct command *cmd)
 {
     for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++) {
-        if (opt_is_operand(o) && arg_is(o, "FILE"))
+        if (opt_is_operand(o) && arg_is(o, "FILE")) {
             return true;
+        }
     }
     return false;
 }
@@ -116,8 +126,9 @@ static bool takes_files(const struct command *cmd)
 static const char *operand_choices(const struct command *cmd)
 {
     for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++) {
-        if (opt_is_operand(o))
+        if (opt_is_operand(o)) {
             return o->choices;
+        }
     }
     return NULL;
 }
@@ -127,11 +138,13 @@ static void bash_tables(struct buf *b)
     buf_add_text(b, "    case \"$command $prev\" in\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END && !cli_commands[i]->hidden;
-             o++)
+             o++) {
             bash_value(b, cli_commands[i]->name, o);
+        }
     }
-    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++)
+    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++) {
         bash_value(b, "*", o);
+    }
     buf_add_text(b, "    esac\n"
                     "    if [ -n \"$values\" ]; then\n"
                     "        COMPREPLY=($(compgen -W \"$values\" -- \"$cur\"))\n"
@@ -140,20 +153,23 @@ static void bash_tables(struct buf *b)
                     "    case \"$command\" in\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct command *cmd = cli_commands[i];
-        if (cmd->hidden)
+        if (cmd->hidden) {
             continue;
+        }
         buf_printf(b, "    '%s') values='", cmd->name);
-        if (operand_choices(cmd))
+        if (operand_choices(cmd)) {
             add_choices(b, operand_choices(cmd));
+        }
         bash_options(b, cmd->opts);
         buf_printf(b, "'%s%s ;;\n", takes_files(cmd) ? "; files=1" : "",
                    strcmp(cmd->name, "help") == 0 ? "; values=\"$values $commands\"" : "");
     }
     for (size_t i = 0; cli_commands[i]; i++) {
         const char *second = strchr(cli_commands[i]->name, ' ');
-        if (second)
+        if (second) {
             buf_printf(b, "    '%.*s') values='%s' ;;\n", (int)(second - cli_commands[i]->name),
                        cli_commands[i]->name, second + 1);
+        }
     }
     buf_add_text(b, "    '') values='");
     add_commands(b, true);
@@ -218,25 +234,28 @@ static void put_bash(struct buf *b)
 
 static void zsh_option(struct buf *b, const struct opt *o)
 {
-    if (opt_is_operand(o) || (o->flags & OPT_HIDDEN))
+    if (opt_is_operand(o) || (o->flags & OPT_HIDDEN)) {
         return;
+    }
     bool many = o->kind == OPT_REPEAT || o->kind == OPT_COUNT;
     for (int form = 0; form < (o->letter ? 2 : 1); form++) {
         buf_printf(b, "            '%s", many ? "*" : "");
-        if (form == 0)
+        if (form == 0) {
             buf_printf(b, "--%s%s[", o->name, opt_takes_value(o) ? "=" : "");
-        else
+        } else {
             buf_printf(b, "-%c%s[", o->letter, opt_takes_value(o) ? "+" : "");
+        }
         add_quoted(b, o->help, "[]:");
         buf_add_char(b, ']');
         if (opt_takes_value(o)) {
             buf_printf(b, ":%s:", o->arg ? o->arg : "value");
             if (o->choices || is_component(o)) {
                 buf_add_char(b, '(');
-                if (o->choices)
+                if (o->choices) {
                     add_choices(b, o->choices);
-                else
+                } else {
                     add_components(b, o);
+                }
                 buf_add_char(b, ')');
             } else if (arg_is(o, "STUDY")) {
                 buf_add_text(b, "_trialog_studies");
@@ -280,27 +299,32 @@ static void put_zsh(struct buf *b)
                                  "    case $command in\n";
     buf_add_text(b, begin);
     for (size_t i = 0; cli_commands[i]; i++) {
-        if (cli_commands[i]->hidden)
+        if (cli_commands[i]->hidden) {
             continue;
+        }
         buf_printf(b, "        '%s:", cli_commands[i]->name);
         add_quoted(b, cli_commands[i]->help, ":");
         buf_add_text(b, "'\n");
     }
     buf_add_text(b, middle);
     for (size_t i = 0; cli_commands[i]; i++) {
-        if (cli_commands[i]->hidden)
+        if (cli_commands[i]->hidden) {
             continue;
+        }
         buf_printf(b, "    '%s')\n        options=(\n", cli_commands[i]->name);
-        for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END; o++)
+        for (const struct opt *o = cli_commands[i]->opts; o && o->kind != OPT_END; o++) {
             zsh_option(b, o);
+        }
         buf_printf(b, "            '*: :%s", takes_files(cli_commands[i]) ? "_files" : "(");
-        if (operand_choices(cli_commands[i]))
+        if (operand_choices(cli_commands[i])) {
             add_choices(b, operand_choices(cli_commands[i]));
+        }
         buf_printf(b, "%s'\n        ) ;;\n", takes_files(cli_commands[i]) ? "" : ")");
     }
     buf_add_text(b, "    esac\n    options+=(\n");
-    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++)
+    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++) {
         zsh_option(b, o);
+    }
     buf_add_text(b, "    )\n    _arguments -S $options\n}\n\n_trialog \"$@\"\n");
 }
 
@@ -308,13 +332,16 @@ static void put_zsh(struct buf *b)
 
 static void fish_option(struct buf *b, const char *command, const struct opt *o)
 {
-    if (opt_is_operand(o) || (o->flags & OPT_HIDDEN))
+    if (opt_is_operand(o) || (o->flags & OPT_HIDDEN)) {
         return;
+    }
     buf_add_text(b, "complete -c trialog");
-    if (command)
+    if (command) {
         buf_printf(b, " -n '__trialog_command \"%s\"'", command);
-    if (o->letter)
+    }
+    if (o->letter) {
         buf_printf(b, " -s %c", o->letter);
+    }
     buf_printf(b, " -l %s", o->name);
     if (arg_is(o, "FILE")) {
         buf_add_text(b, " -r -F");
@@ -322,18 +349,20 @@ static void fish_option(struct buf *b, const char *command, const struct opt *o)
         buf_add_text(b, " -x");
         if (o->choices || is_component(o)) {
             buf_add_text(b, " -a '");
-            if (o->choices)
+            if (o->choices) {
                 add_choices(b, o->choices);
-            else
+            } else {
                 add_components(b, o);
+            }
             buf_add_char(b, '\'');
         } else if (arg_is(o, "STUDY")) {
             buf_add_text(b, " -a '(__trialog_studies)'");
         }
     }
     buf_add_text(b, " -d '");
-    for (const char *s = o->help; *s; s++)
+    for (const char *s = o->help; *s; s++) {
         buf_printf(b, *s == '\'' || *s == '\\' ? "\\%c" : "%c", *s);
+    }
     buf_add_text(b, "'\n");
 }
 
@@ -368,35 +397,41 @@ static void put_fish(struct buf *b)
     buf_add_text(b, "set -g __trialog_commands");
     for (size_t i = 0; cli_commands[i]; i++) {
         const char *name = cli_commands[i]->name;
-        if (!cli_commands[i]->hidden)
+        if (!cli_commands[i]->hidden) {
             buf_printf(b, " %.*s", (int)strcspn(name, " "), name);
+        }
     }
     buf_add_char(b, '\n');
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct command *cmd = cli_commands[i];
-        if (cmd->hidden)
+        if (cmd->hidden) {
             continue;
+        }
         const char *second = strchr(cmd->name, ' ');
         int first = second ? (int)(second - cmd->name) : (int)strlen(cmd->name);
         buf_printf(b, "complete -c trialog -n __trialog_no_command -a '%.*s' -d '", first, cmd->name);
         add_quoted(b, cmd->help, "");
         buf_add_text(b, "'\n");
-        if (second)
+        if (second) {
             buf_printf(
                 b, "complete -c trialog -n '__trialog_command %.*s; and not __trialog_command \"%s\"' -a %s\n",
                 first, cmd->name, cmd->name, second + 1);
+        }
         if (operand_choices(cmd)) {
             buf_printf(b, "complete -c trialog -n '__trialog_command \"%s\"' -a '", cmd->name);
             add_choices(b, operand_choices(cmd));
             buf_add_text(b, "'\n");
         }
-        for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++)
+        for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++) {
             fish_option(b, cmd->name, o);
-        if (takes_files(cmd))
+        }
+        if (takes_files(cmd)) {
             buf_printf(b, "complete -c trialog -n '__trialog_command \"%s\"' -F\n", cmd->name);
+        }
     }
-    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++)
+    for (const struct opt *o = cli_global_opts; o->kind != OPT_END; o++) {
         fish_option(b, NULL, o);
+    }
 }
 
 /* ---- the command ---- */
@@ -415,12 +450,13 @@ static int run_completion(struct cli *c, void *values)
     const struct completion_values *v = values;
     struct out o;
     out_begin(&o, c, NULL);
-    if (strcmp(v->shell, "bash") == 0)
+    if (strcmp(v->shell, "bash") == 0) {
         put_bash(&o.b);
-    else if (strcmp(v->shell, "zsh") == 0)
+    } else if (strcmp(v->shell, "zsh") == 0) {
         put_zsh(&o.b);
-    else
+    } else {
         put_fish(&o.b);
+    }
     return out_end(&o, 0);
 }
 

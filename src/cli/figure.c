@@ -12,8 +12,9 @@
 
 void figure_release(struct figure *f)
 {
-    for (size_t i = 0; i < f->n_panels; i++)
+    for (size_t i = 0; i < f->n_panels; i++) {
         mem_free(f->panels[i].series);
+    }
     mem_free(f->panels);
     arena_release(&f->arena);
     *f = (struct figure){0};
@@ -34,8 +35,9 @@ struct panel *figure_panel(struct figure *f)
 
 struct series *figure_series(struct figure *f, struct panel *p, const char *name, enum look look, unsigned tint)
 {
-    if (f->failed || !p)
+    if (f->failed || !p) {
         return NULL;
+    }
     void *grown = p->series;
     if (!mem_grow(&grown, &p->cap_series, p->n_series + 1, sizeof *p->series)) {
         f->failed = true;
@@ -74,15 +76,17 @@ const char *figure_label(struct figure *f, struct str text, size_t most)
     for (const char *p = text.p, *end = text.p + text.n; p < end && n < (cut ? most - 1 : most); n++) {
         const char *from = p;
         uint32_t c = py_next(&p, end);
-        if (c == '\n' || c == '\t' || c == '\r')
+        if (c == '\n' || c == '\t' || c == '\r') {
             buf_add_text(&b, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
-        else if (c != ' ' && !py_printable(c))
+        } else if (c != ' ' && !py_printable(c)) {
             buf_add_text(&b, "\xef\xbf\xbd");
-        else
+        } else {
             buf_add(&b, from, (size_t)(p - from));
+        }
     }
-    if (cut)
+    if (cut) {
         buf_add_text(&b, "\xe2\x80\xa6");
+    }
     const char *s = buf_cstr(&b);
     char *copy = s && !f->failed ? arena_dup(&f->arena, s, b.len) : NULL;
     f->failed = f->failed || !copy;

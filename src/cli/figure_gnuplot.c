@@ -43,16 +43,19 @@ static void put_text(struct buf *out, struct str text, bool format)
         unsigned char c = (unsigned char)text.p[i];
         bool digit = c >= '0' && c <= '9';
         /* gnuplot's SVG escapes < and & but not >, and XML text may not hold ]]>: a space of no width goes in between */
-        if (c == '>' && i >= 2 && text.p[i - 1] == ']' && text.p[i - 2] == ']')
+        if (c == '>' && i >= 2 && text.p[i - 1] == ']' && text.p[i - 2] == ']') {
             buf_add_text(out, "\\342\\200\\213");
+        }
         escaped =
             digit ? escaped : !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(plain, c)));
-        if (escaped)
+        if (escaped) {
             buf_printf(out, "\\%03o", c);
-        else
+        } else {
             buf_add_char(out, (char)c);
-        if (c == '%' && format)
+        }
+        if (c == '%' && format) {
             buf_printf(out, "\\%03o", c);
+        }
     }
     buf_add_char(out, '"');
 }
@@ -62,8 +65,9 @@ static void put_short(struct buf *out, struct str text, size_t most, bool format
 {
     size_t cut = 0, letters = 0;
     bool longer = (size_t)text_cells(text) > most;
-    while (longer && cut < text.n && (letters += ((unsigned char)text.p[cut] & 0xc0) != 0x80) <= most - 1)
+    while (longer && cut < text.n && (letters += ((unsigned char)text.p[cut] & 0xc0) != 0x80) <= most - 1) {
         cut++;
+    }
     put_text(out, longer ? (struct str){text.p, cut} : text, format);
     if (longer && out->len > 0) {
         out->len--; /* the quote */
@@ -84,8 +88,9 @@ static long units(double place)
 static unsigned char *visible(const struct panel *p, const struct series *s, int w, int h)
 {
     bool points = s->look == LOOK_POINTS || s->look == LOOK_MARKS;
-    if (s->n < 2000 || s->look == LOOK_LINE || w < 1 || h < 1) /* no room is left beside titles: --size 200x35 */
+    if (s->n < 2000 || s->look == LOOK_LINE || w < 1 || h < 1) { /* no room is left beside titles: --size 200x35 */
         return NULL;
+    }
     w /= s->n > MANY_POINTS ? 3 : 1; /* smaller files, and points are about as large */
     h /= s->n > MANY_POINTS ? 3 : 1;
     unsigned char *keep = mem_zalloc(s->n, 1), *taken = mem_zalloc((size_t)w + 1, (size_t)h + 1);
@@ -97,8 +102,9 @@ static unsigned char *visible(const struct panel *p, const struct series *s, int
     }
     for (size_t i = s->n; i-- > 0;) {
         double x = axis_place(&p->x, s->x[i]), y = axis_place(&p->y, s->y[i]);
-        if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1))
+        if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) {
             continue;
+        }
         size_t pixel = (size_t)(x * w) * ((size_t)h + 1) + (size_t)(y * h);
         /* of steps, the last point on a pixel that the line has just left */
         keep[i] = points ? !taken[pixel] : pixel != last || i == 0;
@@ -115,11 +121,13 @@ static void put_series(const struct figure *f, const struct panel *p, const stru
     unsigned char *keep = visible(p, s, w, h);
     bool line = s->look == LOOK_LINE || s->look == LOOK_STEPS;
     for (size_t i = 0; i < s->n; i++) {
-        if (keep && !keep[i])
+        if (keep && !keep[i]) {
             continue;
+        }
         if (!axis_shows(&p->x, s->x[i]) || !axis_shows(&p->y, s->y[i])) {
-            if (line)
+            if (line) {
                 buf_add_char(out, '\n');
+            }
             continue;
         }
         double shade = s->shade ? figure_shade(f, s->shade[i]) : 0;
@@ -197,10 +205,11 @@ static void put_axes(const struct panel *p, const struct frame *r, struct buf *o
     int letters = put_ticks(&p->x, 'x', most, LABEL_MOST, out);
     size_t shown = p->x.kind == AXIS_NAMES ? p->x.n_names : 0;
     bool turned = shown > 0 && (letters + 1) * (int)(shown < TICKS_MOST ? shown : TICKS_MOST) > each;
-    if (turned)
+    if (turned) {
         buf_add_text(out, "set xtics rotate by 40 right\n");
-    else
+    } else {
         buf_add_text(out, "set xtics norotate autojustify\n");
+    }
     int left = 30 + y_letters * CHAR_W + (p->y.title ? 14 : 0), bottom = (turned ? 24 + letters * 5 : 26) + 20;
     put_margin(r, "lmargin", r->x + left, true, out);
     put_margin(r, "rmargin", r->x + r->w - 18, true, out);
@@ -257,12 +266,13 @@ static void put_look(const struct series *s, struct buf *out)
         break;
     case LOOK_STEPS: buf_add_text(out, "with steps lw 2"); break;
     }
-    if (s->tint == TINT_SHADE && s->shade)
+    if (s->tint == TINT_SHADE && s->shade) {
         buf_add_text(out, " lc palette");
-    else if (s->tint == TINT_MUTED)
+    } else if (s->tint == TINT_MUTED) {
         buf_printf(out, " lc rgb '%s'", muted_colour);
-    else
+    } else {
         buf_printf(out, " lc rgb '%s'", series_colours[(s->tint - TINT_SERIES) % TL_COUNT(series_colours)]);
+    }
 }
 
 static void put_panel(const struct figure *f, size_t i, const struct frame *r, struct buf *out)
@@ -271,10 +281,11 @@ static void put_panel(const struct figure *f, size_t i, const struct frame *r, s
     bool any = false;
     buf_add_text(out, "unset arrow\nunset label\nset border 3 lc rgb '#404040'\nset grid xtics ytics lc rgb "
                       "'#e4e4e4' lt 1\n");
-    if (p->n_parallel > 0)
+    if (p->n_parallel > 0) {
         put_parallel(p, r, out);
-    else
+    } else {
         put_axes(p, r, out);
+    }
     buf_add_text(out, "set title ");
     put_text(out, str_of(p->title ? p->title : ""), false);
     buf_add_text(out, "\nplot ");
@@ -285,18 +296,21 @@ static void put_panel(const struct figure *f, size_t i, const struct frame *r, s
     }
     for (size_t k = 0; k < p->n_series; k++) {
         const struct series *s = &p->series[k];
-        if (s->n == 0)
+        if (s->n == 0) {
             continue;
+        }
         buf_printf(out, "%s$d%zu_%zu using 1:2%s ", any ? ", " : "", i, k,
                    s->tint == TINT_SHADE && s->shade ? ":3" : "");
         put_look(s, out);
         buf_add_text(out, s->name ? " title " : " notitle");
-        if (s->name)
+        if (s->name) {
             put_text(out, str_of(s->name), false);
+        }
         any = true;
     }
-    if (!any)
+    if (!any) {
         buf_add_text(out, "1/0 notitle");
+    }
     buf_add_text(out, "\n");
 }
 
@@ -319,10 +333,12 @@ static void put_surroundings(const struct figure *f, const struct frame *r, stru
     put_margin(r, "rmargin", r->width, true, out);
     put_margin(r, "tmargin", 0, false, out);
     put_margin(r, "bmargin", r->height, false, out);
-    if (f->title)
+    if (f->title) {
         put_label(f->title, r->width / 2, TITLE_H / 2, r, "center font ',14'", out);
-    if (f->note)
+    }
+    if (f->note) {
         put_label(f->note, 12, r->height - NOTE_H / 2, r, "left font ',10' tc rgb '#606060'", out);
+    }
     if (f->has_shade) {
         int w = r->width / 3 < 420 ? r->width / 3 : 420, x = (r->width - w) / 2;
         int y = (f->note ? NOTE_H : 0) + 24;
@@ -364,13 +380,14 @@ void figure_gnuplot(const struct figure *f, const char *format, int width, int h
     r.w = (r.width - 12) / (int)columns;
     r.h = (r.height - above - below) / (int)rows;
     put_data(f, r.w, r.h, out);
-    if (svg)
+    if (svg) {
         buf_printf(out,
                    "set terminal svg size %d,%d dynamic noenhanced font 'Arial,12' background rgb 'white'\n",
                    r.width, r.height);
-    else
+    } else {
         buf_printf(out, "set terminal pngcairo size %d,%d noenhanced font 'Sans,10' background rgb 'white'\n",
                    r.width, r.height);
+    }
     buf_printf(out, "set encoding utf8\nset xrange [0:%d]\nset yrange [0:%d]\nset cbrange [0:%d]\n", UNITS,
                UNITS, UNITS);
     /* viridis (van der Walt and Smith 2015) without its palest end, which white paper swallows */

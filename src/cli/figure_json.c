@@ -13,25 +13,28 @@
 
 static void put_string(struct buf *out, const char *text)
 {
-    if (text)
+    if (text) {
         json_put_string(out, str_of(text));
-    else
+    } else {
         buf_add_text(out, "null");
+    }
 }
 
 static void put_numbers(struct buf *out, const char *name, const double *v, size_t n)
 {
-    if (!v)
+    if (!v) {
         return;
+    }
     buf_printf(out, ", \"%s\": [", name);
     for (size_t i = 0; i < n; i++) {
         buf_add_text(out, i ? ", " : "");
-        if (!isfinite(v[i]))
+        if (!isfinite(v[i])) {
             buf_add_text(out, "null");
-        else if (v[i] == floor(v[i]) && fabs(v[i]) < 1e15)
+        } else if (v[i] == floor(v[i]) && fabs(v[i]) < 1e15) {
             json_put_int(out, (int64_t)v[i]);
-        else
+        } else {
             json_put_double(out, v[i]);
+        }
     }
     buf_add_char(out, ']');
 }
@@ -50,8 +53,9 @@ static void put_axis(struct buf *out, const struct axis *a)
         }
         buf_add_char(out, ']');
     }
-    if (a->low <= a->high)
+    if (a->low <= a->high) {
         put_numbers(out, "range", (const double[]){a->low, a->high}, 2);
+    }
     buf_add_char(out, '}');
 }
 
@@ -64,8 +68,9 @@ static void put_series(struct buf *out, const struct series *s)
     put_numbers(out, "trial", s->number, s->n);
     put_numbers(out, "x", s->x, s->n);
     put_numbers(out, "y", s->y, s->n);
-    if (s->shade != s->number)
+    if (s->shade != s->number) {
         put_numbers(out, "value", s->shade, s->n);
+    }
     buf_add_char(out, '}');
 }
 

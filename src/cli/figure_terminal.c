@@ -20,15 +20,17 @@
 
 static enum ink ink_of(unsigned tint)
 {
-    if (tint == TINT_MUTED)
+    if (tint == TINT_MUTED) {
         return (enum ink)(INK_FIRST + N_SERIES_INKS - 1);
+    }
     return tint >= TINT_SERIES ? (enum ink)(INK_FIRST + (tint - TINT_SERIES) % (N_SERIES_INKS - 1)) : INK_FIRST;
 }
 
 static enum ink point_ink(const struct figure *f, const struct series *s, size_t i)
 {
-    if (s->tint == TINT_SHADE && s->shade && f->has_shade)
+    if (s->tint == TINT_SHADE && s->shade && f->has_shade) {
         return ink_shade(figure_shade(f, s->shade[i]));
+    }
     return ink_of(s->tint);
 }
 
@@ -62,8 +64,9 @@ static void put_dot(const struct area *a, double x, double y, enum ink ink, size
     for (size_t i = 0; i < size; i++) {
         double at_x = round(x) + around[i][0], at_y = round(y) + around[i][1];
         if (at_x >= a->dots.x && at_y >= a->dots.y && at_x < a->dots.x + a->dots.w &&
-            at_y < a->dots.y + a->dots.h)
+            at_y < a->dots.y + a->dots.h) {
             canvas_dot(a->cv, (int)at_x, (int)at_y, ink);
+        }
     }
 }
 
@@ -77,8 +80,9 @@ static void draw_series(const struct area *a, const struct series *s)
             double x = dot_x(a, s->x[i]), y = dot_y(a, s->y[i]);
             enum ink ink = point_ink(a->f, s, i);
             if (a->p->field.side > 0 && !a->coloured) { /* the surface is made of characters: dots would not be seen */
-                if (s->look == LOOK_MARKS)
+                if (s->look == LOOK_MARKS) {
                     canvas_put(a->cv, (int)x / CANVAS_DOTS_X, (int)y / CANVAS_DOTS_Y, 0x25cf, 'O', ink);
+                }
                 continue;
             }
             if (line && last_shown && s->look == LOOK_LINE) {
@@ -104,8 +108,9 @@ static void draw_field(const struct area *a, struct cell_box box, bool coloured)
             size_t column = (size_t)((double)x / box.w * (double)d->side);
             size_t row = (size_t)((double)(box.h - 1 - y) / box.h * (double)d->side);
             double z = d->z[row * d->side + column];
-            if (!isnan(z))
+            if (!isnan(z)) {
                 canvas_fill(a->cv, box.x + x, box.y + y, figure_shade(a->f, z), coloured);
+            }
         }
     }
 }
@@ -124,12 +129,14 @@ static int widest(const struct axis *a, const struct tick *ticks, size_t n)
 
 static void draw_y_axis(const struct area *a, struct cell_box box, const struct tick *ticks, size_t n)
 {
-    for (int y = 0; y < box.h; y++)
+    for (int y = 0; y < box.h; y++) {
         canvas_put(a->cv, box.x - 1, box.y + y, 0x2502, '|', INK_FAINT);
+    }
     for (size_t i = 0; i < n; i++) {
         int y = (int)round(dot_y(a, ticks[i].at)) / CANVAS_DOTS_Y;
-        if (y < box.y || y >= box.y + box.h)
+        if (y < box.y || y >= box.y + box.h) {
             continue;
+        }
         canvas_put(a->cv, box.x - 1, y, 0x2524, '+', INK_FAINT);
         canvas_text_left_of(a->cv, box.x - 1, y, LABEL_CELLS, axis_tick_text(&a->p->y, &ticks[i]), INK_PLAIN);
     }
@@ -143,21 +150,25 @@ static void draw_x_axis(const struct area *a, struct cell_box box)
     size_t n = axis_ticks(&a->p->x, most < TICKS_MOST ? most < 2 ? 2 : most : TICKS_MOST, ticks);
     int y = box.y + box.h, free_from = box.x - 1, each = n > 0 ? box.w / (int)n : box.w;
     canvas_put(a->cv, box.x - 1, y, 0x2514, '+', INK_FAINT);
-    for (int x = 0; x < box.w; x++)
+    for (int x = 0; x < box.w; x++) {
         canvas_put(a->cv, box.x + x, y, 0x2500, '-', INK_FAINT);
+    }
     for (size_t i = 0; i < n; i++) {
         struct str text = axis_tick_text(&a->p->x, &ticks[i]);
         int x = (int)round(dot_x(a, ticks[i].at)) / CANVAS_DOTS_X, cells = text_cells(text);
-        if (x < box.x || x >= box.x + box.w)
+        if (x < box.x || x >= box.x + box.w) {
             continue;
+        }
         canvas_put(a->cv, x, y, 0x252c, '+', INK_FAINT);
-        if (names && n > 1 && cells > each - 1)
+        if (names && n > 1 && cells > each - 1) {
             cells = each > 2 ? each - 1 : 1;
+        }
         int from = x - cells / 2;
         from = from + cells > box.x + box.w ? box.x + box.w - cells : from;
         from = from < box.x - 1 ? box.x - 1 : from;
-        if (from < free_from)
+        if (from < free_from) {
             continue;
+        }
         canvas_text(a->cv, from, y + 1, cells, text, INK_PLAIN);
         free_from = from + cells + 1;
     }
@@ -171,13 +182,15 @@ static void draw_x_axis(const struct area *a, struct cell_box box)
 static int draw_legend(const struct area *a, int y, int from, int end)
 {
     int cells = 0;
-    for (size_t i = 0; i < a->p->n_series; i++)
+    for (size_t i = 0; i < a->p->n_series; i++) {
         cells += a->p->series[i].name ? text_cells(str_of(a->p->series[i].name)) + 4 : 0;
+    }
     int x = end - cells + 2 > from ? end - cells + 2 : from, begin = x;
     for (size_t i = 0; i < a->p->n_series && x + 3 < end; i++) {
         const struct series *s = &a->p->series[i];
-        if (!s->name)
+        if (!s->name) {
             continue;
+        }
         bool line = s->look == LOOK_LINE || s->look == LOOK_STEPS;
         enum ink ink = s->tint == TINT_SHADE ? ink_shade(0.5) : ink_of(s->tint);
         canvas_put(a->cv, x, y, line ? 0x2501 : s->look == LOOK_MARKS ? 0x25cf : 0x2022,
@@ -197,19 +210,22 @@ static void draw_parallel_axis(const struct area *a, struct cell_box box, size_t
     int room = a->p->n_parallel > 1 ? box.w / (int)(a->p->n_parallel - 1) - 1 : box.w;
     int right = box.x + box.w;
     size_t n = axis_ticks(axis, axis->kind == AXIS_NAMES ? TICKS_MOST : (size_t)(box.h / 4 + 2), ticks);
-    for (int y = 0; y < box.h; y++)
+    for (int y = 0; y < box.h; y++) {
         canvas_put(a->cv, x, box.y + y, 0x2502, '|', INK_FAINT);
+    }
     room = room > LABEL_CELLS ? LABEL_CELLS : room;
     for (size_t k = 0; k < n; k++) {
         struct str text = axis_tick_text(axis, &ticks[k]);
         int y = (int)round(dot_y(a, axis_place(axis, ticks[k].at))) / CANVAS_DOTS_Y;
-        if (y < box.y || y >= box.y + box.h)
+        if (y < box.y || y >= box.y + box.h) {
             continue;
+        }
         canvas_put(a->cv, x, y, 0x251c, '+', INK_FAINT);
-        if (x + 1 + room <= right + 2)
+        if (x + 1 + room <= right + 2) {
             canvas_text(a->cv, x + 1, y, room, text, INK_PLAIN);
-        else
+        } else {
             canvas_text_left_of(a->cv, x, y, room, text, INK_PLAIN);
+        }
     }
     struct str title = str_of(axis->title);
     int cells = text_cells(title), from = x - (cells < room ? cells : room) / 2;
@@ -222,10 +238,12 @@ static void draw_parallel(struct area *a, struct cell_box box)
     struct cell_box in = {box.x + 1, box.y + 1, box.w - 2, box.h - 2};
     a->dots = (struct dot_box){in.x * CANVAS_DOTS_X, in.y * CANVAS_DOTS_Y, in.w * CANVAS_DOTS_X,
                                in.h * CANVAS_DOTS_Y};
-    for (size_t i = 0; i < a->p->n_series; i++)
+    for (size_t i = 0; i < a->p->n_series; i++) {
         draw_series(a, &a->p->series[i]);
-    for (size_t i = 0; i < a->p->n_parallel; i++)
+    }
+    for (size_t i = 0; i < a->p->n_parallel; i++) {
         draw_parallel_axis(a, in, i);
+    }
     draw_legend(a, box.y + box.h - 1, box.x, box.x + box.w);
 }
 
@@ -239,8 +257,9 @@ void figure_draw_panel(const struct figure *f, const struct panel *p, struct can
         box.y++;
         box.h--;
     }
-    if (box.h < 5 || box.w < 12)
+    if (box.h < 5 || box.w < 12) {
         return;
+    }
     if (p->n_parallel > 0) {
         draw_parallel(&a, box);
         return;
@@ -254,15 +273,17 @@ void figure_draw_panel(const struct figure *f, const struct panel *p, struct can
                           ticks);
     int left = widest(&p->y, ticks, n) + 1;
     int legend = draw_legend(&a, box.y, box.x + box.w / 3, box.x + box.w);
-    if (p->y.title)
+    if (p->y.title) {
         canvas_text(cv, box.x, box.y, legend > box.x + box.w ? box.w : legend - box.x - 1, str_of(p->y.title),
                     INK_STRONG);
+    }
     struct cell_box in = {box.x + left, box.y + 1, box.w - left, box.h - 4};
     a.dots = (struct dot_box){in.x * CANVAS_DOTS_X, in.y * CANVAS_DOTS_Y, in.w * CANVAS_DOTS_X,
                               in.h * CANVAS_DOTS_Y};
     draw_field(&a, in, coloured);
-    for (size_t i = 0; i < p->n_series; i++)
+    for (size_t i = 0; i < p->n_series; i++) {
         draw_series(&a, &p->series[i]);
+    }
     draw_y_axis(&a, in, ticks, n);
     draw_x_axis(&a, in);
 }
@@ -276,15 +297,17 @@ static bool write_shade(const struct figure *f, int cols, bool ascii, enum colou
     char low[TICK_MAX], high[TICK_MAX];
     axis_number(f->shade.low, 5, low);
     axis_number(f->shade.high, 5, high);
-    if (!canvas_init(&cv, cols, 1, ascii))
+    if (!canvas_init(&cv, cols, 1, ascii)) {
         return false;
+    }
     int x = canvas_text(&cv, 0, 0, cols / 3, str_of(f->shade.title ? f->shade.title : ""), INK_STRONG) + 1;
     x += canvas_text(&cv, x, 0, TICK_MAX, str_of(low), INK_PLAIN) + 1;
     for (int i = 0; i < N_SHADES; i++) {
-        if (colours != COLOURS_NONE)
+        if (colours != COLOURS_NONE) {
             canvas_put(&cv, x++, 0, 0x2588, '#', (enum ink)(INK_SHADE + i));
-        else
+        } else {
             canvas_fill(&cv, x++, 0, (i + 0.5) / N_SHADES, false);
+        }
     }
     canvas_text(&cv, x + 1, 0, TICK_MAX, str_of(high), INK_PLAIN);
     canvas_write(&cv, colours, out);
@@ -296,8 +319,9 @@ static bool write_line(const char *text, int cols, bool ascii, enum ink ink, enu
                        struct buf *out)
 {
     struct canvas cv;
-    if (!canvas_init(&cv, cols, 1, ascii))
+    if (!canvas_init(&cv, cols, 1, ascii)) {
         return false;
+    }
     canvas_text(&cv, 0, 0, cols, str_of(text), ink);
     canvas_write(&cv, colours, out);
     canvas_release(&cv);
@@ -316,27 +340,34 @@ bool figure_terminal(const struct figure *f, int cols, int rows, bool ascii, enu
     size_t fit = parallel || cols < 2 * PANEL_COLS + GAP ? 1 : (size_t)((cols + GAP) / (PANEL_COLS + GAP));
     size_t per_row = f->per_row > 0 && f->per_row < fit ? f->per_row : fit;
     per_row = per_row > f->n_panels ? f->n_panels : per_row;
-    if (per_row == 0)
+    if (per_row == 0) {
         return true;
+    }
     int h = rows > 0 ? rows : f->n_panels == 1 ? SINGLE_ROWS : PANEL_ROWS;
     int w = (cols - GAP * ((int)per_row - 1)) / (int)per_row;
-    if (f->title)
+    if (f->title) {
         done = write_line(f->title, cols, ascii, INK_STRONG, colours, out);
+    }
     for (size_t i = 0; i < f->n_panels && done; i += per_row) {
         struct canvas cv;
         done = canvas_init(&cv, cols, h, ascii);
-        for (size_t k = 0; k < per_row && i + k < f->n_panels && done; k++)
+        for (size_t k = 0; k < per_row && i + k < f->n_panels && done; k++) {
             figure_draw_panel(f, &f->panels[i + k], &cv, (struct cell_box){(int)k * (w + GAP), 0, w, h},
                               colours != COLOURS_NONE);
-        if (done)
+        }
+        if (done) {
             canvas_write(&cv, colours, out);
+        }
         canvas_release(&cv);
-        if (done && i + per_row < f->n_panels)
+        if (done && i + per_row < f->n_panels) {
             buf_add_char(out, '\n');
+        }
     }
-    if (done && f->has_shade && (colours != COLOURS_NONE || uses_field(f)))
+    if (done && f->has_shade && (colours != COLOURS_NONE || uses_field(f))) {
         done = write_shade(f, cols, ascii, colours, out);
-    if (done && f->note)
+    }
+    if (done && f->note) {
         done = write_line(f->note, cols, ascii, INK_FAINT, colours, out);
+    }
     return done && !out->failed;
 }

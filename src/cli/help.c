@@ -30,14 +30,16 @@ static void put_wrapped(struct buf *b, const char *text, size_t column)
             buf_add_char(b, ' ');
             column++;
         }
-        for (; column < TEXT_COLUMN; column++)
+        for (; column < TEXT_COLUMN; column++) {
             buf_add_char(b, ' ');
+        }
         buf_add(b, p, n);
         column += n;
         first = false;
         p += n;
-        while (*p == ' ')
+        while (*p == ' ') {
             p++;
+        }
     }
     buf_add_char(b, '\n');
 }
@@ -47,25 +49,28 @@ static void put_argument(struct buf *b, const struct opt *o)
 {
     if (o->choices) {
         buf_add_char(b, '{');
-        for (const char *s = o->choices; *s; s++)
+        for (const char *s = o->choices; *s; s++) {
             buf_add_char(b, *s == '|' ? ',' : *s);
+        }
         buf_add_char(b, '}');
     } else {
         buf_add_text(b, o->arg ? o->arg : "VALUE");
     }
-    if (o->kind == OPT_LIST || o->kind == OPT_NUMBERS)
+    if (o->kind == OPT_LIST || o->kind == OPT_NUMBERS) {
         buf_add_text(b, " ...");
+    }
 }
 
 static void put_option(struct buf *b, const struct opt *o)
 {
     size_t from = b->len;
-    if (opt_is_operand(o))
+    if (opt_is_operand(o)) {
         buf_printf(b, "  %s%s", o->name, o->kind == OPT_OPERANDS ? " ..." : "");
-    else if (o->letter)
+    } else if (o->letter) {
         buf_printf(b, "  -%c, --%s", o->letter, o->name);
-    else
+    } else {
         buf_printf(b, "  --%s", o->name);
+    }
     if (opt_takes_value(o)) {
         buf_add_char(b, ' ');
         put_argument(b, o);
@@ -73,12 +78,15 @@ static void put_option(struct buf *b, const struct opt *o)
     size_t width = b->len - from;
     struct buf text = BUF_INIT(1 << 16);
     buf_add_text(&text, o->help);
-    if (o->def)
+    if (o->def) {
         buf_printf(&text, " (default: %s)", o->def);
-    if (o->kind == OPT_REPEAT)
+    }
+    if (o->kind == OPT_REPEAT) {
         buf_add_text(&text, "; may be given again");
-    if (o->flags & OPT_REQUIRED)
+    }
+    if (o->flags & OPT_REQUIRED) {
         buf_add_text(&text, " (required)");
+    }
     const char *s = buf_cstr(&text);
     put_wrapped(b, s ? s : "", width);
     buf_release(&text);
@@ -88,10 +96,12 @@ static void put_options(struct buf *b, const char *title, const struct opt *opts
 {
     bool any = false;
     for (const struct opt *o = opts; o && o->kind != OPT_END; o++) {
-        if (opt_is_operand(o) != operands || (o->flags & OPT_HIDDEN))
+        if (opt_is_operand(o) != operands || (o->flags & OPT_HIDDEN)) {
             continue;
-        if (!any)
+        }
+        if (!any) {
             buf_printf(b, "\n%s:\n", title);
+        }
         any = true;
         put_option(b, o);
     }
@@ -111,13 +121,15 @@ int help_command(struct cli *c, const struct command *cmd)
     buf_add_text(&o.b, " [OPTION]...");
     for (const struct opt *opt = cmd->opts; opt && opt->kind != OPT_END; opt++) {
         bool required = (opt->flags & OPT_REQUIRED) != 0;
-        if (opt_is_operand(opt) && !(opt->flags & OPT_HIDDEN))
+        if (opt_is_operand(opt) && !(opt->flags & OPT_HIDDEN)) {
             buf_printf(&o.b, " %s%s%s%s", required ? "" : "[", opt->name, required ? "" : "]",
                        opt->kind == OPT_OPERANDS ? "..." : "");
+        }
     }
     buf_printf(&o.b, "\n\n%s\n", cmd->help);
-    if (cmd->about)
+    if (cmd->about) {
         buf_printf(&o.b, "\n%s\n", cmd->about);
+    }
     put_options(&o.b, "words", cmd->opts, true);
     put_options(&o.b, "options", cmd->opts, false);
     put_options(&o.b, "options of every command", cli_global_opts, false);
@@ -133,10 +145,12 @@ int help_all(struct cli *c)
                  "usage: trialog COMMAND [OPTION]...\n\nHyperparameter optimisation on an operation log.\n");
     for (size_t i = 0; cli_commands[i]; i++) {
         const struct command *cmd = cli_commands[i];
-        if (cmd->hidden)
+        if (cmd->hidden) {
             continue;
-        if (strcmp(cmd->group, group) != 0)
+        }
+        if (strcmp(cmd->group, group) != 0) {
             buf_printf(&o.b, "\n%s:\n", cmd->group);
+        }
         group = cmd->group;
         size_t from = o.b.len;
         buf_printf(&o.b, "  %s", cmd->name);
@@ -170,13 +184,15 @@ static int run_help(struct cli *c, void *values)
 {
     const struct help_values *v = values;
     char name[160];
-    if (v->words.n == 0)
+    if (v->words.n == 0) {
         return help_all(c);
+    }
     snprintf(name, sizeof name, "%s%s%s", v->words.items[0], v->words.n > 1 ? " " : "",
              v->words.n > 1 ? v->words.items[1] : "");
     const struct command *cmd = opt_command(name);
-    if (cmd)
+    if (cmd) {
         return help_command(c, cmd);
+    }
     size_t n = strlen(name);
     bool any = false;
     struct out o;
@@ -216,8 +232,9 @@ const struct command cmd_version = {
 static void dump(struct buf *b, const char *command, const struct opt *opts)
 {
     for (const struct opt *o = opts; o && o->kind != OPT_END; o++) {
-        if (o->flags & OPT_HIDDEN)
+        if (o->flags & OPT_HIDDEN) {
             continue;
+        }
         buf_printf(b, "%s\t%s\t%c\t%s\t%s\t%s\n", command, o->name, o->letter ? o->letter : '-',
                    opt_is_operand(o)    ? "operand"
                    : opt_takes_value(o) ? "value"
@@ -234,8 +251,9 @@ static int run_dump(struct cli *c, void *values)
     out_begin(&o, c, NULL);
     dump(&o.b, "*", cli_global_opts);
     for (size_t i = 0; cli_commands[i]; i++) {
-        if (cli_commands[i]->hidden)
+        if (cli_commands[i]->hidden) {
             continue;
+        }
         buf_printf(&o.b, "%s\t-\t-\tcommand\t-\t-\n", cli_commands[i]->name);
         dump(&o.b, cli_commands[i]->name, cli_commands[i]->opts);
     }

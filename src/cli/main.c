@@ -42,25 +42,28 @@ const struct opt cli_global_opts[] = {
 
 static int open_log(struct cli *c)
 {
-    if (!c->g.log_file)
+    if (!c->g.log_file) {
         return 0;
+    }
     c->log_file = fopen(c->g.log_file, "ae");
-    if (!c->log_file)
+    if (!c->log_file) {
         return cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot open the log file '%s': %s",
                          c->g.log_file, strerror(errno));
+    }
     return 0;
 }
 
 static int run(struct cli *c, const struct command *cmd, int n, char **words)
 {
     void *values = mem_zalloc(1, cmd->values_size + 1);
-    if (!values)
+    if (!values) {
         return cli_nomem(c);
+    }
     c->command = cmd;
     int status = opt_parse(c, cmd, values, n, words);
-    if (status == 0 && c->g.help)
+    if (status == 0 && c->g.help) {
         status = help_command(c, cmd);
-    else if (status == 0) {
+    } else if (status == 0) {
         status = open_log(c);
         status = status ? status : cmd->run(c, values);
     }
@@ -73,12 +76,14 @@ static int run(struct cli *c, const struct command *cmd, int n, char **words)
 static int without_command(struct cli *c, int n, char **words)
 {
     for (int i = 0; i < n; i++) {
-        if (strcmp(words[i], "--version") == 0 || strcmp(words[i], "-V") == 0)
+        if (strcmp(words[i], "--version") == 0 || strcmp(words[i], "-V") == 0) {
             return help_version(c);
+        }
     }
     int status = opt_parse(c, NULL, NULL, n, words);
-    if (status == 0 && n > 0 && !c->g.help)
+    if (status == 0 && n > 0 && !c->g.help) {
         return cli_usage(c, "a command is missing");
+    }
     return status ? status : help_all(c);
 }
 
@@ -86,11 +91,12 @@ static int without_command(struct cli *c, int n, char **words)
 static void fill_descriptors(void)
 {
     int fd;
-    do
+    do {
         fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd > 2)
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2) {
         close(fd);
+    }
 }
 
 int main(int argc, char **argv)
@@ -102,18 +108,21 @@ int main(int argc, char **argv)
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, &pipe_before);
     char **rest = mem_zalloc((size_t)argc + 1, sizeof *rest);
-    if (!rest)
+    if (!rest) {
         return cli_nomem(&c);
+    }
     const struct command *cmd = opt_find_command(&c, argc > 0 ? argc - 1 : 0, argv + 1, rest, &n_rest, &status);
-    if (cmd)
+    if (cmd) {
         status = run(&c, cmd, n_rest, rest);
-    else if (status == 0)
+    } else if (status == 0) {
         status = without_command(&c, n_rest, rest);
+    }
     tl_storage_close(c.storage);
     arena_release(&c.memory);
     mem_free(rest);
-    if (c.log_file)
+    if (c.log_file) {
         fclose((FILE *)c.log_file);
+    }
     if (c.out_closed && pipe_before.sa_handler == SIG_DFL) {
         sigaction(SIGPIPE, &pipe_before, NULL);
         raise(SIGPIPE);

@@ -28,8 +28,9 @@ struct node *node_new(struct nodes *ns, enum node_kind kind)
 struct node *node_string(struct nodes *ns, struct str text)
 {
     struct node *n = node_new(ns, NODE_STRING);
-    if (n)
+    if (n) {
         n->u.text = text;
+    }
     return n;
 }
 
@@ -37,8 +38,9 @@ struct node *node_copied(struct nodes *ns, const char *text)
 {
     size_t len = strlen(text);
     char *copy = arena_dup(&ns->arena, text, len);
-    if (!copy)
+    if (!copy) {
         ns->failed = true;
+    }
     return copy ? node_string(ns, (struct str){copy, len}) : NULL;
 }
 
@@ -47,16 +49,18 @@ struct node *node_int(struct nodes *ns, int64_t v)
     char text[NUM_MAX];
     num_format_int(v, text);
     struct node *n = node_copied(ns, text);
-    if (n)
+    if (n) {
         n->kind = NODE_INT;
+    }
     return n;
 }
 
 struct node *node_float(struct nodes *ns, double v)
 {
     struct node *n = node_new(ns, NODE_FLOAT);
-    if (n)
+    if (n) {
         n->u.f = v;
+    }
     return n;
 }
 
@@ -66,8 +70,9 @@ struct node *node_value(struct nodes *ns, const struct tl_value *v)
     switch (v->kind) {
     case TL_VALUE_BOOL:
         n = node_new(ns, NODE_BOOL);
-        if (n)
+        if (n) {
             n->u.b = v->as.b;
+        }
         return n;
     case TL_VALUE_INT: return node_int(ns, v->as.i);
     case TL_VALUE_FLOAT: return node_float(ns, v->as.f);
@@ -88,8 +93,9 @@ void node_to_value(struct nodes *ns, const struct node *n, struct tl_value *out)
 {
     struct buf json = BUF_INIT(SIZE_MAX / 2);
     *out = (struct tl_value){.kind = TL_VALUE_NULL};
-    if (!n || n->kind == NODE_NONE)
+    if (!n || n->kind == NODE_NONE) {
         return;
+    }
     if (n->kind == NODE_BOOL) {
         *out = (struct tl_value){.kind = TL_VALUE_BOOL, .as.b = n->u.b};
     } else if (n->kind == NODE_FLOAT) {
@@ -109,28 +115,33 @@ void node_to_value(struct nodes *ns, const struct node *n, struct tl_value *out)
 
 void node_add(struct nodes *ns, struct node *up, struct str key, struct node *child)
 {
-    if (!child)
+    if (!child) {
         child = node_new(ns, NODE_NONE);
-    if (!up || !child)
+    }
+    if (!up || !child) {
         return;
+    }
     child->up = up;
     child->key = key;
     child->next = NULL;
-    if (up->u.kids.last)
+    if (up->u.kids.last) {
         up->u.kids.last->next = child;
-    else
+    } else {
         up->u.kids.first = child;
+    }
     up->u.kids.last = child;
     up->u.kids.n++;
 }
 
 const struct node *node_get(const struct node *dict, const char *key)
 {
-    if (!dict || dict->kind != NODE_DICT)
+    if (!dict || dict->kind != NODE_DICT) {
         return NULL;
+    }
     for (const struct node *n = dict->u.kids.first; n; n = n->next) {
-        if (str_eq(n->key, str_of(key)))
+        if (str_eq(n->key, str_of(key))) {
             return n;
+        }
     }
     return NULL;
 }
@@ -170,8 +181,9 @@ static struct member *members_of(struct nodes *ns, struct node *dict)
         ns->failed = true;
         return NULL;
     }
-    for (struct node *n = dict->u.kids.first; n; n = n->next, i++)
+    for (struct node *n = dict->u.kids.first; n; n = n->next, i++) {
         all[i] = (struct member){n, i};
+    }
     return all;
 }
 
@@ -180,15 +192,17 @@ static void relink(struct node *dict, const struct member *all, size_t n)
     dict->u.kids.n = n;
     dict->u.kids.first = all[0].node;
     dict->u.kids.last = all[n - 1].node;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         all[i].node->next = i + 1 < n ? all[i + 1].node : NULL;
+    }
 }
 
 void node_sort(struct nodes *ns, struct node *dict)
 {
     struct member *all = dict->u.kids.n > 1 ? members_of(ns, dict) : NULL;
-    if (!all)
+    if (!all) {
         return;
+    }
     qsort(all, dict->u.kids.n, sizeof *all, by_key);
     relink(dict, all, dict->u.kids.n);
     mem_free(all);
@@ -199,14 +213,16 @@ static void drop_repeated(struct nodes *ns, struct node *dict)
 {
     struct member *all = dict->u.kids.n > 1 ? members_of(ns, dict) : NULL;
     size_t n = dict->u.kids.n, kept = 0;
-    if (!all)
+    if (!all) {
         return;
+    }
     qsort(all, n, sizeof *all, by_key);
     for (size_t i = 0; i < n; i++) {
-        if (kept > 0 && str_eq(all[kept - 1].node->key, all[i].node->key))
+        if (kept > 0 && str_eq(all[kept - 1].node->key, all[i].node->key)) {
             all[kept - 1].node = all[i].node;
-        else
+        } else {
             all[kept++] = all[i];
+        }
     }
     if (kept < n) {
         qsort(all, kept, sizeof *all, by_place);
@@ -227,12 +243,14 @@ static struct node *parse_number(struct nodes *ns, struct json *j, struct tl_err
         return NULL;
     }
     j->p = end;
-    if (!integer)
+    if (!integer) {
         return node_float(ns, v);
+    }
     struct str digits = {from, (size_t)(end - from)};
     struct node *n = node_string(ns, str_eq(digits, STR("-0")) ? STR("0") : digits);
-    if (n)
+    if (n) {
         n->kind = NODE_INT;
+    }
     return n;
 }
 
@@ -250,12 +268,14 @@ static struct node *parse_one(struct nodes *ns, struct json *j, struct tl_err *e
     case JSON_TRUE:
     case JSON_FALSE:
         n = json_bool(j, &b, err) ? NULL : node_new(ns, NODE_BOOL);
-        if (n)
+        if (n) {
             n->u.b = b;
+        }
         return n;
     case JSON_NULL:
-        if (json_null(j))
+        if (json_null(j)) {
             return node_new(ns, NODE_NONE);
+        }
         break;
     default: break;
     }
@@ -268,25 +288,29 @@ struct node *node_parse(struct nodes *ns, struct str json, struct tl_err *err)
     struct json j = JSON_OF(json.p, json.n);
     struct node *top = parse_one(ns, &j, err), *up = node_is_container(top) ? top : NULL;
     int depth = 1;
-    if (!top)
+    if (!top) {
         return NULL;
+    }
     while (up) {
         struct str key = {NULL, 0};
         bool first = up->u.kids.n == 0;
         int more = up->kind == NODE_DICT ? json_next_key(&j, &first, &ns->arena, &key, err)
                                          : json_next_item(&j, &first, err);
-        if (more < 0)
+        if (more < 0) {
             return NULL;
+        }
         if (more == 0) {
-            if (up->kind == NODE_DICT)
+            if (up->kind == NODE_DICT) {
                 drop_repeated(ns, up);
+            }
             up = up->up;
             depth--;
             continue;
         }
         struct node *n = parse_one(ns, &j, err);
-        if (!n)
+        if (!n) {
             return NULL;
+        }
         node_add(ns, up, key, n);
         if (node_is_container(n)) {
             up = n;
@@ -303,33 +327,36 @@ struct node *node_parse(struct nodes *ns, struct str json, struct tl_err *err)
 
 static void put_float(struct buf *b, double v, bool python)
 {
-    if (python && !isfinite(v))
+    if (python && !isfinite(v)) {
         buf_add_text(b, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-    else
+    } else {
         json_put_double(b, v);
+    }
 }
 
 static void put_leaf(struct buf *b, const struct node *n, bool python)
 {
-    if (!n || n->kind == NODE_NONE)
+    if (!n || n->kind == NODE_NONE) {
         buf_add_text(b, python ? "None" : "null");
-    else if (n->kind == NODE_BOOL)
+    } else if (n->kind == NODE_BOOL) {
         buf_add_text(b, python ? (n->u.b ? "True" : "False") : n->u.b ? "true" : "false");
-    else if (n->kind == NODE_INT)
+    } else if (n->kind == NODE_INT) {
         buf_add_str(b, n->u.text);
-    else if (n->kind == NODE_FLOAT)
+    } else if (n->kind == NODE_FLOAT) {
         put_float(b, n->u.f, python);
-    else if (python)
+    } else if (python) {
         py_repr(b, n->u.text);
-    else
+    } else {
         json_put_string(b, n->u.text);
+    }
 }
 
 static void put_bracket(struct buf *b, const struct node *n, bool python, bool closing)
 {
     if (n->kind == NODE_TUPLE && python) {
-        if (closing && n->u.kids.n == 1)
+        if (closing && n->u.kids.n == 1) {
             buf_add_char(b, ',');
+        }
         buf_add_char(b, closing ? ')' : '(');
     } else if (n->kind == NODE_DICT) {
         buf_add_char(b, closing ? '}' : '{');
@@ -343,10 +370,11 @@ static void put_tree(struct buf *b, const struct node *top, bool python)
     const struct node *n = top;
     for (;;) {
         if (n != top && n->up->kind == NODE_DICT) {
-            if (python)
+            if (python) {
                 py_repr(b, n->key);
-            else
+            } else {
                 json_put_string(b, n->key);
+            }
             buf_add_text(b, ": ");
         }
         if (node_is_container(n)) {
@@ -363,8 +391,9 @@ static void put_tree(struct buf *b, const struct node *top, bool python)
             n = n->up;
             put_bracket(b, n, python, true);
         }
-        if (n == top)
+        if (n == top) {
             return;
+        }
         n = n->next;
         buf_add_text(b, ", ");
     }
@@ -382,8 +411,9 @@ void node_repr(struct buf *b, const struct node *n)
 
 void node_str(struct buf *b, const struct node *n)
 {
-    if (n && n->kind == NODE_STRING)
+    if (n && n->kind == NODE_STRING) {
         py_plain(b, n->u.text);
-    else
+    } else {
         put_tree(b, n, true);
+    }
 }

@@ -43,8 +43,9 @@ static const char *next_name(void *ctx)
     for (; n->table < 2; n->table++, n->i = 0) {
         const struct opt *t = n->tables[n->table];
         for (; t && t[n->i].kind != OPT_END; n->i++) {
-            if (!opt_is_operand(&t[n->i]) && !(t[n->i].flags & OPT_HIDDEN))
+            if (!opt_is_operand(&t[n->i]) && !(t[n->i].flags & OPT_HIDDEN)) {
                 return t[n->i++].name;
+            }
         }
     }
     return NULL;
@@ -58,8 +59,9 @@ static int find_long(struct parse *p, const char *name, size_t len, struct found
     for (int t = 0; t < 2; t++) {
         for (size_t i = 0; p->tables[t] && p->tables[t][i].kind != OPT_END; i++) {
             const struct opt *o = &p->tables[t][i];
-            if (opt_is_operand(o) || strncmp(o->name, name, len) != 0)
+            if (opt_is_operand(o) || strncmp(o->name, name, len) != 0) {
                 continue;
+            }
             struct found f = {o, p->bases[t], i, t == 1};
             if (o->name[len] == 0) {
                 *out = f;
@@ -75,14 +77,16 @@ static int find_long(struct parse *p, const char *name, size_t len, struct found
         *out = near;
         return 0;
     }
-    if (n_near > 1)
+    if (n_near > 1) {
         return cli_usage(p->c, "the option '--%.*s' is ambiguous", (int)len, name);
+    }
     char word[80];
     snprintf(word, sizeof word, "%.*s", (int)len, name);
     struct names names = {{p->tables[0], p->tables[1]}, 0, 0};
     const char *like = cli_nearest(word, next_name, &names);
-    if (like)
+    if (like) {
         return cli_usage(p->c, "there is no option '--%s': did you mean '--%s'?", word, like);
+    }
     return cli_usage(p->c, "there is no option '--%s'", word);
 }
 
@@ -107,10 +111,12 @@ static bool is_choice(const char *choices, const char *text)
     for (const char *s = choices;;) {
         const char *bar = strchr(s, '|');
         size_t len = bar ? (size_t)(bar - s) : strlen(s);
-        if (len == n && memcmp(s, text, n) == 0)
+        if (len == n && memcmp(s, text, n) == 0) {
             return true;
-        if (!bar)
+        }
+        if (!bar) {
             return false;
+        }
         s = bar + 1;
     }
 }
@@ -132,11 +138,13 @@ static void describe_choices(const char *choices, char *out, size_t n)
 /* Room for one more in an array that doubles at each power of two. */
 static bool array_push(void **items, size_t n, size_t size)
 {
-    if (n != 0 && (n & (n - 1)) != 0)
+    if (n != 0 && (n & (n - 1)) != 0) {
         return true;
+    }
     void *more = mem_resize(*items, (n ? n * 2 : 1) * size);
-    if (!more)
+    if (!more) {
         return false;
+    }
     *items = more;
     return true;
 }
@@ -144,8 +152,9 @@ static bool array_push(void **items, size_t n, size_t size)
 static int push_text(struct parse *p, struct opt_list *list, const char *text)
 {
     void *items = list->items;
-    if (!array_push(&items, list->n, sizeof *list->items))
+    if (!array_push(&items, list->n, sizeof *list->items)) {
         return cli_nomem(p->c);
+    }
     list->items = items;
     list->items[list->n++] = text;
     list->set = true;
@@ -155,8 +164,9 @@ static int push_text(struct parse *p, struct opt_list *list, const char *text)
 static int push_number(struct parse *p, struct opt_numbers *list, double v)
 {
     void *items = list->items;
-    if (!array_push(&items, list->n, sizeof *list->items))
+    if (!array_push(&items, list->n, sizeof *list->items)) {
         return cli_nomem(p->c);
+    }
     list->items = items;
     list->items[list->n++] = v;
     list->set = true;
@@ -185,23 +195,27 @@ static int set_value(struct parse *p, const struct opt *o, char *base, const cha
     case OPT_CHOICE:
     case OPT_OPERAND: *(const char **)field = text; return 0;
     case OPT_INT:
-        if (!cli_parse_int(str_of(text), &integer->value))
+        if (!cli_parse_int(str_of(text), &integer->value)) {
             return bad_value(p, o, text, "a whole number");
+        }
         integer->set = true;
         return 0;
     case OPT_DURATION:
-        if (!cli_parse_duration(str_of(text), &integer->value))
+        if (!cli_parse_duration(str_of(text), &integer->value)) {
             return bad_value(p, o, text, "a time such as 90, 1.5s, 10m or 2h");
+        }
         integer->set = true;
         return 0;
     case OPT_NUMBER:
-        if (!cli_parse_number(str_of(text), &v))
+        if (!cli_parse_number(str_of(text), &v)) {
             return bad_value(p, o, text, "a number");
+        }
         *(struct opt_number *)field = (struct opt_number){true, v};
         return 0;
     case OPT_NUMBERS:
-        if (!cli_parse_number(str_of(text), &v))
+        if (!cli_parse_number(str_of(text), &v)) {
             return bad_value(p, o, text, "a number");
+        }
         return push_number(p, field, v);
     case OPT_LIST:
     case OPT_REPEAT:
@@ -219,10 +233,11 @@ static bool is_value(const char *word)
 
 static void clear_list(const struct opt *o, char *base)
 {
-    if (o->kind == OPT_LIST)
+    if (o->kind == OPT_LIST) {
         ((struct opt_list *)(void *)(base + o->field))->n = 0;
-    else if (o->kind == OPT_NUMBERS)
+    } else if (o->kind == OPT_NUMBERS) {
         ((struct opt_numbers *)(void *)(base + o->field))->n = 0;
+    }
 }
 
 /* The option stands in the words; `inline_value` is what followed "=" or the letter, NULL for nothing. */
@@ -230,20 +245,24 @@ static int take_option(struct parse *p, const struct found *f, const char *inlin
 {
     const struct opt *o = f->opt;
     int status;
-    if (!f->global && p->seen)
+    if (!f->global && p->seen) {
         p->seen[f->index] = true;
+    }
     if (!opt_takes_value(o)) {
-        if (inline_value)
+        if (inline_value) {
             return cli_usage(p->c, "--%s takes no value", o->name);
-        if (o->kind == OPT_FLAG)
+        }
+        if (o->kind == OPT_FLAG) {
             *(bool *)(f->base + o->field) = true;
-        else
+        } else {
             *(int *)(void *)(f->base + o->field) += 1;
+        }
         return 0;
     }
     clear_list(o, f->base);
-    if (inline_value)
+    if (inline_value) {
         return set_value(p, o, f->base, inline_value);
+    }
     if (p->at >= p->n || !is_value(p->words[p->at])) {
         const char *hint = p->at < p->n && strcmp(p->words[p->at], "--") != 0
                                ? " (write --NAME=VALUE for one that begins with a dash)"
@@ -262,13 +281,16 @@ static int take_letters(struct parse *p, const char *word)
     for (const char *s = word + 1; *s; s++) {
         struct found f = {0};
         int status = find_letter(p, *s, &f);
-        if (status)
+        if (status) {
             return status;
-        if (opt_takes_value(f.opt))
+        }
+        if (opt_takes_value(f.opt)) {
             return take_option(p, &f, s[1] == '=' ? s + 2 : s[1] ? s + 1 : NULL);
+        }
         status = take_option(p, &f, NULL);
-        if (status)
+        if (status) {
             return status;
+        }
     }
     return 0;
 }
@@ -277,11 +299,13 @@ static int take_operand(struct parse *p, const char *word)
 {
     const struct opt *t = p->tables[0];
     for (size_t i = 0; t && t[i].kind != OPT_END; i++) {
-        if (!opt_is_operand(&t[i]) || (t[i].kind == OPT_OPERAND && p->seen[i]))
+        if (!opt_is_operand(&t[i]) || (t[i].kind == OPT_OPERAND && p->seen[i])) {
             continue;
+        }
         p->seen[i] = true;
-        if (t[i].flags & OPT_STOPS)
+        if (t[i].flags & OPT_STOPS) {
             p->only_operands = true;
+        }
         return set_value(p, &t[i], p->bases[0], word);
     }
     return cli_usage(p->c, "there is one word too many: '%s'", word);
@@ -290,14 +314,16 @@ static int take_operand(struct parse *p, const char *word)
 static int take_word(struct parse *p)
 {
     const char *word = p->words[p->at++];
-    if (p->only_operands || is_value(word))
+    if (p->only_operands || is_value(word)) {
         return take_operand(p, word);
+    }
     if (strcmp(word, "--") == 0) {
         p->only_operands = true;
         return 0;
     }
-    if (word[1] != '-')
+    if (word[1] != '-') {
         return take_letters(p, word);
+    }
     struct found f;
     const char *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
@@ -311,8 +337,9 @@ static int set_defaults(struct parse *p)
         for (size_t i = 0; p->tables[t] && p->tables[t][i].kind != OPT_END; i++) {
             const struct opt *o = &p->tables[t][i];
             int status = o->def ? set_value(p, o, p->bases[t], o->def) : 0;
-            if (status)
+            if (status) {
                 return status;
+            }
         }
     }
     return 0;
@@ -322,11 +349,13 @@ static int check_required(struct parse *p)
 {
     const struct opt *t = p->tables[0];
     for (size_t i = 0; t && t[i].kind != OPT_END; i++) {
-        if ((t[i].flags & OPT_REQUIRED) && !p->seen[i])
+        if ((t[i].flags & OPT_REQUIRED) && !p->seen[i]) {
             return cli_usage(p->c, "%s%s is missing", opt_is_operand(&t[i]) ? "" : "--", t[i].name);
+        }
     }
-    if (p->c->g.quiet && p->c->g.verbose)
+    if (p->c->g.quiet && p->c->g.verbose) {
         return cli_usage(p->c, "--quiet and --verbose contradict each other");
+    }
     return 0;
 }
 
@@ -338,16 +367,20 @@ int opt_parse(struct cli *c, const struct command *cmd, void *values, int argc, 
                       .words = argv,
                       .n = argc};
     size_t n_opts = 0;
-    while (p.tables[0] && p.tables[0][n_opts].kind != OPT_END)
+    while (p.tables[0] && p.tables[0][n_opts].kind != OPT_END) {
         n_opts++;
+    }
     p.seen = mem_zalloc(n_opts + 1, sizeof *p.seen);
-    if (!p.seen)
+    if (!p.seen) {
         return cli_nomem(c);
+    }
     int status = set_defaults(&p);
-    while (status == 0 && p.at < p.n)
+    while (status == 0 && p.at < p.n) {
         status = take_word(&p);
-    if (status == 0 && !c->g.help)
+    }
+    if (status == 0 && !c->g.help) {
         status = check_required(&p);
+    }
     mem_free(p.seen);
     return status;
 }
@@ -356,10 +389,11 @@ void opt_release(const struct command *cmd, void *values)
 {
     for (const struct opt *o = cmd->opts; o && o->kind != OPT_END; o++) {
         char *field = (char *)values + o->field;
-        if (o->kind == OPT_LIST || o->kind == OPT_REPEAT || o->kind == OPT_OPERANDS)
+        if (o->kind == OPT_LIST || o->kind == OPT_REPEAT || o->kind == OPT_OPERANDS) {
             mem_free(((struct opt_list *)(void *)field)->items);
-        else if (o->kind == OPT_NUMBERS)
+        } else if (o->kind == OPT_NUMBERS) {
             mem_free(((struct opt_numbers *)(void *)field)->items);
+        }
     }
 }
 
@@ -368,8 +402,9 @@ void opt_release(const struct command *cmd, void *values)
 const struct command *opt_command(const char *name)
 {
     for (size_t i = 0; cli_commands[i]; i++) {
-        if (strcmp(cli_commands[i]->name, name) == 0)
+        if (strcmp(cli_commands[i]->name, name) == 0) {
             return cli_commands[i];
+        }
     }
     return NULL;
 }
@@ -381,8 +416,9 @@ static const struct command *command_at(char **words, int n, int *used)
     if (n > 1 && snprintf(two, sizeof two, "%s %s", words[0], words[1]) < (int)sizeof two) {
         const struct command *cmd = opt_command(two);
         *used = 2;
-        if (cmd)
+        if (cmd) {
             return cmd;
+        }
     }
     *used = 1;
     return opt_command(words[0]);
@@ -396,19 +432,22 @@ static enum opt_kind kind_of_word(const char *word)
         const struct opt *t = i == 0 ? cli_global_opts : cli_commands[i - 1] ? cli_commands[i - 1]->opts : NULL;
         for (const struct opt *o = t; o && o->kind != OPT_END; o++) {
             bool same = word[1] == '-' ? strcmp(o->name, name) == 0 : o->letter == name[0] && name[1] == 0;
-            if (same && !opt_is_operand(o))
+            if (same && !opt_is_operand(o)) {
                 return o->kind;
+            }
         }
-        if (i > 0 && !cli_commands[i - 1])
+        if (i > 0 && !cli_commands[i - 1]) {
             return OPT_FLAG;
+        }
     }
 }
 
 static const char *next_command(void *ctx)
 {
     size_t *i = ctx;
-    while (cli_commands[*i] && cli_commands[*i]->hidden)
+    while (cli_commands[*i] && cli_commands[*i]->hidden) {
         (*i)++;
+    }
     return cli_commands[*i] ? cli_commands[(*i)++]->name : NULL;
 }
 
@@ -418,22 +457,27 @@ static int unknown_command(struct cli *c, char **words, int n)
     size_t len = strlen(words[0]);
     for (size_t i = 0; cli_commands[i]; i++) {
         const char *name = cli_commands[i]->name;
-        if (strncmp(name, words[0], len) == 0 && name[len] == ' ' && n == 1)
+        if (strncmp(name, words[0], len) == 0 && name[len] == ' ' && n == 1) {
             return cli_usage(c, "'%s' wants a second word, as in '%s'", words[0], name);
+        }
     }
     /* both words, when the first one begins such a command; else the first word alone */
     bool two = false;
-    for (size_t i = 0; cli_commands[i] && n > 1; i++)
+    for (size_t i = 0; cli_commands[i] && n > 1; i++) {
         two = two || (strncmp(cli_commands[i]->name, words[0], len) == 0 && cli_commands[i]->name[len] == ' ');
+    }
     size_t at = 0;
     const char *like = NULL;
-    if (two && snprintf(text, sizeof text, "%s %s", words[0], words[1]) < (int)sizeof text)
+    if (two && snprintf(text, sizeof text, "%s %s", words[0], words[1]) < (int)sizeof text) {
         like = cli_nearest(text, next_command, &at);
+    }
     at = 0;
-    if (!like)
+    if (!like) {
         like = cli_nearest(words[0], next_command, &at);
-    if (like)
+    }
+    if (like) {
         return cli_usage(c, "there is no command '%s': did you mean '%s'?", words[0], like);
+    }
     return cli_usage(c, "there is no command '%s'", words[0]);
 }
 
@@ -451,8 +495,9 @@ const struct command *opt_find_command(struct cli *c, int argc, char **argv, cha
             bool many = kind == OPT_LIST || kind == OPT_NUMBERS;
             bool one = !many && kind != OPT_FLAG && kind != OPT_COUNT;
             while ((one || many) && i + 1 < argc && is_value(argv[i + 1])) {
-                if (many && command_at(argv + i + 1, argc - i - 1, &used))
+                if (many && command_at(argv + i + 1, argc - i - 1, &used)) {
                     break;
+                }
                 rest[(*n_rest)++] = argv[++i];
                 one = false;
             }
@@ -463,8 +508,9 @@ const struct command *opt_find_command(struct cli *c, int argc, char **argv, cha
             *status = unknown_command(c, argv + i, argc - i);
             return NULL;
         }
-        for (int k = i + used; k < argc; k++)
+        for (int k = i + used; k < argc; k++) {
             rest[(*n_rest)++] = argv[k];
+        }
         return cmd;
     }
     return NULL;

@@ -48,12 +48,14 @@ void optimize_say(struct optimizer *o, enum cli_level level, const char *fmt, ..
 void optimize_storage_error(struct optimizer *o, const struct tl_err *err)
 {
     o->closing = true;
-    if (err->code == TL_ECANCELLED && cli_stops > 0)
+    if (err->code == TL_ECANCELLED && cli_stops > 0) {
         return; /* what was asked for */
+    }
     progress_clear(&o->progress);
     int status = cli_fail(o->c, err);
-    if (o->status == 0)
+    if (o->status == 0) {
         o->status = status;
+    }
 }
 
 /* ---- showing ---- */
@@ -62,21 +64,25 @@ int optimize_facts(struct optimizer *o, struct progress_facts *facts, struct tl_
 {
     tl_view *view;
     int rc = tl_study_view(o->study, &view, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     *facts = (struct progress_facts){.total = o->budget, .running = o->n_running, .best_number = -1};
     facts->finished = tl_view_count(view, TL_COMPLETE) + tl_view_count(view, TL_PRUNED);
-    if (!o->refund_failed)
+    if (!o->refund_failed) {
         facts->finished += tl_view_count(view, TL_FAIL);
+    }
     if (o->rules.n_values > 1) {
         tl_view_front(view, &facts->n_front);
     } else {
         struct tl_frozen_trial best = TL_FROZEN_TRIAL_INIT;
         facts->best_number = tl_view_best(view);
-        if (facts->best_number >= 0)
+        if (facts->best_number >= 0) {
             rc = tl_view_trial(view, facts->best_number, &best, err);
-        if (facts->best_number >= 0 && rc == 0 && best.n_values > 0)
+        }
+        if (facts->best_number >= 0 && rc == 0 && best.n_values > 0) {
             facts->best = best.values[0];
+        }
         tl_frozen_release(&best);
     }
     tl_view_close(view);
@@ -86,8 +92,9 @@ int optimize_facts(struct optimizer *o, struct progress_facts *facts, struct tl_
 static void add_values(const struct optimizer *o, const struct outcome *outcome, const char *between, struct buf *out)
 {
     for (size_t i = 0; i < o->rules.n_values; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_add_text(out, between);
+        }
         json_put_double(out, outcome->values[i]);
     }
 }
@@ -95,8 +102,9 @@ static void add_values(const struct optimizer *o, const struct outcome *outcome,
 static void add_json_value(const struct tl_dist *dist, double internal, struct buf *out)
 {
     struct tl_value v;
-    if (tl_dist_external(dist, internal, &v, NULL) != 0)
+    if (tl_dist_external(dist, internal, &v, NULL) != 0) {
         v.kind = TL_VALUE_NULL;
+    }
     switch (v.kind) {
     case TL_VALUE_NULL: buf_add_text(out, "null"); break;
     case TL_VALUE_BOOL: buf_add_text(out, v.as.b ? "true" : "false"); break;
@@ -123,8 +131,9 @@ static int show_json(struct optimizer *o, const struct slot *s, const struct out
     }
     buf_add_text(&b, ", \"params\": {");
     for (size_t i = 0; i < o->space.n; i++) {
-        if (!s->values[i].present)
+        if (!s->values[i].present) {
             continue;
+        }
         buf_add_text(&b, first ? "" : ", ");
         json_put_string(&b, str_of(o->space.params[i].name));
         buf_add_text(&b, ": ");
@@ -133,10 +142,11 @@ static int show_json(struct optimizer *o, const struct slot *s, const struct out
     }
     buf_printf(&b, "}, \"seconds\": %lld.%03lld, \"fail_reason\": ", (long long)(outcome->age_ns / (1000 * NS_PER_MS)),
                (long long)(outcome->age_ns / NS_PER_MS % 1000));
-    if (outcome->state == TL_FAIL)
+    if (outcome->state == TL_FAIL) {
         json_put_string(&b, str_of(outcome->reason));
-    else
+    } else {
         buf_add_text(&b, "null");
+    }
     buf_add_text(&b, "}\n");
     int status = b.failed ? cli_nomem(o->c) : cli_write(o->c, b.data, b.len);
     buf_release(&b);
@@ -146,8 +156,9 @@ static int show_json(struct optimizer *o, const struct slot *s, const struct out
 static void add_params(const struct optimizer *o, const struct slot *s, struct buf *out)
 {
     for (size_t i = 0; i < o->space.n; i++) {
-        if (!s->values[i].present)
+        if (!s->values[i].present) {
             continue;
+        }
         buf_add_char(out, ' ');
         buf_add_text(out, o->space.params[i].name);
         buf_add_char(out, '=');
@@ -162,19 +173,22 @@ static void show_line(struct optimizer *o, const struct slot *s, const struct ou
     struct buf b = BUF_INIT(1 << 16);
     char number[NUM_MAX];
     buf_printf(&b, "trial %lld: ", (long long)s->number);
-    if (outcome->state == TL_FAIL)
+    if (outcome->state == TL_FAIL) {
         buf_printf(&b, "failed: %s", outcome->reason);
-    else if (outcome->state == TL_PRUNED)
+    } else if (outcome->state == TL_PRUNED) {
         buf_add_text(&b, outcome->has_values ? "pruned at " : "pruned");
-    if (outcome->has_values && outcome->state != TL_FAIL)
+    }
+    if (outcome->has_values && outcome->state != TL_FAIL) {
         add_values(o, outcome, " ", &b);
+    }
     buf_add_char(&b, ' ');
     add_params(o, s, &b);
     buf_add_text(&b, "  (");
     progress_duration(outcome->age_ns, &b);
     buf_printf(&b, ", %llu", (unsigned long long)facts->finished);
-    if (facts->total > 0)
+    if (facts->total > 0) {
         buf_printf(&b, "/%llu", (unsigned long long)facts->total);
+    }
     if (facts->best_number >= 0) {
         buf_add_text(&b, ", best ");
         buf_add(&b, number, num_format(facts->best, number));
@@ -182,8 +196,9 @@ static void show_line(struct optimizer *o, const struct slot *s, const struct ou
     }
     buf_add_char(&b, ')');
     const char *text = buf_cstr(&b);
-    if (text)
+    if (text) {
         progress_say(&o->progress, text, outcome->state == TL_FAIL);
+    }
     buf_release(&b);
 }
 
@@ -198,8 +213,9 @@ void optimize_show(struct optimizer *o, const struct slot *s, const struct outco
             o->status = o->status ? o->status : status;
         }
     }
-    if (o->progress.mode == PROGRESS_NONE)
+    if (o->progress.mode == PROGRESS_NONE) {
         return;
+    }
     if (optimize_facts(o, &facts, &err) != 0) {
         optimize_storage_error(o, &err);
         return;
@@ -213,12 +229,15 @@ void optimize_show(struct optimizer *o, const struct slot *s, const struct outco
 
 static bool may_start(const struct optimizer *o, int64_t now_ns)
 {
-    if (o->closing || o->exhausted || o->stops_seen > 0 || o->n_running >= o->n_slots)
+    if (o->closing || o->exhausted || o->stops_seen > 0 || o->n_running >= o->n_slots) {
         return false;
-    if (o->budget_here > 0 && o->n_started >= o->budget_here)
+    }
+    if (o->budget_here > 0 && o->n_started >= o->budget_here) {
         return false;
-    if (o->max_failures > 0 && o->failures_in_row >= o->max_failures)
+    }
+    if (o->max_failures > 0 && o->failures_in_row >= o->max_failures) {
         return false;
+    }
     return o->timeout_ms == 0 || now_ns - o->began_ns < o->timeout_ms * NS_PER_MS;
 }
 
@@ -236,8 +255,9 @@ static void stop_signals(int how)
 static void fill_slots(struct optimizer *o)
 {
     for (size_t i = 0; i < o->n_slots && cli_stops == 0; i++) {
-        if (!o->slots[i].trial && may_start(o, optimize_now_ns()))
+        if (!o->slots[i].trial && may_start(o, optimize_now_ns())) {
             optimize_start(o, &o->slots[i]);
+        }
     }
 }
 
@@ -258,21 +278,25 @@ static void heed_stops(struct optimizer *o)
 {
     int stops = (int)cli_stops;
     int64_t now = optimize_now_ns();
-    if (stops == o->stops_seen)
+    if (stops == o->stops_seen) {
         return;
+    }
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
-        if (!s->trial || s->gathered)
+        if (!s->trial || s->gathered) {
             continue;
+        }
         optimize_end_program(s, ENDING_STOPPED, now);
-        if (stops > 1)
+        if (stops > 1) {
             child_signal(&s->child, SIGKILL);
+        }
     }
     if (o->stops_seen == 0) {
         progress_clear(&o->progress);
-        if (o->n_running > 0)
+        if (o->n_running > 0) {
             optimize_say(o, CLI_WARNING, "stopping: %zu running trial%s told to end (once more kills at once)", o->n_running,
                     o->n_running == 1 ? " is" : "s are");
+        }
     }
     o->stops_seen = stops;
 }
@@ -282,10 +306,12 @@ static void heed_deadlines(struct optimizer *o)
     int64_t now = optimize_now_ns();
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
-        if (!s->trial || s->gathered)
+        if (!s->trial || s->gathered) {
             continue;
-        if (s->limit_ns > 0 && now >= s->limit_ns)
+        }
+        if (s->limit_ns > 0 && now >= s->limit_ns) {
             optimize_end_program(s, ENDING_TIME_LIMIT, now);
+        }
         if (s->kill_ns > 0 && now >= s->kill_ns) {
             child_signal(&s->child, SIGKILL);
             s->kill_ns = 0;
@@ -299,8 +325,9 @@ static void heed_ends(struct optimizer *o)
 {
     for (size_t i = 0; i < o->n_slots; i++) {
         struct slot *s = &o->slots[i];
-        if (s->trial && s->gathered && ((s->child.out < 0 && s->child.err < 0) || optimize_now_ns() >= s->kill_ns))
+        if (s->trial && s->gathered && ((s->child.out < 0 && s->child.err < 0) || optimize_now_ns() >= s->kill_ns)) {
             optimize_finish(s);
+        }
     }
 }
 
@@ -312,12 +339,15 @@ static int64_t next_deadline(const struct optimizer *o)
     int64_t now = optimize_now_ns(), next = now + LOOK_EVERY;
     for (size_t i = 0; i < o->n_slots; i++) {
         const struct slot *s = &o->slots[i];
-        if (!s->trial)
+        if (!s->trial) {
             continue;
-        if (s->kill_ns > 0 && s->kill_ns < next)
+        }
+        if (s->kill_ns > 0 && s->kill_ns < next) {
             next = s->kill_ns;
-        if (s->limit_ns > 0 && s->ending == ENDING_NONE && s->limit_ns < next)
+        }
+        if (s->limit_ns > 0 && s->ending == ENDING_NONE && s->limit_ns < next) {
             next = s->limit_ns;
+        }
     }
     return next > now ? next - now : 0;
 }
@@ -329,13 +359,16 @@ static void await(struct optimizer *o, struct pollfd *polls)
     struct timespec limit = {ns / 1000000000, (long)(ns % 1000000000)};
     for (size_t i = 0; i < o->n_slots; i++) {
         const struct slot *s = &o->slots[i];
-        if (s->trial && s->child.out >= 0)
+        if (s->trial && s->child.out >= 0) {
             polls[n++] = (struct pollfd){.fd = s->child.out, .events = POLLIN};
-        if (s->trial && s->child.err >= 0)
+        }
+        if (s->trial && s->child.err >= 0) {
             polls[n++] = (struct pollfd){.fd = s->child.err, .events = POLLIN};
+        }
     }
-    if ((int)cli_stops != o->stops_seen)
+    if ((int)cli_stops != o->stops_seen) {
         return;
+    }
     /* a failure is a signal, or a lack of memory that may pass: look around and come back */
     ppoll(polls, n, &limit, &o->calm);
 }
@@ -343,10 +376,12 @@ static void await(struct optimizer *o, struct pollfd *polls)
 static void redraw(struct optimizer *o)
 {
     struct progress_facts facts;
-    if (o->progress.mode != PROGRESS_BAR || optimize_now_ns() - o->progress.drawn_ns < REDRAW_EVERY)
+    if (o->progress.mode != PROGRESS_BAR || optimize_now_ns() - o->progress.drawn_ns < REDRAW_EVERY) {
         return;
-    if (optimize_facts(o, &facts, NULL) == 0)
+    }
+    if (optimize_facts(o, &facts, NULL) == 0) {
         progress_draw(&o->progress, &facts, optimize_now_ns(), true);
+    }
 }
 
 static void turn(struct optimizer *o, struct pollfd *polls)
@@ -354,12 +389,14 @@ static void turn(struct optimizer *o, struct pollfd *polls)
     stop_signals(SIG_BLOCK);
     gather(o);
     heed_stops(o);
-    if (o->n_running > 0)
+    if (o->n_running > 0) {
         await(o, polls);
+    }
     stop_signals(SIG_UNBLOCK);
     for (size_t i = 0; i < o->n_slots; i++) {
-        if (o->slots[i].trial)
+        if (o->slots[i].trial) {
             optimize_read(&o->slots[i]);
+        }
     }
     gather(o);
     heed_stops(o);
@@ -374,8 +411,9 @@ static bool look_elsewhere(struct optimizer *o)
 {
     struct tl_err err = TL_ERR_INIT;
     tl_view *view = NULL;
-    if (!o->wait || !o->exhausted)
+    if (!o->wait || !o->exhausted) {
         return false;
+    }
     o->exhausted = false;
     if (o->n_running < o->n_slots && !may_start(o, optimize_now_ns())) {
         o->exhausted = true; /* and that is not the only reason */
@@ -385,8 +423,9 @@ static bool look_elsewhere(struct optimizer *o)
     o->c->stops_endured = 0;
     int rc = tl_storage_wait(tl_study_storage(o->study), o->n_running > 0 ? 0 : WAIT_SLICE_MS, &err);
     o->c->stops_endured = 1;
-    if (rc == 0)
+    if (rc == 0) {
         rc = tl_study_view(o->study, &view, &err);
+    }
     if (rc) {
         optimize_storage_error(o, &err);
         return false;

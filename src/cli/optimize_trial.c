@@ -33,8 +33,9 @@ static void trial_error(struct slot *s, const struct tl_err *err)
     } else if (!s->ended_elsewhere) {
         s->ended_elsewhere = true;
         optimize_say(s->o, CLI_WARNING, "trial %lld was ended elsewhere: %s", (long long)s->number, err->message);
-        if (s->child.pid > 0)
+        if (s->child.pid > 0) {
             optimize_end_program(s, ENDING_STOPPED, optimize_now_ns());
+        }
     }
 }
 
@@ -45,22 +46,27 @@ static int on_report(void *ctx, int64_t step, double value)
     struct tl_err err = TL_ERR_INIT;
     bool prune = false;
     if (o->rules.n_values != 1) {
-        if (!o->warned_report)
+        if (!o->warned_report) {
             optimize_say(o, CLI_WARNING, "trialog-report is ignored: the study has several objectives");
+        }
         o->warned_report = true;
         return 0;
     }
-    if (s->ending == ENDING_PRUNED) /* the trial's value is that of the step at which it was pruned, however quick the program is */
+    if (s->ending == ENDING_PRUNED) { /* the trial's value is that of the step at which it was pruned, however quick the program is */
         return 0;
+    }
     int rc = tl_trial_report(s->trial, step, value, &err);
-    if (rc == 0 && o->prunes && s->ending == ENDING_NONE)
+    if (rc == 0 && o->prunes && s->ending == ENDING_NONE) {
         rc = tl_trial_should_prune(s->trial, &prune, &err);
-    if (rc)
+    }
+    if (rc) {
         trial_error(s, &err);
-    if (prune && s->gathered)
+    }
+    if (prune && s->gathered) {
         s->ending = ENDING_PRUNED;
-    else if (prune)
+    } else if (prune) {
         optimize_end_program(s, ENDING_PRUNED, optimize_now_ns());
+    }
     return 0;
 }
 
@@ -76,13 +82,15 @@ static int on_attr(void *ctx, struct str key, struct str json)
     struct slot *s = ctx;
     struct tl_err err = TL_ERR_INIT;
     char *texts[2] = {arena_dup(&s->memory, key.p, key.n), arena_dup(&s->memory, json.p, json.n)};
-    if (!texts[0] || !texts[1])
+    if (!texts[0] || !texts[1]) {
         return TL_ENOMEM;
+    }
     int rc = tl_trial_set_attr(s->trial, TL_ATTR_USER, texts[0], texts[1], &err);
-    if (rc == TL_EINVAL || rc == TL_ELIMIT)
+    if (rc == TL_EINVAL || rc == TL_ELIMIT) {
         optimize_say(s->o, CLI_WARNING, "trial %lld: attribute '%s': %s", (long long)s->number, texts[0], err.message);
-    else if (rc)
+    } else if (rc) {
         trial_error(s, &err);
+    }
     return 0;
 }
 
@@ -98,8 +106,9 @@ static void log_bytes(struct slot *s, int *fd, const char *bytes, size_t n)
 {
     while (*fd >= 0 && n > 0) {
         ssize_t done = write(*fd, bytes, n);
-        if (done < 0 && errno == EINTR)
+        if (done < 0 && errno == EINTR) {
             continue;
+        }
         if (done <= 0) {
             optimize_say(s->o, CLI_WARNING, "trial %lld: cannot write its log: %s", (long long)s->number, strerror(errno));
             close(*fd);
@@ -118,8 +127,9 @@ static void end_of_line(struct slot *s, struct buf *line, bool complains)
         fprintf(stderr, "[%lld] %.*s\n", (long long)s->number, (int)line->len, line->len > 0 ? line->data : "");
     }
     size_t n = line->len;
-    while (n > 0 && (unsigned char)line->data[n - 1] <= ' ')
+    while (n > 0 && (unsigned char)line->data[n - 1] <= ' ') {
         n--;
+    }
     if (complains && n > 0) {
         buf_clear(&s->complaint);
         buf_add(&s->complaint, line->data, n < COMPLAINT_MAX ? n : COMPLAINT_MAX);
@@ -131,10 +141,12 @@ static void end_of_line(struct slot *s, struct buf *line, bool complains)
 static void cut_lines(struct slot *s, struct buf *line, const char *bytes, size_t n, bool complains)
 {
     for (size_t i = 0; i < n; i++) {
-        if (bytes[i] != '\n')
+        if (bytes[i] != '\n') {
             buf_add_char(line, bytes[i]);
-        if (bytes[i] == '\n' || line->len >= 4096)
+        }
+        if (bytes[i] == '\n' || line->len >= 4096) {
             end_of_line(s, line, complains);
+        }
     }
 }
 
@@ -144,8 +156,9 @@ void optimize_read(struct slot *s)
     size_t n = child_read(&s->child.out, bytes, sizeof bytes);
     if (n > 0) {
         log_bytes(s, &s->log_out, bytes, n);
-        if (s->o->c->g.verbose > 0)
+        if (s->o->c->g.verbose > 0) {
             cut_lines(s, &s->out_line, bytes, n, false);
+        }
         if (trial_output_feed(&s->output, bytes, n) != 0) {
             struct tl_err err = TL_ERR_INIT;
             err_nomem(&err);
@@ -179,13 +192,15 @@ static void clear_slot(struct slot *s)
     buf_clear(&s->err_line);
     buf_clear(&s->complaint);
     for (int *fd = &s->log_out; fd; fd = fd == &s->log_out ? &s->log_err : NULL) {
-        if (*fd >= 0)
+        if (*fd >= 0) {
             close(*fd);
+        }
         *fd = -1;
     }
     arena_reset(&s->memory);
-    if (s->trial)
+    if (s->trial) {
         s->o->n_running--;
+    }
     s->trial = NULL;
     s->limit_ns = s->kill_ns = 0;
     s->ending = ENDING_NONE;
@@ -210,8 +225,9 @@ static void write_reason(struct slot *s, const char *reason)
     struct tl_err err = TL_ERR_INIT;
     json_put_string(&json, str_of(reason));
     const char *text = buf_cstr(&json);
-    if (text && tl_trial_set_attr(s->trial, TL_ATTR_SYSTEM, "fail_reason", text, &err) != 0)
+    if (text && tl_trial_set_attr(s->trial, TL_ATTR_SYSTEM, "fail_reason", text, &err) != 0) {
         optimize_say(s->o, CLI_INFO, "trial %lld: cannot write why it failed: %s", (long long)s->number, err.message);
+    }
     buf_release(&json);
 }
 
@@ -236,11 +252,13 @@ static void read_pruned_value(struct slot *s, struct outcome *outcome)
 {
     struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
     tl_view *view;
-    if (tl_study_view(s->o->study, &view, NULL) != 0)
+    if (tl_study_view(s->o->study, &view, NULL) != 0) {
         return; /* it will not be shown, no more */
+    }
     outcome->has_values = tl_view_trial(view, s->number, &t, NULL) == 0 && t.n_values == s->o->rules.n_values;
-    if (outcome->has_values)
+    if (outcome->has_values) {
         memcpy(outcome->values, t.values, t.n_values * sizeof *t.values);
+    }
     tl_frozen_release(&t);
     tl_view_close(view);
 }
@@ -252,8 +270,9 @@ static void tell(struct slot *s, struct outcome *outcome)
     struct tl_err err = TL_ERR_INIT;
     enum tl_state final = outcome->state;
     bool complete = outcome->state == TL_COMPLETE;
-    if (outcome->state == TL_FAIL)
+    if (outcome->state == TL_FAIL) {
         write_reason(s, outcome->reason);
+    }
     int rc = tl_study_tell(o->study, s->trial, outcome->state, complete ? outcome->values : NULL,
                            complete ? o->rules.n_values : 0, &final, &err);
     if (rc) {
@@ -264,14 +283,17 @@ static void tell(struct slot *s, struct outcome *outcome)
     }
     outcome->state = final;
     outcome->age_ns = s->started_ns > 0 ? optimize_now_ns() - s->started_ns : 0;
-    if (final == TL_COMPLETE)
+    if (final == TL_COMPLETE) {
         o->n_complete++;
-    if (final == TL_PRUNED)
+    }
+    if (final == TL_PRUNED) {
         read_pruned_value(s, outcome);
+    }
     o->n_failed += final == TL_FAIL;
     o->failures_in_row = final == TL_FAIL ? o->failures_in_row + 1 : 0;
-    if (final == TL_FAIL) /* refunded, or a grid cell that is free again */
+    if (final == TL_FAIL) { /* refunded, or a grid cell that is free again */
         o->exhausted = false;
+    }
     optimize_show(o, s, outcome);
     clear_slot(s);
 }
@@ -281,8 +303,9 @@ static void explain_status(struct slot *s, char *reason, size_t n)
 {
     char status[96];
     struct str last = {s->complaint.data, s->complaint.len};
-    if (WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == 0)
+    if (WIFEXITED(s->child.status) && WEXITSTATUS(s->child.status) == 0) {
         return;
+    }
     child_status_text(s->child.status, status, sizeof status);
     snprintf(reason, n, "%s%s%.*s", status, last.n > 0 ? ": " : "", (int)last.n, last.n > 0 ? last.p : "");
 }
@@ -303,12 +326,15 @@ void optimize_finish(struct slot *s)
     struct optimizer *o = s->o;
     struct outcome outcome = {.state = TL_COMPLETE, .values = o->scratch};
     struct tl_err err = TL_ERR_INIT;
-    if (trial_output_end(&s->output) != 0)
+    if (trial_output_end(&s->output) != 0) {
         optimize_say(o, CLI_WARNING, "trial %lld: out of memory", (long long)s->number);
-    if (s->err_line.len > 0)
+    }
+    if (s->err_line.len > 0) {
         end_of_line(s, &s->err_line, true);
-    if (s->out_line.len > 0)
+    }
+    if (s->out_line.len > 0) {
         end_of_line(s, &s->out_line, false);
+    }
     if (s->ended_elsewhere) {
         tl_trial_free(s->trial);
         clear_slot(s);
@@ -322,16 +348,19 @@ void optimize_finish(struct slot *s)
     case ENDING_PRUNED: outcome.state = TL_PRUNED; break;
     case ENDING_NONE: explain_status(s, outcome.reason, sizeof outcome.reason); break;
     }
-    if (outcome.reason[0] == 0 && s->said_pruned)
+    if (outcome.reason[0] == 0 && s->said_pruned) {
         outcome.state = TL_PRUNED;
-    if (outcome.reason[0] == 0 && outcome.state == TL_COMPLETE) {
-        if (trial_output_values(&s->output, outcome.values, &err) == 0)
-            outcome.has_values = true;
-        else
-            snprintf(outcome.reason, sizeof outcome.reason, "%.*s", (int)sizeof outcome.reason - 1, err.message);
     }
-    if (outcome.reason[0])
+    if (outcome.reason[0] == 0 && outcome.state == TL_COMPLETE) {
+        if (trial_output_values(&s->output, outcome.values, &err) == 0) {
+            outcome.has_values = true;
+        } else {
+            snprintf(outcome.reason, sizeof outcome.reason, "%.*s", (int)sizeof outcome.reason - 1, err.message);
+        }
+    }
+    if (outcome.reason[0]) {
         outcome.state = TL_FAIL;
+    }
     refuse_nan(o, &outcome);
     tell(s, &outcome);
 }
@@ -350,14 +379,17 @@ static int choose_parameters(struct slot *s, struct tl_err *err)
 {
     const struct search_space *space = &s->o->space;
     bool waiting = false;
-    for (size_t i = 0; i < space->n; i++)
-        s->values[i].present = false;
     for (size_t i = 0; i < space->n; i++) {
-        if (!search_space_active(space, i, s->values))
+        s->values[i].present = false;
+    }
+    for (size_t i = 0; i < space->n; i++) {
+        if (!search_space_active(space, i, s->values)) {
             continue;
+        }
         int rc = tl_trial_suggest(s->trial, space->params[i].name, &space->params[i].dist, &s->values[i].internal, err);
-        if (rc)
+        if (rc) {
             return rc;
+        }
         s->values[i].present = true;
         waiting = waiting || space->params[i].n_cond > 0;
     }
@@ -374,8 +406,9 @@ static void open_logs(struct slot *s)
         buf_printf(&path, "%s/trial-%lld.%s", s->o->log_dir, (long long)s->number, ends[i]);
         const char *name = buf_cstr(&path);
         *fds[i] = name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-        if (*fds[i] < 0)
+        if (*fds[i] < 0) {
             optimize_say(s->o, CLI_WARNING, "cannot write '%s': %s", name ? name : "", strerror(errno));
+        }
         buf_release(&path);
     }
 }
@@ -386,13 +419,16 @@ static int start_program(struct slot *s, struct tl_err *err)
     struct trial_facts facts = {&o->space, s->values, s->number, o->study_name, o->c->url, o->pruner, o->pruner_kwargs};
     char **argv, **env;
     int rc = command_template_fill(&o->words, &facts, &s->memory, &argv, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = command_environment(&facts, environ, &s->memory, &env, err);
+    }
     s->sink = (struct output_sink){on_report, on_attr, on_pruned, on_odd, s};
-    if (rc == 0 && trial_output_init(&s->output, &o->rules, &s->sink) != 0)
+    if (rc == 0 && trial_output_init(&s->output, &o->rules, &s->sink) != 0) {
         rc = err_nomem(err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = child_start(&s->child, argv, env, &o->calm, err);
+    }
     return rc;
 }
 
@@ -428,8 +464,9 @@ void optimize_start(struct optimizer *o, struct slot *s)
     s->started_ns = optimize_now_ns();
     rc = choose_parameters(s, &err);
     if (rc) {
-        if (rc != TL_EINVAL) /* a value that does not fit, from somebody's queue, concerns this trial only */
+        if (rc != TL_EINVAL) { /* a value that does not fit, from somebody's queue, concerns this trial only */
             optimize_storage_error(o, &err);
+        }
         fail_trial(s, err.message);
         return;
     }
@@ -439,11 +476,13 @@ void optimize_start(struct optimizer *o, struct slot *s)
         o->closing = true;
         progress_clear(&o->progress);
         cli_fail(o->c, &err);
-        if (o->status == 0)
+        if (o->status == 0) {
             o->status = exec_exit_status(rc);
+        }
         fail_trial(s, err.message);
         return;
     }
-    if (o->trial_timeout_ms > 0)
+    if (o->trial_timeout_ms > 0) {
         s->limit_ns = s->started_ns + o->trial_timeout_ms * 1000000;
+    }
 }

@@ -21,45 +21,54 @@
 void out_begin(struct out *o, struct cli *c, const char *path)
 {
     *o = (struct out){c, BUF_INIT(SIZE_MAX / 2), 0, STDOUT_FILENO, path};
-    if (!path)
+    if (!path) {
         return;
+    }
     o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (o->fd >= 0)
+    if (o->fd >= 0) {
         return;
+    }
     o->path = NULL; /* not ours: must stay */
-    if (errno == EEXIST)
+    if (errno == EEXIST) {
         o->status = cli_error(c, TL_EEXISTS, "'%s' exists already and is not overwritten", path);
-    else
+    } else {
         o->status = cli_error(c, errno == EACCES ? TL_EACCESS : TL_EIO, "cannot create '%s': %s", path,
                               strerror(errno));
+    }
 }
 
 static void out_flush(struct out *o)
 {
-    if (o->status == 0 && o->b.failed)
+    if (o->status == 0 && o->b.failed) {
         o->status = cli_nomem(o->c);
-    if (o->status == 0 && o->b.len > 0)
+    }
+    if (o->status == 0 && o->b.len > 0) {
         o->status = o->path ? cli_write_file(o->c, o->fd, o->path, o->b.data, o->b.len)
                             : cli_write(o->c, o->b.data, o->b.len);
+    }
     buf_clear(&o->b);
 }
 
 void out_spill(struct out *o)
 {
-    if (o->b.len >= SPILL_AT || o->b.failed)
+    if (o->b.len >= SPILL_AT || o->b.failed) {
         out_flush(o);
+    }
 }
 
 int out_end(struct out *o, int failed)
 {
-    if (o->status == 0 && failed)
+    if (o->status == 0 && failed) {
         o->status = failed;
+    }
     out_flush(o);
     buf_release(&o->b);
-    if (o->path && close(o->fd) != 0 && o->status == 0)
+    if (o->path && close(o->fd) != 0 && o->status == 0) {
         o->status = cli_error(o->c, TL_EIO, "cannot write to %s: %s", o->path, strerror(errno));
-    if (o->path && o->status)
+    }
+    if (o->path && o->status) {
         unlink(o->path);
+    }
     return o->status;
 }
 
@@ -99,12 +108,14 @@ static int read_cells(struct printer *p, size_t record)
 static int add_heading(struct printer *p, struct heading h)
 {
     void *grown = p->headings;
-    if (!mem_grow(&grown, &p->cap_headings, p->n_headings + 1, sizeof *p->headings))
+    if (!mem_grow(&grown, &p->cap_headings, p->n_headings + 1, sizeof *p->headings)) {
         return cli_nomem(p->c);
+    }
     p->headings = grown;
     h.text.p = arena_dup(&p->keep.arena, h.text.p, h.text.n);
-    if (!h.text.p)
+    if (!h.text.p) {
         return cli_nomem(p->c);
+    }
     h.width = py_length(h.text);
     p->headings[p->n_headings++] = h;
     return 0;
@@ -116,11 +127,13 @@ static int longest_list(struct printer *p, size_t column, int64_t *longest)
     *longest = -1;
     for (size_t i = 0; i < p->r->n_records; i++) {
         int status = read_cells(p, i);
-        if (status)
+        if (status) {
             return status;
+        }
         const struct node *n = p->cells[column];
-        if (n && (n->kind == NODE_LIST || n->kind == NODE_TUPLE) && (int64_t)n->u.kids.n > *longest)
+        if (n && (n->kind == NODE_LIST || n->kind == NODE_TUPLE) && (int64_t)n->u.kids.n > *longest) {
             *longest = (int64_t)n->u.kids.n;
+        }
     }
     return 0;
 }
@@ -133,9 +146,9 @@ static int flat_heading(struct printer *p, size_t column)
     int status = col->may_list ? longest_list(p, column, &longest) : 0;
     buf_clear(&p->scratch);
     buf_add_text(&p->scratch, col->group);
-    if (col->place >= 0)
+    if (col->place >= 0) {
         buf_printf(&p->scratch, "_%lld", (long long)col->place);
-    else if (col->name.p) {
+    } else if (col->name.p) {
         buf_add_char(&p->scratch, '_');
         buf_add_str(&p->scratch, col->name);
     }
@@ -163,8 +176,9 @@ static int make_headings(struct printer *p)
         if (p->flatten) {
             status = flat_heading(p, i);
         } else {
-            while (i + n < p->r->n_columns && strcmp(p->r->columns[i + n].group, p->r->columns[i].group) == 0)
+            while (i + n < p->r->n_columns && strcmp(p->r->columns[i + n].group, p->r->columns[i].group) == 0) {
                 n++;
+            }
             status =
                 add_heading(p, (struct heading){.text = str_of(p->r->columns[i].group), .column = i, .n = n});
         }
@@ -179,15 +193,20 @@ static struct node *gather(struct printer *p, const struct heading *h)
     struct node *whole = NULL;
     for (size_t i = h->column; i < h->column + h->n; i++) {
         const struct out_column *col = &p->r->columns[i];
-        if (!p->cells[i])
+        if (!p->cells[i]) {
             continue;
-        if (col->place < 0 && !col->name.p)
+        }
+        if (col->place < 0 && !col->name.p) {
             return p->cells[i];
-        if (!whole)
+        }
+        if (!whole) {
             whole = node_new(&p->ns, col->place >= 0 ? NODE_LIST : NODE_DICT);
-        if (whole && col->place >= 0)
-            while (whole->u.kids.n < (size_t)col->place && !p->ns.failed)
+        }
+        if (whole && col->place >= 0) {
+            while (whole->u.kids.n < (size_t)col->place && !p->ns.failed) {
                 node_add(&p->ns, whole, (struct str){NULL, 0}, NULL);
+            }
+        }
         node_add(&p->ns, whole, col->name, p->cells[i]);
     }
     return whole ? whole : node_new(&p->ns, NODE_DICT);
@@ -205,8 +224,9 @@ static int read_row(struct printer *p, size_t record)
             p->row[i] = p->cells[h->column];
         } else {
             struct node *n = p->cells[h->column] ? p->cells[h->column]->u.kids.first : NULL;
-            for (size_t k = 0; n && k < h->place; k++)
+            for (size_t k = 0; n && k < h->place; k++) {
                 n = n->next;
+            }
             p->row[i] = n;
         }
     }
@@ -222,12 +242,14 @@ static struct node *row_object(struct printer *p)
         /* entries of a list keep their neighbours: copy the node (a leaf: only --flatten takes lists of leaves apart) */
         if (row[i] && row[i]->up) {
             struct node *copy = node_new(&p->ns, NODE_NONE);
-            if (copy)
+            if (copy) {
                 *copy = *row[i];
+            }
             row[i] = copy;
         }
-        if (row[i])
+        if (row[i]) {
             node_add(&p->ns, dict, p->headings[i].text, row[i]);
+        }
     }
     return dict;
 }
@@ -237,20 +259,24 @@ static struct node *row_object(struct printer *p)
 static int write_json(struct printer *p)
 {
     int status = 0;
-    if (!p->r->single)
+    if (!p->r->single) {
         buf_add_char(&p->out.b, '[');
+    }
     for (size_t i = 0; i < p->r->n_records && status == 0 && p->out.status == 0; i++) {
         status = read_row(p, i);
-        if (status)
+        if (status) {
             break;
-        if (i > 0)
+        }
+        if (i > 0) {
             buf_add_text(&p->out.b, ", ");
+        }
         node_json(&p->out.b, row_object(p));
         status = p->ns.failed ? cli_nomem(p->c) : 0;
         out_spill(&p->out);
     }
-    if (!p->r->single)
+    if (!p->r->single) {
         buf_add_char(&p->out.b, ']');
+    }
     buf_add_char(&p->out.b, '\n');
     return status;
 }
@@ -258,17 +284,21 @@ static int write_json(struct printer *p)
 static int write_yaml(struct printer *p)
 {
     int status = 0;
-    if (p->r->n_records == 0)
+    if (p->r->n_records == 0) {
         buf_add_text(&p->out.b, "[]\n");
+    }
     for (size_t i = 0; i < p->r->n_records && status == 0 && p->out.status == 0; i++) {
         status = read_row(p, i);
-        if (status)
+        if (status) {
             break;
+        }
         struct node *row = row_object(p), *list = p->r->single ? row : node_new(&p->ns, NODE_LIST);
-        if (list && list != row)
+        if (list && list != row) {
             node_add(&p->ns, list, (struct str){NULL, 0}, row);
-        if (list && !p->ns.failed)
+        }
+        if (list && !p->ns.failed) {
             node_yaml(&p->ns, &p->out.b, list);
+        }
         status = p->ns.failed ? cli_nomem(p->c) : 0;
         out_spill(&p->out);
     }
@@ -284,22 +314,27 @@ static int write_value(struct printer *p)
     for (size_t i = 0; i < p->r->n_records && status == 0 && p->out.status == 0; i++) {
         struct buf *line = &p->scratch;
         status = read_row(p, i);
-        if (status)
+        if (status) {
             break;
+        }
         buf_clear(line);
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(line, '\n');
+        }
         for (size_t k = 0; k < p->n_headings; k++) {
-            if (k > 0)
+            if (k > 0) {
                 buf_add_char(line, ' ');
-            if (p->row[k] && p->row[k]->kind != NODE_NONE)
+            }
+            if (p->row[k] && p->row[k]->kind != NODE_NONE) {
                 node_str(line, p->row[k]);
+            }
         }
         struct str text = {line->data, line->len};
         size_t before = begun ? 0 : py_space_before(text), behind = py_space_behind(text);
         if (behind == text.n) {
-            if (begun)
+            if (begun) {
                 buf_add_str(&held, text);
+            }
         } else {
             begun = true;
             buf_add(&p->out.b, held.data, held.len);
@@ -334,10 +369,12 @@ static int measure(struct printer *p)
             bool none;
             size_t width = cell_text(p, p->row[k], &none);
             struct heading *h = &p->headings[k];
-            if (width > h->width)
+            if (width > h->width) {
                 h->width = width;
-            if (!none && (p->row[k]->kind == NODE_STRING || node_is_container(p->row[k])))
+            }
+            if (!none && (p->row[k]->kind == NODE_STRING || node_is_container(p->row[k]))) {
                 h->words = true;
+            }
             status = p->scratch.failed ? cli_nomem(p->c) : 0;
         }
     }
@@ -348,11 +385,13 @@ static void put_padded(struct buf *b, struct str text, size_t length, const stru
 {
     size_t pad = h->width > length ? h->width - length : 0;
     buf_add_char(b, ' ');
-    for (size_t i = 0; !h->words && i < pad; i++)
+    for (size_t i = 0; !h->words && i < pad; i++) {
         buf_add_char(b, ' ');
+    }
     py_plain(b, text);
-    for (size_t i = 0; h->words && i < pad; i++)
+    for (size_t i = 0; h->words && i < pad; i++) {
         buf_add_char(b, ' ');
+    }
     buf_add_text(b, " |");
 }
 
@@ -361,8 +400,9 @@ static void put_rule(struct printer *p)
     struct buf *b = &p->out.b;
     buf_add_char(b, '+');
     for (size_t i = 0; i < p->n_headings; i++) {
-        for (size_t k = 0; k < p->headings[i].width + 2; k++)
+        for (size_t k = 0; k < p->headings[i].width + 2; k++) {
             buf_add_char(b, '-');
+        }
         buf_add_char(b, '+');
     }
     buf_add_char(b, '\n');
@@ -372,8 +412,9 @@ static int write_table(struct printer *p)
 {
     struct buf *b = &p->out.b;
     int status = measure(p);
-    if (status)
+    if (status) {
         return status;
+    }
     put_rule(p);
     buf_add_char(b, '|');
     for (size_t i = 0; i < p->n_headings; i++) {
@@ -403,26 +444,32 @@ static int write_table(struct printer *p)
 static void put_field(struct printer *p, const struct node *n)
 {
     struct buf *b = &p->out.b, *text = &p->scratch;
-    if (!n || n->kind == NODE_NONE)
+    if (!n || n->kind == NODE_NONE) {
         return;
+    }
     buf_clear(text);
-    if (node_is_container(n))
+    if (node_is_container(n)) {
         node_json(text, n);
-    else
+    } else {
         node_str(text, n);
+    }
     bool quote = n->kind == NODE_STRING && text->len == 0; /* not the same as nothing */
-    for (size_t i = 0; i < text->len && !quote; i++)
+    for (size_t i = 0; i < text->len && !quote; i++) {
         quote = strchr(",\"\r\n", text->data[i]) != NULL ||
                 ((i == 0 || i + 1 == text->len) && text->data[i] == ' ');
-    if (quote)
+    }
+    if (quote) {
         buf_add_char(b, '"');
+    }
     for (size_t i = 0; i < text->len; i++) {
-        if (text->data[i] == '"')
+        if (text->data[i] == '"') {
             buf_add_char(b, '"');
+        }
         buf_add_char(b, text->data[i]);
     }
-    if (quote)
+    if (quote) {
         buf_add_char(b, '"');
+    }
 }
 
 static int write_csv(struct printer *p)
@@ -430,16 +477,18 @@ static int write_csv(struct printer *p)
     int status = 0;
     for (size_t k = 0; k < p->n_headings; k++) {
         struct node heading = {.kind = NODE_STRING, .u.text = p->headings[k].text};
-        if (k > 0)
+        if (k > 0) {
             buf_add_char(&p->out.b, ',');
+        }
         put_field(p, &heading);
     }
     buf_add_char(&p->out.b, '\n');
     for (size_t i = 0; i < p->r->n_records && status == 0 && p->out.status == 0; i++) {
         status = read_row(p, i);
         for (size_t k = 0; k < p->n_headings && status == 0; k++) {
-            if (k > 0)
+            if (k > 0) {
                 buf_add_char(&p->out.b, ',');
+            }
             put_field(p, p->row[k]);
             status = p->scratch.failed ? cli_nomem(p->c) : 0;
         }
@@ -464,11 +513,13 @@ int out_records_to(struct cli *c, const struct out_records *r, const char *forma
     out_begin(&p.out, c, path);
     int status = p.out.status;
     p.cells = mem_zalloc(r->n_columns + 1, sizeof *p.cells);
-    if (status == 0)
+    if (status == 0) {
         status = p.cells ? make_headings(&p) : cli_nomem(c);
+    }
     p.row = status == 0 ? mem_zalloc(p.n_headings + 1, sizeof *p.row) : NULL;
-    if (status == 0 && !p.row)
+    if (status == 0 && !p.row) {
         status = cli_nomem(c);
+    }
     for (size_t i = 0; i < TL_COUNT(formats) && status == 0; i++) {
         if (strcmp(formats[i].name, format) == 0) {
             status = formats[i].write(&p);

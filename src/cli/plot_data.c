@@ -45,8 +45,9 @@ static bool name_choices(struct reader *r, struct plot_param *p, const struct tl
         node_str(&b, node_value(&r->nodes, &dist->choices[i]));
         names[i] = b.failed ? NULL : label(r, (struct str){b.data, b.len});
         buf_release(&b);
-        if (!names[i])
+        if (!names[i]) {
             return false;
+        }
     }
     p->axis.kind = AXIS_NAMES;
     p->axis.names = names;
@@ -58,8 +59,9 @@ static struct plot_param *new_param(struct reader *r, const struct tl_param *fro
 {
     struct plot_study *s = r->s;
     void *grown = s->params;
-    if (!mem_grow(&grown, &r->cap_params, s->n_params + 1, sizeof *s->params))
+    if (!mem_grow(&grown, &r->cap_params, s->n_params + 1, sizeof *s->params)) {
         return NULL;
+    }
     s->params = grown;
     struct plot_param *p = &s->params[s->n_params];
     struct str name = TEXT_OF(from->name);
@@ -67,14 +69,17 @@ static struct plot_param *new_param(struct reader *r, const struct tl_param *fro
                              .label = label(r, name),
                              .axis = AXIS_INIT,
                              .values = figure_doubles(&r->labels, r->cap_trials)};
-    if (!p->name.p || !p->label || !p->values)
+    if (!p->name.p || !p->label || !p->values) {
         return NULL;
-    for (size_t i = 0; i < r->cap_trials; i++)
+    }
+    for (size_t i = 0; i < r->cap_trials; i++) {
         p->values[i] = NAN;
+    }
     p->axis.title = p->label;
     p->axis.whole = from->dist->kind == TL_DIST_INT;
-    if (from->dist->kind == TL_DIST_CATEGORICAL && !name_choices(r, p, from->dist))
+    if (from->dist->kind == TL_DIST_CATEGORICAL && !name_choices(r, p, from->dist)) {
         return NULL;
+    }
     s->n_params++;
     return p;
 }
@@ -83,22 +88,28 @@ static bool read_params(struct reader *r)
 {
     for (size_t i = 0; i < r->trial.n_params; i++) {
         const struct tl_param *from = &r->trial.params[i];
-        if (!from->has_value)
+        if (!from->has_value) {
             continue;
+        }
         /* trials have the same parameters in the same order as a rule, so the place of the last one is a good guess */
         uint32_t at = (uint32_t)i;
-        if (i >= r->s->n_params || !str_eq(r->s->params[i].name, TEXT_OF(from->name)))
+        if (i >= r->s->n_params || !str_eq(r->s->params[i].name, TEXT_OF(from->name))) {
             at = intern_add(&r->names, TEXT_OF(from->name));
-        if (at == INTERN_NONE)
+        }
+        if (at == INTERN_NONE) {
             return false;
+        }
         struct plot_param *p = at < r->s->n_params ? &r->s->params[at] : new_param(r, from);
-        if (!p)
+        if (!p) {
             return false;
+        }
         bool names = p->axis.kind == AXIS_NAMES;
-        if (names != (from->dist->kind == TL_DIST_CATEGORICAL))
+        if (names != (from->dist->kind == TL_DIST_CATEGORICAL)) {
             continue; /* another kind than the first: no journal that is whole has that */
-        if (from->dist->log && !names)
+        }
+        if (from->dist->log && !names) {
             p->axis.kind = AXIS_LOG;
+        }
         p->values[r->trial.number] = from->internal;
     }
     return true;
@@ -114,16 +125,19 @@ static bool read_reports(struct reader *r, struct plot_trial *t)
 {
     struct tl_report *all = arena_alloc(&r->labels.arena, (r->trial.n_reports + 1) * sizeof *all);
     bool sorted = true;
-    if (!all)
+    if (!all) {
         return false;
+    }
     for (size_t i = 0; i < r->trial.n_reports; i++) {
-        if (!isfinite(r->trial.reports[i].value))
+        if (!isfinite(r->trial.reports[i].value)) {
             continue;
+        }
         sorted = sorted && (t->n_reports == 0 || all[t->n_reports - 1].step < r->trial.reports[i].step);
         all[t->n_reports++] = r->trial.reports[i];
     }
-    if (!sorted)
+    if (!sorted) {
         qsort(all, t->n_reports, sizeof *all, by_step);
+    }
     t->reports = all;
     return true;
 }
@@ -138,8 +152,9 @@ static bool read_trial(struct reader *r)
     }
     if (r->trial.has_values && r->trial.n_values == r->s->n_values) {
         double *values = figure_doubles(&r->labels, r->trial.n_values);
-        if (!values)
+        if (!values) {
             return false;
+        }
         memcpy(values, r->trial.values, r->trial.n_values * sizeof *values);
         t->values = values;
     }
@@ -168,12 +183,13 @@ static void name_objectives(struct reader *r)
     }
     const struct node *name = names ? names->u.kids.first : NULL;
     for (n = 0; n < s->n_values; n++) {
-        if (name && name->kind == NODE_STRING && name->u.text.n > 0)
+        if (name && name->kind == NODE_STRING && name->u.text.n > 0) {
             s->objectives[n] = label(r, name->u.text);
-        else if (s->n_values > 1)
+        } else if (s->n_values > 1) {
             s->objectives[n] = figure_text(&r->labels, "objective %zu", n);
-        else
+        } else {
             s->objectives[n] = figure_text(&r->labels, "objective value");
+        }
         name = name ? name->next : NULL;
     }
 }
@@ -184,8 +200,9 @@ static void cover(struct plot_study *s)
     for (size_t i = 0; i < s->n_params; i++) {
         struct plot_param *p = &s->params[i];
         for (size_t k = 0; k < s->n_trials; k++) {
-            if (s->trials[k].state == TL_COMPLETE && !isnan(p->values[k]))
+            if (s->trials[k].state == TL_COMPLETE && !isnan(p->values[k])) {
                 axis_cover(&p->axis, p->values[k]);
+            }
         }
         axis_finish(&p->axis);
     }
@@ -198,8 +215,9 @@ int plot_study_read(struct cli *c, const tl_view *view, unsigned what, struct pl
     int rc = 0;
     *out = (struct plot_study){.name = tl_view_study_name(view), .n_trials = tl_view_n_trials(view)};
     out->directions = tl_view_directions(view, &out->n_values);
-    if (out->n_values > 1)
+    if (out->n_values > 1) {
         out->front = tl_view_front(view, &out->n_front);
+    }
     out->label = label(&r, str_of(out->name));
     name_objectives(&r);
     r.cap_trials = out->n_trials;
@@ -207,8 +225,9 @@ int plot_study_read(struct cli *c, const tl_view *view, unsigned what, struct pl
     r.labels.failed = r.labels.failed || !out->trials;
     for (size_t i = 0; i < out->n_trials && rc == 0 && !r.labels.failed; i++) {
         rc = tl_view_trial(view, (int64_t)i, &r.trial, &err);
-        if (rc == 0 && !read_trial(&r))
+        if (rc == 0 && !read_trial(&r)) {
             r.labels.failed = true;
+        }
     }
     tl_frozen_release(&r.trial);
     intern_release(&r.names);
@@ -218,8 +237,9 @@ int plot_study_read(struct cli *c, const tl_view *view, unsigned what, struct pl
         plot_study_release(out);
         return rc ? cli_fail(c, &err) : cli_nomem(c);
     }
-    if (out->n_params > 1)
+    if (out->n_params > 1) {
         qsort(out->params, out->n_params, sizeof *out->params, by_name);
+    }
     cover(out);
     return 0;
 }
@@ -235,8 +255,9 @@ void plot_study_release(struct plot_study *s)
 struct plot_param *plot_param_find(const struct plot_study *s, const char *name)
 {
     for (size_t i = 0; i < s->n_params; i++) {
-        if (str_eq(s->params[i].name, str_of(name)))
+        if (str_eq(s->params[i].name, str_of(name))) {
             return &s->params[i];
+        }
     }
     return NULL;
 }

@@ -66,15 +66,17 @@ static void add_slice(const struct plot_request *r, struct figure *f, const stru
         y[k] = figure_doubles(f, s->n_trials);
         number[k] = figure_doubles(f, s->n_trials);
     }
-    if (!p || f->failed)
+    if (!p || f->failed) {
         return;
+    }
     p->x = param->axis;
     p->y = y_axis;
     for (size_t i = 0; i < s->n_trials; i++) {
         double v = plot_value(r, s, i);
         size_t k = s->trials[i].feasible ? 0 : 1;
-        if (!axis_shows(&p->y, v) || !axis_shows(&p->x, param->values[i]))
+        if (!axis_shows(&p->y, v) || !axis_shows(&p->x, param->values[i])) {
             continue;
+        }
         x[k][n[k]] = param->values[i];
         y[k][n[k]] = v;
         number[k][n[k]++] = (double)i;
@@ -83,16 +85,19 @@ static void add_slice(const struct plot_request *r, struct figure *f, const stru
         struct series *series =
             n[k] ? figure_series(f, p, k ? "infeasible" : NULL, LOOK_POINTS, k ? TINT_MUTED : TINT_SHADE)
                  : NULL;
-        if (series)
+        if (series) {
             *series = (struct series){series->name, LOOK_POINTS, series->tint, n[k],
                                       x[k],         y[k],        number[k],    number[k]};
+        }
     }
-    if (best < 0 || isnan(param->values[best]))
+    if (best < 0 || isnan(param->values[best])) {
         return;
+    }
     struct series *mark = figure_series(f, p, "best", LOOK_MARKS, TINT_SERIES + 1);
     double *at = figure_doubles(f, 3);
-    if (!mark || !at)
+    if (!mark || !at) {
         return;
+    }
     at[0] = param->values[best];
     at[1] = plot_value(r, s, (size_t)best);
     at[2] = (double)best;
@@ -104,15 +109,18 @@ int plot_slice(const struct plot_request *r, struct figure *f)
     size_t n;
     int status = plot_check_values(r, f);
     const struct plot_param **params = status ? NULL : choose(r, f, &n, &status);
-    if (!params)
+    if (!params) {
         return status;
+    }
     int64_t best = plot_best(r, &r->studies[0]);
     struct axis y = plot_value_axis(r, &r->studies[0]);
-    for (size_t i = 0; i < r->studies[0].n_trials; i++)
+    for (size_t i = 0; i < r->studies[0].n_trials; i++) {
         axis_cover(&y, plot_value(r, &r->studies[0], i));
+    }
     axis_finish(&y);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         add_slice(r, f, params[i], y, best);
+    }
     shade_by_trial(f, r->studies[0].n_trials);
     return 0;
 }
@@ -127,8 +135,9 @@ struct ranked {
 static int by_value(const void *a, const void *b)
 {
     const struct ranked *x = a, *y = b;
-    if (x->value != y->value)
+    if (x->value != y->value) {
         return x->value < y->value ? -1 : 1;
+    }
     return (x->trial > y->trial) - (x->trial < y->trial);
 }
 
@@ -145,8 +154,9 @@ static struct ranked *rank(const struct plot_request *r, struct figure *f, size_
     }
     for (size_t i = 0; i < s->n_trials; i++) {
         double v = plot_value(r, s, i);
-        if (axis_shows(&axis, v))
+        if (axis_shows(&axis, v)) {
             all[total++] = (struct ranked){i, v};
+        }
     }
     qsort(all, total, sizeof *all, by_value);
     for (size_t i = 0; i < total / 2 && s->directions[r->target] != TL_MAXIMIZE; i++) {
@@ -155,10 +165,12 @@ static struct ranked *rank(const struct plot_request *r, struct figure *f, size_
         all[total - 1 - i] = swap;
     }
     *n = total > LINES_MOST ? LINES_MOST : total;
-    for (size_t i = 0; i < *n && total > LINES_MOST; i++)
+    for (size_t i = 0; i < *n && total > LINES_MOST; i++) {
         all[i] = all[(i + 1) * total / LINES_MOST - 1];
-    if (total > LINES_MOST)
+    }
+    if (total > LINES_MOST) {
         f->note = figure_text(f, "%d of %zu trials, evenly spaced by rank", LINES_MOST, total);
+    }
     return all;
 }
 
@@ -174,11 +186,13 @@ static void add_band(struct figure *f, const struct plot_param **params, size_t 
            *number = figure_doubles(f, n_trials * (width + 1));
     size_t at = 0;
     f->failed = f->failed || !axes;
-    if (f->failed)
+    if (f->failed) {
         return;
+    }
     axes[0] = f->shade;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         axes[i + 1] = params[i]->axis;
+    }
     for (size_t t = 0; t < n_trials; t++) {
         for (size_t i = 0; i <= width; i++, at++) {
             double v = i == 0 ? trials[t].value : i < width ? params[i - 1]->values[trials[t].trial] : NAN;
@@ -195,8 +209,9 @@ static void add_band(struct figure *f, const struct plot_param **params, size_t 
     p->x.high = (double)n;
     p->y.high = 1;
     struct series *s = figure_series(f, p, NULL, LOOK_LINE, TINT_SHADE);
-    if (s)
+    if (s) {
         *s = (struct series){NULL, LOOK_LINE, TINT_SHADE, at, x, y, shade, number};
+    }
     struct series *best = n_trials ? figure_series(f, p, "best", LOOK_LINE, TINT_SERIES + 1) : NULL;
     if (best) {
         size_t last = at - (width + 1);
@@ -211,12 +226,14 @@ int plot_parallel(const struct plot_request *r, struct figure *f)
     int status = plot_check_values(r, f);
     const struct plot_param **params = status ? NULL : choose(r, f, &n, &status);
     struct ranked *trials = params ? rank(r, f, &n_trials) : NULL;
-    if (!trials)
+    if (!trials) {
         return status;
+    }
     f->has_shade = true;
     f->shade = plot_value_axis(r, &r->studies[0]);
-    for (size_t i = 0; i < n_trials; i++)
+    for (size_t i = 0; i < n_trials; i++) {
         axis_cover(&f->shade, trials[i].value);
+    }
     axis_finish(&f->shade);
     size_t bands = (n + BAND_AXES - 2) / (BAND_AXES - 1), begin = 0;
     for (size_t b = 0; b < bands; b++) {
@@ -297,8 +314,9 @@ static bool make_field(struct figure *f, struct panel *p, const double *x, const
         size_t cells = (size_t)(FIELD_SIDE >> l) * (FIELD_SIDE >> l);
         pyramid.value[l] = figure_doubles(f, cells);
         pyramid.weight[l] = figure_doubles(f, cells);
-        if (f->failed)
+        if (f->failed) {
             return false;
+        }
         memset(pyramid.value[l], 0, cells * sizeof(double));
         memset(pyramid.weight[l], 0, cells * sizeof(double));
     }
@@ -309,11 +327,13 @@ static bool make_field(struct figure *f, struct panel *p, const double *x, const
         pyramid.weight[0][cell] = count;
     }
     /* one trial alone is half noise: its cell takes the other half from its surroundings */
-    for (size_t i = 0; i < FIELD_SIDE * FIELD_SIDE; i++)
+    for (size_t i = 0; i < FIELD_SIDE * FIELD_SIDE; i++) {
         pyramid.weight[0][i] = pyramid.weight[0][i] / (pyramid.weight[0][i] + 1);
+    }
     pull_push(&pyramid);
-    for (size_t i = 0; i < FIELD_SIDE * FIELD_SIDE && log; i++)
+    for (size_t i = 0; i < FIELD_SIDE * FIELD_SIDE && log; i++) {
         pyramid.value[0][i] = pow(10, pyramid.value[0][i]);
+    }
     p->field = (struct field){FIELD_SIDE, pyramid.value[0]};
     return true;
 }
@@ -327,24 +347,27 @@ static void add_contour(const struct plot_request *r, struct figure *f, const st
     double *v = figure_doubles(f, s->n_trials), *number = figure_doubles(f, s->n_trials),
            *at = figure_doubles(f, 3);
     size_t n = 0;
-    if (f->failed)
+    if (f->failed) {
         return;
+    }
     p->x = a->axis;
     p->y = b->axis;
     for (size_t i = 0; i < s->n_trials; i++) {
         double value = plot_value(r, s, i);
         if (!s->trials[i].feasible || !axis_shows(&f->shade, value) || !axis_shows(&p->x, a->values[i]) ||
-            !axis_shows(&p->y, b->values[i]))
+            !axis_shows(&p->y, b->values[i])) {
             continue;
+        }
         x[n] = a->values[i];
         y[n] = b->values[i];
         number[n] = (double)i;
         v[n++] = value;
     }
-    if (n == 0)
+    if (n == 0) {
         p->title = "(no trial has both)";
-    else if (!make_field(f, p, x, y, v, n))
+    } else if (!make_field(f, p, x, y, v, n)) {
         return;
+    }
     /* many points would hide the surface: it is of all of them, and some are shown */
     size_t every = (n + POINTS_MOST - 1) / POINTS_MOST, shown = 0;
     for (size_t i = 0; i < n && every > 1; i += every, shown++) {
@@ -355,16 +378,19 @@ static void add_contour(const struct plot_request *r, struct figure *f, const st
     }
     n = every > 1 ? shown : n;
     struct series *points = figure_series(f, p, NULL, LOOK_POINTS, TINT_MUTED);
-    if (points)
+    if (points) {
         *points = (struct series){NULL, LOOK_POINTS, TINT_MUTED, n, x, y, v, number};
-    if (best < 0 || isnan(a->values[best]) || isnan(b->values[best]))
+    }
+    if (best < 0 || isnan(a->values[best]) || isnan(b->values[best])) {
         return;
+    }
     struct series *mark = figure_series(f, p, "best", LOOK_MARKS, TINT_SERIES + 1);
     at[0] = a->values[best];
     at[1] = b->values[best];
     at[2] = (double)best;
-    if (mark)
+    if (mark) {
         *mark = (struct series){"best", LOOK_MARKS, TINT_SERIES + 1, 1, at, at + 1, NULL, at + 2};
+    }
 }
 
 int plot_contour(const struct plot_request *r, struct figure *f)
@@ -372,12 +398,14 @@ int plot_contour(const struct plot_request *r, struct figure *f)
     size_t n;
     int status = plot_check_values(r, f);
     const struct plot_param **params = status ? NULL : choose(r, f, &n, &status);
-    if (!params)
+    if (!params) {
         return status;
+    }
     const struct plot_study *s = &r->studies[0];
-    if (n < 2)
+    if (n < 2) {
         return cli_error(r->c, TL_EINVAL, "a contour wants two parameters: study '%s' has %zu, and %zu named",
                          s->name, s->n_params, r->n_params);
+    }
     if (n > CONTOUR_MOST && r->n_params == 0) {
         f->note = figure_text(f, "the first %d of %zu parameters; others with --param", CONTOUR_MOST, n);
         n = CONTOUR_MOST;
@@ -385,14 +413,16 @@ int plot_contour(const struct plot_request *r, struct figure *f)
     f->has_shade = true;
     f->shade = plot_value_axis(r, s);
     for (size_t i = 0; i < s->n_trials; i++) {
-        if (s->trials[i].feasible)
+        if (s->trials[i].feasible) {
             axis_cover(&f->shade, plot_value(r, s, i));
+        }
     }
     axis_finish(&f->shade);
     int64_t best = plot_best(r, s);
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = i + 1; k < n; k++)
+        for (size_t k = i + 1; k < n; k++) {
             add_contour(r, f, params[i], params[k], best);
+        }
     }
     return 0;
 }

@@ -37,8 +37,9 @@ int64_t plot_best(const struct plot_request *r, const struct plot_study *s)
     for (size_t i = 0; i < s->n_trials; i++) {
         double v = plot_value(r, s, i);
         if (!isnan(v) && s->trials[i].feasible &&
-            (best < 0 || plot_better(r, s, v, s->trials[best].values[r->target])))
+            (best < 0 || plot_better(r, s, v, s->trials[best].values[r->target]))) {
             best = (int64_t)i;
+        }
     }
     return best;
 }
@@ -54,16 +55,19 @@ int plot_check_values(const struct plot_request *r, struct figure *f)
             shown += axis_shows(&a, plot_value(r, s, i));
         }
     }
-    if (complete == 0)
+    if (complete == 0) {
         return cli_error(r->c, TL_ENOTFOUND, "nothing to plot: study '%s' has no complete trial%s",
                          r->studies[0].name, r->studies[0].n_trials ? " yet" : ", nor any other");
-    if (shown == 0)
+    }
+    if (shown == 0) {
         return cli_error(r->c, TL_ENOTFOUND, "nothing to plot: no value of a complete trial is %s",
                          r->log ? "above zero, which a logarithmic axis wants (leave out --log)" : "finite");
-    if (shown < complete)
+    }
+    if (shown < complete) {
         f->note =
             figure_text(f, "%zu of %zu complete trials are not shown: their values are %s", complete - shown,
                         complete, r->log ? "not finite or not above zero" : "not finite");
+    }
     return 0;
 }
 
@@ -104,41 +108,50 @@ static void add_history(const struct plot_request *r, struct figure *f, struct p
     unsigned tint = TINT_SERIES + (unsigned)k;
     struct points all = points_of(f, s->n_trials), bad = points_of(f, s->n_trials),
                   best = points_of(f, s->n_trials + 1);
-    if (f->failed)
+    if (f->failed) {
         return;
+    }
     for (size_t i = 0; i < s->n_trials; i++) {
         double v = plot_value(r, s, i), x = (double)i;
-        if (!axis_shows(&p->y, v))
+        if (!axis_shows(&p->y, v)) {
             continue;
+        }
         add_point(s->trials[i].feasible ? &all : &bad, x, v, x);
-        if (s->trials[i].feasible && (best.n == 0 || plot_better(r, s, v, best.y[best.n - 1])))
+        if (s->trials[i].feasible && (best.n == 0 || plot_better(r, s, v, best.y[best.n - 1]))) {
             add_point(&best, x, v, x);
+        }
     }
     /* the line goes on to the last trial */
-    if (all.n > 0 && best.x[best.n - 1] < all.x[all.n - 1])
+    if (all.n > 0 && best.x[best.n - 1] < all.x[all.n - 1]) {
         add_point(&best, all.x[all.n - 1], best.y[best.n - 1], best.number[best.n - 1]);
+    }
     struct series *series = figure_series(f, p, single ? "complete trials" : NULL, LOOK_POINTS, tint);
-    if (series)
+    if (series) {
         set_points(series, &all);
-    if (bad.n > 0 && (series = figure_series(f, p, single ? "infeasible" : NULL, LOOK_POINTS, TINT_MUTED)))
+    }
+    if (bad.n > 0 && (series = figure_series(f, p, single ? "infeasible" : NULL, LOOK_POINTS, TINT_MUTED))) {
         set_points(series, &bad);
+    }
     series =
         figure_series(f, p, single ? "best so far" : s->label, LOOK_STEPS, single ? TINT_SERIES + 1 : tint);
-    if (series)
+    if (series) {
         set_points(series, &best);
+    }
 }
 
 int plot_history(const struct plot_request *r, struct figure *f)
 {
     int status = plot_check_values(r, f);
     struct panel *p = status ? NULL : figure_panel(f);
-    if (!p)
+    if (!p) {
         return status;
+    }
     p->x.title = "trial";
     p->x.whole = true;
     p->y = plot_value_axis(r, &r->studies[0]);
-    for (size_t k = 0; k < r->n_studies; k++)
+    for (size_t k = 0; k < r->n_studies; k++) {
         add_history(r, f, p, k);
+    }
     panel_cover(p);
     return 0;
 }
@@ -156,33 +169,38 @@ int plot_edf(const struct plot_request *r, struct figure *f)
 {
     int status = plot_check_values(r, f);
     struct panel *p = status ? NULL : figure_panel(f);
-    if (!p)
+    if (!p) {
         return status;
+    }
     p->x = plot_value_axis(r, &r->studies[0]);
     p->y.title = "share of trials";
     p->y.low = 0;
     p->y.high = 1;
     for (size_t k = 0; k < r->n_studies; k++) {
         const struct plot_study *s = &r->studies[k];
-        for (size_t i = 0; i < s->n_trials; i++)
+        for (size_t i = 0; i < s->n_trials; i++) {
             axis_cover(&p->x, plot_value(r, s, i));
+        }
     }
     for (size_t k = 0; k < r->n_studies; k++) {
         const struct plot_study *s = &r->studies[k];
         struct series *series = figure_series(f, p, s->label, LOOK_STEPS, TINT_SERIES + (unsigned)k);
         double *x = figure_doubles(f, s->n_trials + 2), *y = figure_doubles(f, s->n_trials + 2);
         size_t n = 1;
-        if (f->failed)
+        if (f->failed) {
             break;
+        }
         for (size_t i = 0; i < s->n_trials; i++) {
             double v = plot_value(r, s, i);
-            if (axis_shows(&p->x, v))
+            if (axis_shows(&p->x, v)) {
                 x[n++] = v;
+            }
         }
         qsort(x + 1, n - 1, sizeof *x, by_value);
         x[0] = p->x.low; /* all lines go from end to end */
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             y[i] = n > 1 ? (double)i / (double)(n - 1) : 0;
+        }
         x[n] = p->x.high;
         y[n] = y[n - 1];
         *series = (struct series){
@@ -207,17 +225,20 @@ static void add_reports(const struct plot_request *r, struct figure *f, struct p
 {
     const struct plot_study *s = &r->studies[0];
     size_t n = 0, seen = 0;
-    for (size_t i = 0; i < s->n_trials; i++)
+    for (size_t i = 0; i < s->n_trials; i++) {
         n += s->trials[i].n_reports ? s->trials[i].n_reports + 1 : 0;
+    }
     struct points lines = points_of(f, n);
     lines.shade = figure_doubles(f, n);
     for (size_t i = 0; i < s->n_trials && !f->failed; i++) {
         const struct plot_trial *t = &s->trials[i];
         bool is_best = (int64_t)i == best;
-        if (t->n_reports == 0 || (want.state < 0 ? !is_best : is_best || (int)t->state != want.state))
+        if (t->n_reports == 0 || (want.state < 0 ? !is_best : is_best || (int)t->state != want.state)) {
             continue;
-        if (seen++ % every != 0)
+        }
+        if (seen++ % every != 0) {
             continue;
+        }
         for (size_t k = 0; k <= t->n_reports; k++) {
             bool end = k == t->n_reports;
             lines.shade[lines.n] = (double)i;
@@ -226,8 +247,9 @@ static void add_reports(const struct plot_request *r, struct figure *f, struct p
         }
     }
     struct series *series = lines.n ? figure_series(f, p, want.name, LOOK_LINE, want.tint) : NULL;
-    if (series)
+    if (series) {
         set_points(series, &lines);
+    }
 }
 
 /* The reports of complete, pruned and running trials by step. */
@@ -239,30 +261,35 @@ int plot_intermediate(const struct plot_request *r, struct figure *f)
                                            {"best", TINT_SERIES + 1, -1}};
     const struct plot_study *s = &r->studies[0];
     size_t n = 0;
-    for (size_t i = 0; i < s->n_trials; i++)
+    for (size_t i = 0; i < s->n_trials; i++) {
         n += s->trials[i].n_reports > 0 && s->trials[i].state != TL_FAIL;
-    if (n == 0)
+    }
+    if (n == 0) {
         return cli_error(r->c, TL_ENOTFOUND,
                          "nothing to plot: no trial of study '%s' has reported an intermediate value", s->name);
+    }
     struct panel *p = figure_panel(f);
-    if (!p)
+    if (!p) {
         return 0;
+    }
     p->x.title = "step";
     p->x.whole = true;
     p->y.kind = r->log ? AXIS_LOG : AXIS_LINEAR;
     p->y.title = "intermediate value";
     size_t every = (n + LINES_MOST - 1) / LINES_MOST;
     int64_t best = s->n_values == 1 ? plot_best(r, s) : -1;
-    for (size_t i = 0; i < TL_COUNT(wanted); i++)
+    for (size_t i = 0; i < TL_COUNT(wanted); i++) {
         add_reports(r, f, p, wanted[i], best, every);
+    }
     panel_cover(p);
     f->has_shade = true;
     f->shade = (struct axis)AXIS_INIT;
     f->shade.title = "trial";
     f->shade.low = 0;
     f->shade.high = s->n_trials > 1 ? (double)(s->n_trials - 1) : 1;
-    if (every > 1)
+    if (every > 1) {
         f->note = figure_text(f, "every %zuth of %zu trials with reports, and the best", every, n);
+    }
     return 0;
 }
 
@@ -275,28 +302,34 @@ static void add_front(const struct plot_request *r, struct figure *f, size_t a, 
     struct points front = points_of(f, s->n_trials), rest = points_of(f, s->n_trials),
                   bad = points_of(f, s->n_trials);
     size_t at = 0;
-    if (f->failed)
+    if (f->failed) {
         return;
+    }
     p->x.title = s->objectives[a];
     p->y.title = s->objectives[b];
     p->x.kind = p->y.kind = r->log ? AXIS_LOG : AXIS_LINEAR;
     for (size_t i = 0; i < s->n_trials; i++) {
         const struct plot_trial *t = &s->trials[i];
         if (t->state != TL_COMPLETE || !t->values || !axis_shows(&p->x, t->values[a]) ||
-            !axis_shows(&p->y, t->values[b]))
+            !axis_shows(&p->y, t->values[b])) {
             continue;
-        while (at < s->n_front && s->front[at] < (int64_t)i)
+        }
+        while (at < s->n_front && s->front[at] < (int64_t)i) {
             at++;
+        }
         bool is_front = at < s->n_front && s->front[at] == (int64_t)i;
         add_point(is_front ? &front : t->feasible ? &rest : &bad, t->values[a], t->values[b], (double)i);
     }
     struct series *series;
-    if (bad.n > 0 && (series = figure_series(f, p, "infeasible", LOOK_POINTS, TINT_MUTED)))
+    if (bad.n > 0 && (series = figure_series(f, p, "infeasible", LOOK_POINTS, TINT_MUTED))) {
         set_points(series, &bad);
-    if (rest.n > 0 && (series = figure_series(f, p, "dominated", LOOK_POINTS, TINT_SERIES)))
+    }
+    if (rest.n > 0 && (series = figure_series(f, p, "dominated", LOOK_POINTS, TINT_SERIES))) {
         set_points(series, &rest);
-    if (front.n > 0 && (series = figure_series(f, p, "front", LOOK_MARKS, TINT_SERIES + 1)))
+    }
+    if (front.n > 0 && (series = figure_series(f, p, "front", LOOK_MARKS, TINT_SERIES + 1))) {
         set_points(series, &front);
+    }
     panel_cover(p);
 }
 
@@ -304,13 +337,15 @@ static void add_front(const struct plot_request *r, struct figure *f, size_t a, 
 int plot_pareto(const struct plot_request *r, struct figure *f)
 {
     const struct plot_study *s = &r->studies[0];
-    if (s->n_values < 2)
+    if (s->n_values < 2) {
         return cli_error(r->c, TL_EINVAL,
                          "study '%s' has one objective and so no Pareto front: see 'plot history'", s->name);
+    }
     int status = plot_check_values(r, f);
     for (size_t a = 0; a < s->n_values && status == 0; a++) {
-        for (size_t b = a + 1; b < s->n_values; b++)
+        for (size_t b = a + 1; b < s->n_values; b++) {
             add_front(r, f, a, b);
+        }
     }
     return status;
 }

@@ -17,14 +17,15 @@
 void progress_duration(int64_t ns, struct buf *out)
 {
     long long s = (long long)(ns / NS_PER_S);
-    if (s < 60)
+    if (s < 60) {
         buf_printf(out, "%lld.%llds", s, (long long)(ns % NS_PER_S / (NS_PER_S / 10)));
-    else if (s < 3600)
+    } else if (s < 3600) {
         buf_printf(out, "%lldm%02llds", s / 60, s % 60);
-    else if (s < 86400)
+    } else if (s < 86400) {
         buf_printf(out, "%lldh%02lldm", s / 3600, s / 60 % 60);
-    else
+    } else {
         buf_printf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+    }
 }
 
 /* Trials per second, minute or hour, with one digit behind the point, whatever reads best. */
@@ -35,8 +36,9 @@ static void add_rate(double per_second, struct buf *out)
         const char *unit;
     } units[] = {{1, "s"}, {60, "min"}, {3600, "h"}};
     size_t i = 0;
-    while (i + 1 < TL_COUNT(units) && per_second * units[i].seconds < 1)
+    while (i + 1 < TL_COUNT(units) && per_second * units[i].seconds < 1) {
         i++;
+    }
     double tenths = per_second * units[i].seconds * 10 + 0.5;
     uint64_t n = tenths < 1e15 ? (uint64_t)tenths : UINT64_C(1000000000000000);
     buf_printf(out, "  %llu.%llu/%s", (unsigned long long)(n / 10), (unsigned long long)(n % 10), units[i].unit);
@@ -63,8 +65,9 @@ void progress_text(const struct progress_facts *facts, uint64_t finished_before,
     if (facts->total > 0) {
         size_t filled = (size_t)((double)done / (double)facts->total * BAR_CELLS);
         buf_add_char(out, '[');
-        for (size_t i = 0; i < BAR_CELLS; i++)
+        for (size_t i = 0; i < BAR_CELLS; i++) {
             buf_add_char(out, i < filled ? '#' : '.');
+        }
         buf_printf(out, "] %llu/%llu", (unsigned long long)facts->finished, (unsigned long long)facts->total);
     } else {
         buf_printf(out, "%llu trials", (unsigned long long)facts->finished);
@@ -81,14 +84,16 @@ void progress_text(const struct progress_facts *facts, uint64_t finished_before,
         }
     }
     buf_printf(out, "  %llu running", (unsigned long long)facts->running);
-    if (out->len - from > width)
+    if (out->len - from > width) {
         out->len = from + width;
+    }
 }
 
 void progress_init(struct progress *p, enum progress_mode mode, uint64_t finished, int64_t now_ns)
 {
-    if (mode == PROGRESS_BAR && !isatty(STDERR_FILENO))
+    if (mode == PROGRESS_BAR && !isatty(STDERR_FILENO)) {
         mode = PROGRESS_LINES;
+    }
     *p = (struct progress){.mode = mode, .started_ns = now_ns, .drawn_ns = now_ns, .finished_before = finished};
 }
 
@@ -97,8 +102,9 @@ static void put(const char *bytes, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(STDERR_FILENO, bytes, n);
-        if (done <= 0)
+        if (done <= 0) {
             return;
+        }
         bytes += done;
         n -= (size_t)done;
     }
@@ -107,21 +113,24 @@ static void put(const char *bytes, size_t n)
 static size_t columns(void)
 {
     struct winsize size = {0};
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
         return DEFAULT_COLS;
+    }
     return size.ws_col;
 }
 
 void progress_draw(struct progress *p, const struct progress_facts *facts, int64_t now_ns, bool at_once)
 {
     struct buf b = BUF_INIT(4096);
-    if (p->mode != PROGRESS_BAR || (!at_once && p->shown && now_ns - p->drawn_ns < DRAW_EVERY))
+    if (p->mode != PROGRESS_BAR || (!at_once && p->shown && now_ns - p->drawn_ns < DRAW_EVERY)) {
         return;
+    }
     buf_add_char(&b, '\r');
     progress_text(facts, p->finished_before, now_ns - p->started_ns, columns() - 1, &b);
     buf_add_text(&b, "\033[K");
-    if (!b.failed)
+    if (!b.failed) {
         put(b.data, b.len);
+    }
     buf_release(&b);
     p->shown = true;
     p->drawn_ns = now_ns;
@@ -130,20 +139,23 @@ void progress_draw(struct progress *p, const struct progress_facts *facts, int64
 void progress_clear(struct progress *p)
 {
     static const char clear[] = "\r\033[K";
-    if (p->shown)
+    if (p->shown) {
         put(clear, sizeof clear - 1);
+    }
     p->shown = false;
 }
 
 void progress_say(struct progress *p, const char *text, bool important)
 {
     struct buf b = BUF_INIT(1 << 16);
-    if (p->mode == PROGRESS_NONE || (p->mode == PROGRESS_BAR && !important))
+    if (p->mode == PROGRESS_NONE || (p->mode == PROGRESS_BAR && !important)) {
         return;
+    }
     progress_clear(p);
     buf_add_text(&b, text);
     buf_add_char(&b, '\n');
-    if (!b.failed)
+    if (!b.failed) {
         put(b.data, b.len);
+    }
     buf_release(&b);
 }

@@ -21,17 +21,19 @@ struct options {
 static bool add(struct options *o, struct str prefix, struct str key, const struct node *value)
 {
     struct buf name = BUF_INIT(4096), text = BUF_INIT(1 << 20);
-    if (value->kind == NODE_NONE)
+    if (value->kind == NODE_NONE) {
         return true;
+    }
     if (prefix.n > 0) {
         buf_add_str(&name, prefix);
         buf_add_char(&name, '.');
     }
     buf_add_str(&name, key);
-    if (value->kind == NODE_STRING)
+    if (value->kind == NODE_STRING) {
         buf_add_str(&text, value->u.text);
-    else
+    } else {
         node_json(&text, value);
+    }
     const char *a = buf_cstr(&name), *b = buf_cstr(&text);
     bool good = a && b && o->n < o->cap;
     if (good) {
@@ -69,15 +71,17 @@ static bool flatten(struct options *o, const struct node *tree)
     for (const struct node *n = tree; n; n = inner) { /* how many there can be */
         inner = NULL;
         room += n->u.kids.n;
-        for (const struct node *k = n->u.kids.first; k; k = k->next)
+        for (const struct node *k = n->u.kids.first; k; k = k->next) {
             inner = k->kind == NODE_DICT ? k : inner;
+        }
     }
     o->cap = room + 1;
     o->items = arena_alloc(&o->ns.arena, o->cap * sizeof *o->items);
     bool good = o->items && add_level(o, (struct str){NULL, 0}, tree, &inner);
     while (good && inner) {
-        if (prefix.len > 0)
+        if (prefix.len > 0) {
             buf_add_char(&prefix, '.');
+        }
         buf_add_str(&prefix, inner->key);
         good = !prefix.failed && add_level(o, (struct str){prefix.data, prefix.len}, inner, &inner);
     }
@@ -98,8 +102,9 @@ int cli_pruner(struct cli *c, const char *name, const char *kwargs, tl_pruner **
     struct node *tree = NULL;
     int status = 0;
     *out = NULL;
-    if (!name)
+    if (!name) {
         return kwargs ? cli_usage(c, "--pruner-kwargs needs --pruner") : 0;
+    }
     if (kwargs) {
         tree = node_parse(&o.ns, str_of(kwargs), &err);
         if (!tree && !o.ns.failed) {

@@ -9,14 +9,18 @@
 /* Number of bytes of the character that `lead` begins, 0 for none. */
 static unsigned sequence_length(unsigned char lead)
 {
-    if (lead < 0x80)
+    if (lead < 0x80) {
         return 1;
-    if (lead >= 0xc2 && lead < 0xe0)
+    }
+    if (lead >= 0xc2 && lead < 0xe0) {
         return 2;
-    if (lead >= 0xe0 && lead < 0xf0)
+    }
+    if (lead >= 0xe0 && lead < 0xf0) {
         return 3;
-    if (lead >= 0xf0 && lead < 0xf5)
+    }
+    if (lead >= 0xf0 && lead < 0xf5) {
         return 4;
+    }
     return 0;
 }
 
@@ -52,8 +56,9 @@ uint32_t py_next(const char **p, const char *end)
 size_t py_length(struct str s)
 {
     size_t n = 0;
-    for (const char *p = s.p, *end = s.p + s.n; p < end; n++)
+    for (const char *p = s.p, *end = s.p + s.n; p < end; n++) {
         py_next(&p, end);
+    }
     return n;
 }
 
@@ -62,10 +67,11 @@ bool py_printable(uint32_t c)
     size_t low = 0, high = TL_COUNT(unprintable);
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (c > unprintable[mid].last)
+        if (c > unprintable[mid].last) {
             low = mid + 1;
-        else
+        } else {
             high = mid;
+        }
     }
     return low == TL_COUNT(unprintable) || c < unprintable[low].first;
 }
@@ -85,20 +91,21 @@ void py_repr(struct buf *b, struct str s)
     for (const char *p = s.p, *end = s.p + s.n; p < end;) {
         const char *from = p;
         uint32_t c = py_next(&p, end);
-        if (c == (unsigned char)quote || c == '\\')
+        if (c == (unsigned char)quote || c == '\\') {
             buf_printf(b, "\\%c", (int)c);
-        else if (c == '\n' || c == '\r' || c == '\t')
+        } else if (c == '\n' || c == '\r' || c == '\t') {
             buf_printf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-        else if (c == 0xfffd)
+        } else if (c == 0xfffd) {
             buf_add_text(b, "\xef\xbf\xbd");
-        else if (py_printable(c))
+        } else if (py_printable(c)) {
             buf_add(b, from, (size_t)(p - from));
-        else if (c <= 0xff)
+        } else if (c <= 0xff) {
             buf_printf(b, "\\x%02x", (unsigned)c);
-        else if (c <= 0xffff)
+        } else if (c <= 0xffff) {
             buf_printf(b, "\\u%04x", (unsigned)c);
-        else
+        } else {
             buf_printf(b, "\\U%08x", (unsigned)c);
+        }
     }
     buf_add_char(b, quote);
 }
@@ -108,10 +115,11 @@ void py_plain(struct buf *b, struct str s)
     for (const char *p = s.p, *end = s.p + s.n; p < end;) {
         const char *from = p;
         uint32_t c = py_next(&p, end);
-        if (c == 0xfffd || (c >= 0xd800 && c <= 0xdfff))
+        if (c == 0xfffd || (c >= 0xd800 && c <= 0xdfff)) {
             buf_add_text(b, "\xef\xbf\xbd");
-        else
+        } else {
             buf_add(b, from, (size_t)(p - from));
+        }
     }
 }
 
@@ -120,8 +128,9 @@ size_t py_space_before(struct str s)
     const char *p = s.p, *end = s.p + s.n;
     while (p < end) {
         const char *next = p;
-        if (!py_space(py_next(&next, end)))
+        if (!py_space(py_next(&next, end))) {
             break;
+        }
         p = next;
     }
     return (size_t)(p - s.p);
@@ -131,8 +140,9 @@ size_t py_space_behind(struct str s)
 {
     const char *p = s.p, *end = s.p + s.n, *behind = s.p; /* end of the last character that is no space */
     while (p < end) {
-        if (!py_space(py_next(&p, end)))
+        if (!py_space(py_next(&p, end))) {
             behind = p;
+        }
     }
     return (size_t)(end - behind);
 }

@@ -23,16 +23,18 @@
 
 static void close_fd(int *fd)
 {
-    if (*fd >= 0)
+    if (*fd >= 0) {
         close(*fd);
+    }
     *fd = -1;
 }
 
 /* Moves a descriptor away from 0, 1 and 2, which the child is about to replace. */
 static int above_standard(int fd)
 {
-    if (fd < 0 || fd > STDERR_FILENO)
+    if (fd < 0 || fd > STDERR_FILENO) {
         return fd;
+    }
     int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), saved = errno;
     close(fd);
     errno = saved;
@@ -54,17 +56,20 @@ int child_check_program(const char *program, struct tl_err *err)
 {
     const char *path = getenv("PATH");
     int sys = ENOENT;
-    if (strchr(program, '/'))
+    if (strchr(program, '/')) {
         return access(program, X_OK) == 0 ? 0 : err_sys(err, errno, "cannot run '%s'", program);
-    if (!path)
+    }
+    if (!path) {
         return 0; /* exec knows a default path */
+    }
     while (*path) {
         char file[4096];
         size_t n = strcspn(path, ":");
         int length = snprintf(file, sizeof file, "%.*s%s%s", (int)n, path, n > 0 ? "/" : "", program);
         if (length > 0 && (size_t)length < sizeof file) {
-            if (access(file, X_OK) == 0)
+            if (access(file, X_OK) == 0) {
                 return 0;
+            }
             sys = errno == EACCES ? EACCES : sys;
         }
         path += n + (path[n] == ':');
@@ -88,8 +93,9 @@ static void close_plumbing(struct plumbing *p)
 {
     int *const all[] = {&p->null, &p->out[0], &p->out[1], &p->err[0], &p->err[1], &p->result[0], &p->result[1]};
     int saved = errno;
-    for (size_t i = 0; i < TL_COUNT(all); i++)
+    for (size_t i = 0; i < TL_COUNT(all); i++) {
         close_fd(all[i]);
+    }
     errno = saved;
 }
 
@@ -105,14 +111,17 @@ static void become(const struct plumbing *p, char *const *argv, char *const *env
 #endif
     /* what was ignored when the command started (nohup) stays so; SIGPIPE we ignore ourselves, programs expect it */
     for (int sig = 1; sig < NSIG; sig++) {
-        if (sig == SIGPIPE || (sigaction(sig, NULL, &old) == 0 && old.sa_handler != SIG_IGN))
+        if (sig == SIGPIPE || (sigaction(sig, NULL, &old) == 0 && old.sa_handler != SIG_IGN)) {
             sigaction(sig, &plain, NULL);
+        }
     }
     sigprocmask(SIG_SETMASK, mask, NULL);
-    if (getppid() != parent)
+    if (getppid() != parent) {
         _exit(127);
-    if (dup2(p->null, STDIN_FILENO) >= 0 && dup2(p->out[1], STDOUT_FILENO) >= 0 && dup2(p->err[1], STDERR_FILENO) >= 0)
+    }
+    if (dup2(p->null, STDIN_FILENO) >= 0 && dup2(p->out[1], STDOUT_FILENO) >= 0 && dup2(p->err[1], STDERR_FILENO) >= 0) {
         execvpe(argv[0], argv, env);
+    }
     int sys = errno;
     ssize_t ignored = write(p->result[1], &sys, sizeof sys);
     (void)ignored;
@@ -140,8 +149,9 @@ int child_start(struct child *c, char *const *argv, char *const *env, const sigs
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, &before);
         pid = fork();
-        if (pid == 0)
+        if (pid == 0) {
             become(&p, argv, env, mask, parent);
+        }
         int saved = errno;
         sigprocmask(SIG_SETMASK, &before, NULL);
         errno = saved;
@@ -155,8 +165,9 @@ int child_start(struct child *c, char *const *argv, char *const *env, const sigs
     close_fd(&p.result[1]);
     int sys = exec_result(p.result[0]);
     if (sys) {
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
             continue;
+        }
         close_plumbing(&p);
         return err_sys(err, sys, "cannot run '%s'", argv[0]);
     }
@@ -168,34 +179,40 @@ int child_start(struct child *c, char *const *argv, char *const *env, const sigs
 
 size_t child_read(int *fd, char *bytes, size_t n)
 {
-    if (*fd < 0)
+    if (*fd < 0) {
         return 0;
+    }
     ssize_t got;
     do {
         got = read(*fd, bytes, n);
     } while (got < 0 && errno == EINTR);
-    if (got > 0)
+    if (got > 0) {
         return (size_t)got;
-    if (got == 0 || errno != EAGAIN)
+    }
+    if (got == 0 || errno != EAGAIN) {
         close_fd(fd);
+    }
     return 0;
 }
 
 void child_signal(const struct child *c, int sig)
 {
-    if (c->pid > 0)
+    if (c->pid > 0) {
         kill(-c->pid, sig);
+    }
 }
 
 bool child_gather(struct child *c)
 {
     siginfo_t info = {0};
-    if (c->pid <= 0 || waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != c->pid)
+    if (c->pid <= 0 || waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != c->pid) {
         return false;
+    }
     /* the zombie still holds its pid, so the group cannot be somebody else's */
     kill(-c->pid, SIGKILL);
-    while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
+    while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR) {
         continue;
+    }
     c->pid = 0;
     return true;
 }

@@ -29,10 +29,11 @@ static bool is_grid(const char *name)
 static const char *option_text(struct making *m, const struct node *n)
 {
     struct buf b = BUF_INIT(1 << 20);
-    if (n->kind == NODE_STRING)
+    if (n->kind == NODE_STRING) {
         buf_add_str(&b, n->u.text);
-    else
+    } else {
         node_json(&b, n);
+    }
     const char *text = buf_cstr(&b);
     char *copy = text ? arena_dup(&m->ns.arena, text, b.len) : NULL;
     buf_release(&b);
@@ -45,17 +46,21 @@ static int axes_from_json(struct making *m, const struct node *space, struct tl_
     size_t i = 0;
     for (const struct node *n = space->u.kids.first; n; n = n->next, i++) {
         const char *name = arena_dup(&m->ns.arena, n->key.p, n->key.n);
-        if (!name)
+        if (!name) {
             return cli_nomem(m->c);
-        if (n->kind != NODE_LIST || n->u.kids.n == 0)
+        }
+        if (n->kind != NODE_LIST || n->u.kids.n == 0) {
             return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: search_space: '%s' must be a list of values",
                              name);
+        }
         struct tl_value *values = arena_alloc(&m->ns.arena, n->u.kids.n * sizeof *values);
         size_t k = 0;
-        for (const struct node *v = n->u.kids.first; values && v; v = v->next, k++)
+        for (const struct node *v = n->u.kids.first; values && v; v = v->next, k++) {
             node_to_value(&m->ns, v, &values[k]);
-        if (!values || m->ns.failed)
+        }
+        if (!values || m->ns.failed) {
             return cli_nomem(m->c);
+        }
         axes[i] = (struct tl_grid_axis){name, values, k};
     }
     return 0;
@@ -67,23 +72,26 @@ static int axes_from_space(struct making *m, struct tl_grid_axis *axes)
     for (size_t i = 0; i < m->n_space; i++) {
         const struct tl_dist *d = m->space[i].dist;
         uint64_t n = tl_dist_cardinality(d);
-        if (n == 0 || n > GRID_MAX)
+        if (n == 0 || n > GRID_MAX) {
             return cli_error(
                 m->c, TL_EINVAL,
                 "the grid sampler needs a parameter '%s' with few values: give it a step, or choices",
                 m->space[i].name);
+        }
         struct tl_value *values = arena_alloc(&m->ns.arena, n * sizeof *values);
-        if (!values)
+        if (!values) {
             return cli_nomem(m->c);
+        }
         for (uint64_t k = 0; k < n; k++) {
             double step = d->step > 0 ? d->step : 1;
-            if (d->kind == TL_DIST_CATEGORICAL)
+            if (d->kind == TL_DIST_CATEGORICAL) {
                 values[k] = d->choices[k];
-            else if (d->kind == TL_DIST_INT)
+            } else if (d->kind == TL_DIST_INT) {
                 values[k] =
                     (struct tl_value){.kind = TL_VALUE_INT, .as.i = (int64_t)(d->low + (double)k * step)};
-            else
+            } else {
                 values[k] = (struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = d->low + (double)k * step};
+            }
         }
         axes[i] = (struct tl_grid_axis){m->space[i].name, values, n};
     }
@@ -98,32 +106,40 @@ static int make_grid(struct making *m, const struct node *kwargs, tl_sampler **o
     for (const struct node *n = kwargs ? kwargs->u.kids.first : NULL; n; n = n->next) {
         bool seed = str_eq(n->key, STR("seed")), retries = str_eq(n->key, STR("retries"));
         int64_t v = 0;
-        if (n == space || n->kind == NODE_NONE)
+        if (n == space || n->kind == NODE_NONE) {
             continue;
-        if (!seed && !retries)
+        }
+        if (!seed && !retries) {
             return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: the grid sampler has no option '%.*s'",
                              (int)n->key.n, n->key.p);
-        if (n->kind != NODE_INT || !cli_parse_int(n->u.text, &v) || v < -1 || v > UINT32_MAX || (seed && v < 0))
+        }
+        if (n->kind != NODE_INT || !cli_parse_int(n->u.text, &v) || v < -1 || v > UINT32_MAX || (seed && v < 0)) {
             return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: '%.*s' must be a whole number below 2^32",
                              (int)n->key.n, n->key.p);
-        if (seed)
+        }
+        if (seed) {
             options.seed = (uint64_t)v;
-        else
+        } else {
             options.retries = v > INT32_MAX ? INT32_MAX : (int)v;
+        }
     }
-    if (space && space->kind != NODE_DICT)
+    if (space && space->kind != NODE_DICT) {
         return cli_error(m->c, TL_EINVAL, "--sampler-kwargs: search_space must be an object of lists");
+    }
     size_t n_axes = space ? space->u.kids.n : m->n_space;
-    if (n_axes == 0)
+    if (n_axes == 0) {
         return cli_error(
             m->c, TL_EINVAL,
             "the grid sampler needs parameters: --search-space, or search_space in --sampler-kwargs");
+    }
     struct tl_grid_axis *axes = arena_alloc(&m->ns.arena, n_axes * sizeof *axes);
-    if (!axes)
+    if (!axes) {
         return cli_nomem(m->c);
+    }
     int status = space ? axes_from_json(m, space, axes) : axes_from_space(m, axes);
-    if (status == 0 && tl_sampler_grid(axes, n_axes, &options, out, &err))
+    if (status == 0 && tl_sampler_grid(axes, n_axes, &options, out, &err)) {
         status = cli_fail(m->c, &err);
+    }
     return status;
 }
 
@@ -139,22 +155,26 @@ static int make_other(struct making *m, const char *name, const struct node *kwa
     size_t n_options = 0;
     struct tl_option *options =
         arena_alloc(&m->ns.arena, ((kwargs ? kwargs->u.kids.n : 0) + 1) * sizeof *options);
-    if (!options)
+    if (!options) {
         return cli_nomem(m->c);
+    }
     for (const struct node *n = kwargs ? kwargs->u.kids.first : NULL; n; n = n->next) {
-        if (n->kind == NODE_NONE)
+        if (n->kind == NODE_NONE) {
             continue;
+        }
         const char *key = arena_dup(&m->ns.arena, n->key.p, n->key.n), *text = option_text(m, n);
-        if (!key || !text)
+        if (!key || !text) {
             return cli_nomem(m->c);
+        }
         options[n_options++] = (struct tl_option){key, text};
     }
     int rc = tl_sampler_create(name, options, n_options, out, &err);
     if (rc == TL_EUNSUPPORTED) {
         const struct tl_component_doc *docs = tl_sampler_docs();
         const char *like = cli_nearest(name, next_sampler, &docs);
-        if (like)
+        if (like) {
             return cli_error(m->c, rc, "there is no sampler '%s': did you mean '%s'?", name, like);
+        }
     }
     return rc ? cli_fail(m->c, &err) : 0;
 }
@@ -167,8 +187,9 @@ int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struc
     struct node *tree = NULL;
     int status = 0;
     *out = NULL;
-    if (!name)
+    if (!name) {
         return kwargs ? cli_usage(c, "--sampler-kwargs needs --sampler") : 0;
+    }
     if (kwargs) {
         tree = node_parse(&m.ns, str_of(kwargs), &err);
         if (!tree && !m.ns.failed) {
@@ -181,8 +202,9 @@ int cli_sampler(struct cli *c, const char *name, const char *kwargs, const struc
             status = cli_error(c, TL_EINVAL, "--sampler-kwargs must be a JSON object such as {\"seed\": 1}");
         }
     }
-    if (status == 0)
+    if (status == 0) {
         status = is_grid(name) ? make_grid(&m, tree, out) : make_other(&m, name, tree, out);
+    }
     arena_release(&m.ns.arena);
     return status;
 }

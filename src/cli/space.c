@@ -31,24 +31,27 @@ static int fail_at(const struct cursor *c, const char *place, struct tl_err *err
 
 static void blanks(struct cursor *c)
 {
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\n'))
+    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\n')) {
         c->p++;
+    }
 }
 
 /* Eats `c` behind blanks. */
 static bool eat(struct cursor *c, char what)
 {
     blanks(c);
-    if (c->p >= c->end || *c->p != what)
+    if (c->p >= c->end || *c->p != what) {
         return false;
+    }
     c->p++;
     return true;
 }
 
 static int want(struct cursor *c, char what, struct tl_err *err)
 {
-    if (eat(c, what))
+    if (eat(c, what)) {
         return 0;
+    }
     return fail_at(c, c->p, err, err_set(err, TL_EINVAL, "'%c' is expected here", what));
 }
 
@@ -74,8 +77,9 @@ static struct str read_name(struct cursor *c)
     blanks(c);
     const char *from = c->p;
     if (c->p < c->end && name_start(*c->p)) {
-        while (c->p < c->end && name_byte(*c->p))
+        while (c->p < c->end && name_byte(*c->p)) {
             c->p++;
+        }
     }
     return (struct str){from, (size_t)(c->p - from)};
 }
@@ -85,8 +89,9 @@ static struct str read_word(struct cursor *c)
 {
     blanks(c);
     const char *from = c->p;
-    while (c->p < c->end && (unsigned char)*c->p > ' ' && !strchr(",()\"", *c->p))
+    while (c->p < c->end && (unsigned char)*c->p > ' ' && !strchr(",()\"", *c->p)) {
         c->p++;
+    }
     return (struct str){from, (size_t)(c->p - from)};
 }
 
@@ -94,8 +99,9 @@ static bool eat_keyword(struct cursor *c, const char *keyword)
 {
     blanks(c);
     const char *from = c->p;
-    if (str_eq(read_name(c), str_of(keyword)))
+    if (str_eq(read_name(c), str_of(keyword))) {
         return true;
+    }
     c->p = from;
     return false;
 }
@@ -104,8 +110,9 @@ static bool is_keyword(struct str s)
 {
     static const char *const words[] = {"if", "and", "or", "not", "in"};
     for (size_t i = 0; i < TL_COUNT(words); i++) {
-        if (str_eq(s, str_of(words[i])))
+        if (str_eq(s, str_of(words[i]))) {
             return true;
+        }
     }
     return false;
 }
@@ -118,12 +125,15 @@ static int read_number(struct cursor *c, bool whole, double *out, struct tl_err 
     struct str word = read_word(c);
     int64_t integer;
     double v;
-    if (word.n == 0 || !cli_parse_number(word, &v))
+    if (word.n == 0 || !cli_parse_number(word, &v)) {
         return fail_at(c, word.p, err, err_set(err, TL_EINVAL, "a number is expected here"));
-    if (!isfinite(v))
+    }
+    if (!isfinite(v)) {
         return fail_at(c, word.p, err, err_set(err, TL_EINVAL, "a finite number is expected here"));
-    if (whole && !cli_parse_int(word, &integer))
+    }
+    if (whole && !cli_parse_int(word, &integer)) {
         return fail_at(c, word.p, err, err_set(err, TL_EINVAL, "a whole number is expected here"));
+    }
     *out = v;
     return 0;
 }
@@ -142,8 +152,9 @@ static struct tl_value word_value(struct str word)
     struct tl_value v = {.kind = TL_VALUE_NULL};
     const char *end = word.p + word.n;
     bool digit = word.n > 0 && ((word.p[0] >= '0' && word.p[0] <= '9') || (word.p[0] == '-' && word.n > 1));
-    if (str_eq(word, STR("null")))
+    if (str_eq(word, STR("null"))) {
         return v;
+    }
     if (str_eq(word, STR("true")) || str_eq(word, STR("false"))) {
         v.kind = TL_VALUE_BOOL;
         v.as.b = word.p[0] == 't';
@@ -170,36 +181,44 @@ static int read_value(struct cursor *c, struct tl_value *out, bool *quoted, stru
     if (is_quoted) {
         struct json j = {c->start, c->p, c->end};
         int rc = json_string(&j, c->memory, &s, NULL);
-        if (rc == TL_ENOMEM)
+        if (rc == TL_ENOMEM) {
             return err_nomem(err);
-        if (rc)
+        }
+        if (rc) {
             return fail_at(c, from, err, err_set(err, TL_EINVAL, "this text in quotes is not complete or not valid"));
+        }
         c->p = j.p;
     } else {
         s = read_word(c);
-        if (s.n == 0)
+        if (s.n == 0) {
             return fail_at(c, from, err, err_set(err, TL_EINVAL, "a value is expected here"));
-        if (s.p[0] == '\'')
+        }
+        if (s.p[0] == '\'') {
             return fail_at(c, from, err, err_set(err, TL_EINVAL, "text is quoted with \" here, not with '"));
+        }
     }
-    if (!json_utf8_valid(s))
+    if (!json_utf8_valid(s)) {
         return fail_at(c, from, err, err_set(err, TL_EINVAL, "this text is not valid UTF-8"));
+    }
     struct tl_value v = is_quoted ? text_value(s) : word_value(s);
     if (v.kind == TL_VALUE_STRING) {
         v.as.text.s = arena_dup(c->memory, s.p, s.n);
-        if (!v.as.text.s)
+        if (!v.as.text.s) {
             return err_nomem(err);
+        }
     }
-    if (quoted)
+    if (quoted) {
         *quoted = is_quoted;
+    }
     *out = v;
     return 0;
 }
 
 static bool same_value(const struct tl_value *a, const struct tl_value *b)
 {
-    if (a->kind != b->kind)
+    if (a->kind != b->kind) {
         return false;
+    }
     switch (a->kind) {
     case TL_VALUE_NULL: return true;
     case TL_VALUE_BOOL: return a->as.b == b->as.b;
@@ -216,8 +235,9 @@ static int check_repeated(const struct cursor *c, const struct tl_value *values,
                           struct tl_err *err)
 {
     for (size_t k = 0; k < i; k++) {
-        if (same_value(&values[k], &values[i]))
+        if (same_value(&values[k], &values[i])) {
             return fail_at(c, place, err, err_set(err, TL_EINVAL, "this value is there already"));
+        }
     }
     return 0;
 }
@@ -240,8 +260,9 @@ static int read_list(struct cursor *c, struct tl_value **out, size_t *n, struct 
             break;
         }
         rc = read_value(c, &values[count], NULL, err);
-        if (rc == 0)
+        if (rc == 0) {
             rc = check_repeated(c, values, count, place, err);
+        }
         count++;
         if (rc == 0 && !eat(c, ',')) {
             rc = eat(c, ')') ? 0 : fail_at(c, c->p, err, err_set(err, TL_EINVAL, "',' or ')' is expected here"));
@@ -269,12 +290,15 @@ static int read_range(struct cursor *c, struct tl_dist *dist, struct tl_err *err
 {
     bool whole = dist->kind == TL_DIST_INT, stepped = false;
     int rc = want(c, '(', err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = read_number(c, whole, &dist->low, err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = want(c, ',', err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = read_number(c, whole, &dist->high, err);
+    }
     while (rc == 0 && eat(c, ',')) {
         blanks(c);
         const char *place = c->p;
@@ -282,10 +306,12 @@ static int read_range(struct cursor *c, struct tl_dist *dist, struct tl_err *err
             dist->log = true;
         } else if (!stepped && eat_keyword(c, "step")) {
             rc = want(c, '=', err);
-            if (rc == 0)
+            if (rc == 0) {
                 rc = read_number(c, whole, &dist->step, err);
-            if (rc == 0 && !(dist->step > 0))
+            }
+            if (rc == 0 && !(dist->step > 0)) {
                 rc = fail_at(c, place, err, err_set(err, TL_EINVAL, "the step must be above 0"));
+            }
             stepped = true;
         } else {
             rc = fail_at(c, place, err, err_set(err, TL_EINVAL, "'log' or 'step=NUMBER' is expected here"));
@@ -314,8 +340,9 @@ static int read_kind(struct cursor *c, struct tl_dist *dist, bool *adjusted, str
         rc = err_set(err, TL_EINVAL, "float(LOW,HIGH), int(LOW,HIGH) or choice(A,B,...) is expected here");
         return fail_at(c, place, err, rc);
     }
-    if (rc)
+    if (rc) {
         return rc;
+    }
     rc = tl_dist_normalise(dist, adjusted, err);
     return rc ? fail_at(c, place, err, rc) : 0;
 }
@@ -325,12 +352,13 @@ static int read_kind(struct cursor *c, struct tl_dist *dist, bool *adjusted, str
 /* The number that an order compares; false when the value is none. */
 static bool numeric(const struct tl_value *v, double *out)
 {
-    if (v->kind == TL_VALUE_INT)
+    if (v->kind == TL_VALUE_INT) {
         *out = (double)v->as.i;
-    else if (v->kind == TL_VALUE_FLOAT)
+    } else if (v->kind == TL_VALUE_FLOAT) {
         *out = v->as.f;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -345,8 +373,9 @@ static bool all_numeric(const struct tl_dist *dist)
 {
     double v;
     for (size_t i = 0; i < dist->n_choices; i++) {
-        if (!numeric(&dist->choices[i], &v))
+        if (!numeric(&dist->choices[i], &v)) {
             return false;
+        }
     }
     return true;
 }
@@ -363,15 +392,18 @@ static int bind_operands(const struct cursor *c, const struct space_param *param
     const struct tl_dist *dist = &param->dist;
     double *operands = arena_alloc(c->memory, n * sizeof *operands);
     int rc = 0;
-    if (!operands)
+    if (!operands) {
         return err_nomem(err);
-    if (orders(step->relation) && dist->kind == TL_DIST_CATEGORICAL && !all_numeric(dist))
+    }
+    if (orders(step->relation) && dist->kind == TL_DIST_CATEGORICAL && !all_numeric(dist)) {
         rc = err_set(err, TL_EINVAL, "'%s' has choices that are no numbers: only ==, != and in compare it", param->name);
+    }
     for (size_t i = 0; i < n && rc == 0; i++) {
         bool number = numeric_word(&values[i], &operands[i]);
         if (dist->kind == TL_DIST_CATEGORICAL && !orders(step->relation)) {
-            if (tl_dist_internal(dist, &values[i], &operands[i], NULL) != 0)
+            if (tl_dist_internal(dist, &values[i], &operands[i], NULL) != 0) {
                 rc = err_set(err, TL_EINVAL, "'%s' has no such choice", param->name);
+            }
         } else if (!number) {
             rc = err_set(err, TL_EINVAL, "'%s' is compared with numbers", param->name);
         } else if (!orders(step->relation) && !tl_dist_contains(dist, operands[i])) {
@@ -415,10 +447,12 @@ static int read_test(struct cursor *c, const struct search_space *s, struct cond
     size_t n = 1;
     step->kind = COND_TEST;
     step->param = search_space_find(s, name);
-    if (name.n == 0)
+    if (name.n == 0) {
         return fail_at(c, c->p, err, err_set(err, TL_EINVAL, "the name of a parameter is expected here"));
-    if (step->param == s->n)
+    }
+    if (step->param == s->n) {
         return fail_at(c, name.p, err, err_set(err, TL_EINVAL, "no parameter of this name was declared before"));
+    }
     if (!read_relation(c, &step->relation)) {
         const char *hint = c->p < c->end && *c->p == '=' ? " ('==' tests for equality)" : "";
         return fail_at(c, c->p, err, err_set(err, TL_EINVAL, "a comparison or 'in' is expected here%s", hint));
@@ -441,16 +475,18 @@ struct condition {
 
 static int add_step(struct condition *cond, const struct cond_step *step, struct tl_err *err)
 {
-    if (!mem_grow((void **)&cond->steps, &cond->cap, cond->n + 1, sizeof *step))
+    if (!mem_grow((void **)&cond->steps, &cond->cap, cond->n + 1, sizeof *step)) {
         return err_nomem(err);
+    }
     cond->steps[cond->n++] = *step;
     return 0;
 }
 
 static int push(struct cursor *c, struct condition *cond, enum waiting what, const char *place, struct tl_err *err)
 {
-    if (cond->depth >= SPACE_MAX_DEPTH)
+    if (cond->depth >= SPACE_MAX_DEPTH) {
         return fail_at(c, place, err, err_set(err, TL_ELIMIT, "this condition is nested too deeply"));
+    }
     cond->places[cond->depth] = place;
     cond->stack[cond->depth++] = what;
     return 0;
@@ -476,12 +512,13 @@ static int read_prefix(struct cursor *c, struct condition *cond, struct tl_err *
     while (rc == 0) {
         blanks(c);
         const char *place = c->p;
-        if (eat(c, '('))
+        if (eat(c, '(')) {
             rc = push(c, cond, WAIT_OPEN, place, err);
-        else if (eat_keyword(c, "not"))
+        } else if (eat_keyword(c, "not")) {
             rc = push(c, cond, WAIT_NOT, place, err);
-        else
+        } else {
             break;
+        }
     }
     return rc;
 }
@@ -492,13 +529,15 @@ static int read_suffix(struct cursor *c, struct condition *cond, bool *more, str
     int rc = 0;
     while (rc == 0 && eat(c, ')')) {
         rc = settle(cond, WAIT_OR, err);
-        if (rc == 0 && cond->depth == 0)
+        if (rc == 0 && cond->depth == 0) {
             rc = fail_at(c, c->p - 1, err, err_set(err, TL_EINVAL, "this ')' closes nothing"));
-        else if (rc == 0)
+        } else if (rc == 0) {
             cond->depth--;
+        }
     }
-    if (rc)
+    if (rc) {
         return rc;
+    }
     blanks(c);
     const char *place = c->p;
     *more = true;
@@ -508,11 +547,13 @@ static int read_suffix(struct cursor *c, struct condition *cond, bool *more, str
         return rc ? rc : push(c, cond, what, place, err);
     }
     *more = false;
-    if (c->p < c->end)
+    if (c->p < c->end) {
         return fail_at(c, place, err, err_set(err, TL_EINVAL, "'and', 'or' or the end is expected here"));
+    }
     rc = settle(cond, WAIT_OR, err);
-    if (rc == 0 && cond->depth > 0)
+    if (rc == 0 && cond->depth > 0) {
         rc = fail_at(c, cond->places[cond->depth - 1], err, err_set(err, TL_EINVAL, "this '(' is not closed"));
+    }
     return rc;
 }
 
@@ -524,12 +565,15 @@ static int read_condition(struct cursor *c, const struct search_space *s, struct
     while (rc == 0 && more) {
         struct cond_step step = {.kind = COND_TEST};
         rc = read_prefix(c, &cond, err);
-        if (rc == 0)
+        if (rc == 0) {
             rc = read_test(c, s, &step, err);
-        if (rc == 0)
+        }
+        if (rc == 0) {
             rc = add_step(&cond, &step, err);
-        if (rc == 0)
+        }
+        if (rc == 0) {
             rc = read_suffix(c, &cond, &more, err);
+        }
     }
     if (rc == 0) {
         struct cond_step *kept = arena_alloc(c->memory, cond.n * sizeof *kept);
@@ -551,12 +595,14 @@ static bool holds(const struct search_space *s, const struct cond_step *step, co
     const struct tl_dist *dist = &s->params[step->param].dist;
     double v = value->internal;
     bool among = false;
-    if (!value->present)
+    if (!value->present) {
         return false;
+    }
     if (orders(step->relation) && dist->kind == TL_DIST_CATEGORICAL) {
         struct tl_value choice;
-        if (tl_dist_external(dist, v, &choice, NULL) != 0 || !numeric(&choice, &v))
+        if (tl_dist_external(dist, v, &choice, NULL) != 0 || !numeric(&choice, &v)) {
             return false;
+        }
     }
     switch (step->relation) {
     case COND_LT: return v < step->operands[0];
@@ -568,8 +614,9 @@ static bool holds(const struct search_space *s, const struct cond_step *step, co
     case COND_IN:
     case COND_NOT_IN: break;
     }
-    for (size_t i = 0; i < step->n_operands; i++)
+    for (size_t i = 0; i < step->n_operands; i++) {
         among = among || v == step->operands[i];
+    }
     return among == (step->relation == COND_EQ || step->relation == COND_IN);
 }
 
@@ -598,8 +645,9 @@ bool search_space_active(const struct search_space *s, size_t param, const struc
 size_t search_space_find(const struct search_space *s, struct str name)
 {
     size_t i = 0;
-    while (i < s->n && !str_eq(str_of(s->params[i].name), name))
+    while (i < s->n && !str_eq(str_of(s->params[i].name), name)) {
         i++;
+    }
     return i;
 }
 
@@ -608,15 +656,17 @@ static int make_env(struct cursor *c, struct str name, const char **out, struct 
     static const char prefix[] = "TRIALOG_PARAM_";
     size_t n = sizeof prefix - 1;
     char *env = arena_alloc(c->memory, n + name.n + 1);
-    if (!env)
+    if (!env) {
         return err_nomem(err);
+    }
     memcpy(env, prefix, n);
     for (size_t i = 0; i < name.n; i++) {
         char ch = name.p[i];
-        if (ch >= 'a' && ch <= 'z')
+        if (ch >= 'a' && ch <= 'z') {
             ch = (char)(ch - 'a' + 'A');
-        else if (!((ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')))
+        } else if (!((ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9'))) {
             ch = '_';
+        }
         env[n + i] = ch;
     }
     env[n + name.n] = 0;
@@ -629,21 +679,24 @@ static int declare_name(struct cursor *c, const struct search_space *s, struct s
 {
     struct str name = read_name(c);
     int rc = 0;
-    if (name.n == 0)
+    if (name.n == 0) {
         rc = err_set(err, TL_EINVAL, "the name of a parameter is expected here: NAME=float(LOW,HIGH)");
-    else if (name.n > SPACE_MAX_NAME)
+    } else if (name.n > SPACE_MAX_NAME) {
         rc = err_set(err, TL_ELIMIT, "a name has at most %u bytes", SPACE_MAX_NAME);
-    else if (is_keyword(name) || str_eq(name, STR("trial")) || str_eq(name, STR("study")))
+    } else if (is_keyword(name) || str_eq(name, STR("trial")) || str_eq(name, STR("study"))) {
         rc = err_set(err, TL_EINVAL, "this name is reserved");
-    else if (!json_utf8_valid(name))
+    } else if (!json_utf8_valid(name)) {
         rc = err_set(err, TL_EINVAL, "this name is not valid UTF-8");
-    else if (search_space_find(s, name) < s->n)
+    } else if (search_space_find(s, name) < s->n) {
         rc = err_set(err, TL_EINVAL, "this parameter was declared before");
-    if (rc)
+    }
+    if (rc) {
         return fail_at(c, name.p, err, rc);
+    }
     rc = make_env(c, name, &param->env, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     for (size_t i = 0; i < s->n; i++) {
         if (strcmp(s->params[i].env, param->env) == 0) {
             rc = err_set(err, TL_EINVAL, "'%s' would have the same environment variable, %s", s->params[i].name,
@@ -659,21 +712,27 @@ int search_space_add(struct search_space *s, struct str text, struct tl_err *err
 {
     struct cursor c = {text.p, text.p, text.p + text.n, &s->memory};
     struct space_param param = {.name = NULL};
-    if (s->n >= SPACE_MAX_PARAMS)
+    if (s->n >= SPACE_MAX_PARAMS) {
         return err_set(err, TL_ELIMIT, "more than %u parameters", SPACE_MAX_PARAMS);
+    }
     int rc = declare_name(&c, s, &param, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = want(&c, '=', err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = read_kind(&c, &param.dist, &param.adjusted, err);
-    if (rc == 0 && eat_keyword(&c, "if"))
+    }
+    if (rc == 0 && eat_keyword(&c, "if")) {
         rc = read_condition(&c, s, &param, err);
-    else if (rc == 0 && !at_end(&c))
+    } else if (rc == 0 && !at_end(&c)) {
         rc = fail_at(&c, c.p, err, err_set(err, TL_EINVAL, "'if' or the end is expected here"));
-    if (rc)
+    }
+    if (rc) {
         return rc;
-    if (!mem_grow((void **)&s->params, &s->cap, s->n + 1, sizeof *s->params))
+    }
+    if (!mem_grow((void **)&s->params, &s->cap, s->n + 1, sizeof *s->params)) {
         return err_nomem(err);
+    }
     s->params[s->n++] = param;
     return 0;
 }
@@ -696,10 +755,12 @@ static int fix_value(const struct cursor *c, const struct space_param *param, st
     int rc = 0;
     if (dist->kind == TL_DIST_CATEGORICAL) {
         struct tl_value text = text_value(word);
-        if (tl_dist_internal(dist, value, internal, NULL) == 0)
+        if (tl_dist_internal(dist, value, internal, NULL) == 0) {
             return tl_dist_external(dist, *internal, value, err);
-        if (!quoted && tl_dist_internal(dist, &text, internal, NULL) == 0)
+        }
+        if (!quoted && tl_dist_internal(dist, &text, internal, NULL) == 0) {
             return tl_dist_external(dist, *internal, value, err);
+        }
         rc = err_set(err, TL_EINVAL, "'%s' has no such choice", param->name);
     } else if (quoted || !numeric_word(value, internal)) {
         rc = err_set(err, TL_EINVAL, "a number is expected here");
@@ -718,8 +779,9 @@ static int check_conditions(const struct search_space *s, const struct space_val
             const struct cond_step *step = &s->params[i].cond[k];
             known = step->kind != COND_TEST || fixed[step->param].present;
         }
-        if (known && !search_space_active(s, i, fixed))
+        if (known && !search_space_active(s, i, fixed)) {
             return err_set(err, TL_EINVAL, "'%s' is fixed, but its condition is false", s->params[i].name);
+        }
     }
     return 0;
 }
@@ -732,22 +794,26 @@ static int read_fixed(struct cursor *c, const struct search_space *s, struct spa
     size_t i = search_space_find(s, name);
     bool quoted;
     int rc = 0;
-    if (name.n == 0)
+    if (name.n == 0) {
         rc = err_set(err, TL_EINVAL, "NAME=VALUE is expected here");
-    else if (i == s->n)
+    } else if (i == s->n) {
         rc = err_set(err, TL_EINVAL, "no --param declares this name");
-    else if (fixed[i].present)
+    } else if (fixed[i].present) {
         rc = err_set(err, TL_EINVAL, "this parameter is fixed twice");
-    if (rc)
+    }
+    if (rc) {
         return fail_at(c, name.p, err, rc);
+    }
     rc = want(c, '=', err);
     blanks(c);
     const char *place = c->p;
-    if (rc == 0)
+    if (rc == 0) {
         rc = read_value(c, &out->value, &quoted, err);
-    if (rc == 0)
+    }
+    if (rc == 0) {
         rc = fix_value(c, &s->params[i], &out->value, quoted, (struct str){place, (size_t)(c->p - place)},
                        &fixed[i].internal, err);
+    }
     fixed[i].present = true;
     out->name = s->params[i].name;
     return rc;
@@ -765,13 +831,15 @@ int search_space_fixed(struct search_space *s, struct str text, struct tl_fixed_
         rc = read_fixed(&c, s, fixed, &list[count], err);
         count++;
         if (rc == 0 && !eat(&c, ',')) {
-            if (!at_end(&c))
+            if (!at_end(&c)) {
                 rc = fail_at(&c, c.p, err, err_set(err, TL_EINVAL, "',' or the end is expected here"));
+            }
             break;
         }
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = check_conditions(s, fixed, err);
+    }
     if (rc == 0) {
         *out = list;
         *n = count;

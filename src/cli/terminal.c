@@ -28,8 +28,9 @@ static bool locale_is_utf8(void)
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     for (size_t i = 0; i < TL_COUNT(names); i++) {
         const char *text = getenv(names[i]);
-        if (!text || !*text)
+        if (!text || !*text) {
             continue;
+        }
         const char *set = strchr(text, '.');
         return set && (strncasecmp(set + 1, "utf-8", 5) == 0 || strncasecmp(set + 1, "utf8", 4) == 0);
     }
@@ -50,8 +51,9 @@ void terminal_look(struct terminal_looks *out, bool ascii, const char *colour)
         (struct terminal_looks){.is_terminal = isatty(STDOUT_FILENO) == 1, .ascii = ascii || !locale_is_utf8()};
     bool dumb = !term || !*term || strcmp(term, "dumb") == 0;
     if (strcmp(colour, "always") == 0 ||
-        (strcmp(colour, "auto") == 0 && out->is_terminal && !dumb && (!no_colour || !*no_colour)))
+        (strcmp(colour, "auto") == 0 && out->is_terminal && !dumb && (!no_colour || !*no_colour))) {
         out->colours = colours_of_terminal();
+    }
     if (out->is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
         size.ws_row > 0) {
         out->cols = size.ws_col;
@@ -91,8 +93,9 @@ void screen_enter(void)
 {
     struct sigaction action = {0};
     struct termios keys;
-    if (screen_on || isatty(STDOUT_FILENO) != 1)
+    if (screen_on || isatty(STDOUT_FILENO) != 1) {
         return;
+    }
     sigemptyset(&action.sa_mask);
     action.sa_handler = on_resize;
     sigaction(SIGWINCH, &action, NULL);
@@ -111,11 +114,13 @@ void screen_enter(void)
 
 void screen_leave(void)
 {
-    if (!screen_on)
+    if (!screen_on) {
         return;
+    }
     say("\033[0m\033[?25h\033[?1049l");
-    if (keys_on)
+    if (keys_on) {
         tcsetattr(STDIN_FILENO, TCSANOW, &keys_before);
+    }
     screen_on = keys_on = false;
 }
 
@@ -136,13 +141,16 @@ int screen_key(int64_t timeout_ms)
 {
     struct pollfd p = {.fd = keys_on ? STDIN_FILENO : -1, .events = POLLIN};
     unsigned char key;
-    if (cli_stops > 0 || poll(&p, 1, timeout_ms > 60000 ? 60000 : (int)timeout_ms) <= 0 || !p.revents)
+    if (cli_stops > 0 || poll(&p, 1, timeout_ms > 60000 ? 60000 : (int)timeout_ms) <= 0 || !p.revents) {
         return 0;
+    }
     ssize_t n = read(STDIN_FILENO, &key, 1);
-    if (n == 1)
+    if (n == 1) {
         return key;
-    if (n == 0 || errno != EINTR)
+    }
+    if (n == 0 || errno != EINTR) {
         keys_on = false; /* hung up */
+    }
     return 0;
 }
 
@@ -161,8 +169,9 @@ bool screen_resized(void)
 
 bool screen_suspended(void)
 {
-    if (!suspended)
+    if (!suspended) {
         return false;
+    }
     suspended = 0;
     screen_leave();
     raise(SIGSTOP);

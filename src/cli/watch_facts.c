@@ -18,8 +18,9 @@
 static bool push(double **column, size_t *cap, size_t n, double v)
 {
     void *grown = *column;
-    if (!mem_grow(&grown, cap, n + 1, sizeof **column))
+    if (!mem_grow(&grown, cap, n + 1, sizeof **column)) {
         return false;
+    }
     *column = grown;
     (*column)[n] = v;
     return true;
@@ -45,20 +46,25 @@ static int add_row(struct watcher *w, const tl_view *view, const struct tl_row *
     struct watch_facts *f = &w->facts;
     double v = row->values[0];
     if (!push(&w->numbers, &w->cap_points, f->n_points, (double)row->number) ||
-        !push(&w->values, &w->cap_values, f->n_points, v))
+        !push(&w->values, &w->cap_values, f->n_points, v)) {
         return err_nomem(err);
-    if (f->n_values > 1 && !push(&w->others, &w->cap_others, f->n_points, row->values[1]))
+    }
+    if (f->n_values > 1 && !push(&w->others, &w->cap_others, f->n_points, row->values[1])) {
         return err_nomem(err);
+    }
     f->n_points++;
-    if (f->n_values > 1 || isnan(v) || (f->n_best > 0 && !is_better(f, v, w->best_values[f->n_best - 1])))
+    if (f->n_values > 1 || isnan(v) || (f->n_best > 0 && !is_better(f, v, w->best_values[f->n_best - 1]))) {
         return 0;
+    }
     int rc = tl_view_trial(view, row->number, &w->trial, err);
     arena_reset(&w->nodes.arena);
-    if (rc || !trial_is_feasible(&w->nodes, &w->trial))
+    if (rc || !trial_is_feasible(&w->nodes, &w->trial)) {
         return rc;
+    }
     if (!push(&w->best_numbers, &w->cap_best, f->n_best, (double)row->number) ||
-        !push(&w->best_values, &w->cap_best_values, f->n_best, v))
+        !push(&w->best_values, &w->cap_best_values, f->n_best, v)) {
         return err_nomem(err);
+    }
     f->n_best++;
     return 0;
 }
@@ -74,8 +80,9 @@ static int read_rows(struct watcher *w, const tl_view *view, struct tl_err *err)
     for (; w->rows < n && rc == 0; w->rows += rc == 0) {
         struct tl_row row;
         tl_view_row(view, w->rows, &row);
-        if (row.state == TL_COMPLETE && row.values && row.n_values == w->facts.n_values)
+        if (row.state == TL_COMPLETE && row.values && row.n_values == w->facts.n_values) {
             rc = add_row(w, view, &row, err);
+        }
     }
     w->facts.numbers = w->numbers;
     w->facts.values = w->values;
@@ -93,13 +100,16 @@ static const struct node *params_of(struct nodes *ns, const struct tl_frozen_tri
     for (size_t i = 0; i < t->n_params && all; i++) {
         const struct tl_param *p = &t->params[i];
         struct tl_value v;
-        if (!p->has_value || tl_dist_external(p->dist, p->internal, &v, NULL) != 0)
+        if (!p->has_value || tl_dist_external(p->dist, p->internal, &v, NULL) != 0) {
             continue;
+        }
         char *name = node_keep(ns, (struct str){p->name.s, p->name.len});
-        if (v.kind == TL_VALUE_STRING || v.kind == TL_VALUE_JSON)
+        if (v.kind == TL_VALUE_STRING || v.kind == TL_VALUE_JSON) {
             v.as.text.s = node_keep(ns, (struct str){v.as.text.s, v.as.text.len});
-        if (name)
+        }
+        if (name) {
             node_add(ns, all, (struct str){name, p->name.len}, node_value(ns, &v));
+        }
     }
     return all;
 }
@@ -109,17 +119,20 @@ static int read_trial(struct watcher *w, const tl_view *view, int64_t number, in
 {
     const struct tl_frozen_trial *t = &w->trial;
     int rc = tl_view_trial(view, number, &w->trial, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     *out = (struct watch_trial){.number = number, .state = t->state, .span_us = -1};
-    if (t->start.set && t->complete.set && t->start.naive == t->complete.naive)
+    if (t->start.set && t->complete.set && t->start.naive == t->complete.naive) {
         out->span_us = t->complete.us - t->start.us;
-    else if (t->state == TL_RUNNING)
+    } else if (t->state == TL_RUNNING) {
         out->span_us = age_us(t->start, now_us);
+    }
     if (t->has_values && t->n_values == w->facts.n_values) {
         double *values = arena_alloc(&w->nodes.arena, t->n_values * sizeof *values);
-        if (!values)
+        if (!values) {
             return err_nomem(err);
+        }
         memcpy(values, t->values, t->n_values * sizeof *values);
         out->values = values;
     }
@@ -136,8 +149,9 @@ static int read_table(struct watcher *w, const tl_view *view, int64_t now_us, st
     int rc = 0;
     f->n_running = f->n_last = 0;
     for (size_t i = 0; i < n && f->n_running < WATCH_ROWS && rc == 0; i++) {
-        if (tl_view_trial_state(view, unfinished[i]) != TL_RUNNING)
+        if (tl_view_trial_state(view, unfinished[i]) != TL_RUNNING) {
             continue;
+        }
         rc = read_trial(w, view, unfinished[i], now_us, &f->running[f->n_running], err);
         f->n_running += rc == 0;
     }
@@ -148,8 +162,9 @@ static int read_table(struct watcher *w, const tl_view *view, int64_t now_us, st
         f->n_last += rc == 0;
     }
     f->best = (struct watch_trial){.number = -1};
-    if (rc == 0 && tl_view_best(view) >= 0)
+    if (rc == 0 && tl_view_best(view) >= 0) {
         rc = read_trial(w, view, tl_view_best(view), now_us, &f->best, err);
+    }
     return rc;
 }
 
@@ -162,16 +177,19 @@ static int read_rate(struct watcher *w, const tl_view *view, int64_t now_us, str
     int rc = 0;
     f->rate = 0;
     f->idle_us = -1;
-    if (n == 0)
+    if (n == 0) {
         return 0;
+    }
     tl_view_row(view, rows - 1, &row);
     rc = tl_view_trial(view, row.number, &w->trial, err);
-    if (rc == 0)
+    if (rc == 0) {
         f->idle_us = age_us(w->trial.complete, now_us);
+    }
     tl_view_row(view, rows - n, &row);
     rc = rc ? rc : tl_view_trial(view, row.number, &w->trial, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     /* all of them lie in the window, so it begins with the first one's start */
     int64_t window = age_us(n == rows && w->trial.start.set ? w->trial.start : w->trial.complete, now_us);
     size_t gained = n == rows ? n : n - 1;
@@ -190,8 +208,9 @@ static int read_study(struct watcher *w, const tl_view *view, struct tl_err *err
     enum tl_direction *copy = arena_alloc(&w->titles, f->n_values * sizeof *copy);
     const char **titles = arena_alloc(&w->titles, f->n_values * sizeof *titles);
     f->study = arena_dup(&w->titles, name, strlen(name));
-    if (!copy || !titles || !f->study)
+    if (!copy || !titles || !f->study) {
         return err_nomem(err);
+    }
     memcpy(copy, directions, f->n_values * sizeof *copy);
     f->directions = copy;
     f->objectives = titles;
@@ -199,17 +218,18 @@ static int read_study(struct watcher *w, const tl_view *view, struct tl_err *err
     for (size_t i = 0; i < f->n_values; i++) {
         char text[32];
         struct buf b = BUF_INIT(sizeof text);
-        if (one && one->kind == NODE_STRING)
+        if (one && one->kind == NODE_STRING) {
             titles[i] = arena_dup(&w->titles, one->u.text.p, one->u.text.n);
-        else if (f->n_values == 1)
+        } else if (f->n_values == 1) {
             titles[i] = "objective value";
-        else {
+        } else {
             buf_printf(&b, "objective %zu", i);
             titles[i] = b.failed ? NULL : arena_dup(&w->titles, b.data, b.len);
         }
         buf_release(&b);
-        if (!titles[i])
+        if (!titles[i]) {
             return err_nomem(err);
+        }
         one = one ? one->next : NULL;
     }
     return 0;
@@ -226,13 +246,15 @@ int watcher_look(struct watcher *w, const tl_view *view, int64_t now_us, struct 
     int rc = read_study(w, view, err);
     rc = rc ? rc : read_rows(w, view, err);
     arena_reset(&w->nodes.arena);
-    for (int i = 0; i < TL_N_STATES; i++)
+    for (int i = 0; i < TL_N_STATES; i++) {
         f->counts[i] = tl_view_count(view, (enum tl_state)i);
+    }
     f->finished = f->counts[TL_COMPLETE] + f->counts[TL_PRUNED] + f->counts[TL_FAIL];
     f->age_us = age_us(tl_view_start(view), now_us);
     f->n_front = 0;
-    if (f->n_values > 1)
+    if (f->n_values > 1) {
         tl_view_front(view, &f->n_front);
+    }
     rc = rc ? rc : read_table(w, view, now_us, err);
     return rc ? rc : read_rate(w, view, now_us, err);
 }
@@ -246,8 +268,9 @@ static int note_worker(void *ctx, const struct tl_running_trial *t)
 {
     struct workers *k = ctx;
     struct str worker = str_of(t->worker);
-    if (t->study_id != k->study_id)
+    if (t->study_id != k->study_id) {
         return 0;
+    }
     return intern_add(&k->now, worker) == INTERN_NONE || intern_add(k->seen, worker) == INTERN_NONE ? TL_ENOMEM
                                                                                                     : 0;
 }

@@ -37,23 +37,26 @@ static void add_values(struct buf *b, const struct watch_facts *f, const struct 
 static void add_params(struct buf *b, const struct watch_trial *t)
 {
     for (const struct node *n = t->params ? t->params->u.kids.first : NULL; n; n = n->next) {
-        if (n != t->params->u.kids.first)
+        if (n != t->params->u.kids.first) {
             buf_add_char(b, ' ');
+        }
         buf_add_str(b, n->key);
         buf_add_char(b, '=');
-        if (n->kind == NODE_FLOAT)
+        if (n->kind == NODE_FLOAT) {
             add_number(b, n->u.f);
-        else
+        } else {
             node_str(b, n);
+        }
     }
 }
 
 static void add_span(struct buf *b, int64_t us)
 {
-    if (us >= 0 && us < INT64_MAX / 1000)
+    if (us >= 0 && us < INT64_MAX / 1000) {
         progress_duration(us * 1000, b);
-    else
+    } else {
         buf_add_char(b, '-');
+    }
 }
 
 static void add_rate(struct buf *b, double per_second)
@@ -64,8 +67,9 @@ static void add_rate(struct buf *b, double per_second)
     } units[] = {{1, "/s"}, {60, "/min"}, {3600, "/h"}};
     size_t i = 0;
     char text[TICK_MAX];
-    while (i + 1 < TL_COUNT(units) && per_second * units[i].seconds < 1)
+    while (i + 1 < TL_COUNT(units) && per_second * units[i].seconds < 1) {
         i++;
+    }
     axis_number(per_second * units[i].seconds, 2, text);
     buf_add_text(b, text);
     buf_add_text(b, units[i].unit);
@@ -80,8 +84,9 @@ static double seconds_left(const struct watch_facts *f)
 static void add_progress(struct buf *b, const struct watch_facts *f)
 {
     buf_printf(b, "%llu", (unsigned long long)f->finished);
-    if (f->total > 0)
+    if (f->total > 0) {
         buf_printf(b, "/%llu", (unsigned long long)f->total);
+    }
     buf_add_text(b, " finished");
     if (f->rate > 0) {
         buf_add_text(b, "  ");
@@ -188,10 +193,12 @@ static void counts(struct page *p)
     for (size_t i = 0; i < TL_COUNT(shown); i++) {
         uint64_t n = p->f->counts[shown[i].state];
         buf_printf(&p->text, "%llu %s", (unsigned long long)n, shown[i].name);
-        if (shown[i].state == TL_RUNNING && p->f->workers > 0)
+        if (shown[i].state == TL_RUNNING && p->f->workers > 0) {
             buf_printf(&p->text, " by %zu worker%s", p->f->workers, p->f->workers == 1 ? "" : "s");
-        if (shown[i].state == TL_RUNNING && p->f->workers_seen > p->f->workers)
+        }
+        if (shown[i].state == TL_RUNNING && p->f->workers_seen > p->f->workers) {
             buf_printf(&p->text, " (%zu seen)", p->f->workers_seen);
+        }
         x += put(p, x, p->y, p->cv->cols - x, n ? shown[i].ink : INK_FAINT) + 3;
     }
     p->y++;
@@ -229,8 +236,9 @@ static void curve(struct page *p, int rows, const struct watch_style *style, boo
                 numbers[i] = last = f->best_numbers[i] > last ? f->best_numbers[i] : last;
                 values[i] = f->best_values[i];
             }
-            for (size_t i = 0; i < f->n_points; i++)
+            for (size_t i = 0; i < f->n_points; i++) {
                 last = f->numbers[i] > last ? f->numbers[i] : last;
+            }
             numbers[f->n_best] = last;
             values[f->n_best] = values[f->n_best - 1];
             series[1].n = f->n_best + 1;
@@ -280,18 +288,21 @@ static void table(struct page *p, size_t n_running, size_t n_last)
 {
     const struct watch_facts *f = p->f;
     struct columns c = {8, 8, f->n_values > 1 ? 24 : 16, 7};
-    if (p->y >= p->cv->rows)
+    if (p->y >= p->cv->rows) {
         return;
+    }
     canvas_text_left_of(p->cv, c.number, p->y, c.number, STR("trial"), INK_STRONG);
     canvas_text(p->cv, c.number + 2, p->y, c.state, STR("state"), INK_STRONG);
     canvas_text(p->cv, c.number + c.state + 3, p->y, c.value, STR("value"), INK_STRONG);
     canvas_text(p->cv, c.number + c.state + c.value + 4, p->y, c.time, STR("time"), INK_STRONG);
     canvas_text(p->cv, c.number + c.state + c.value + c.time + 5, p->y, 10, STR("parameters"), INK_STRONG);
     p->y++;
-    for (size_t i = 0; i < n_running; i++)
+    for (size_t i = 0; i < n_running; i++) {
         row(p, &c, &f->running[i]);
-    for (size_t i = 0; i < n_last; i++)
+    }
+    for (size_t i = 0; i < n_last; i++) {
         row(p, &c, &f->last[i]);
+    }
 }
 
 bool watch_frame(const struct watch_facts *f, const struct watch_style *style, struct canvas *cv, bool coloured)
@@ -309,14 +320,16 @@ bool watch_frame(const struct watch_facts *f, const struct watch_style *style, s
     int room = cv->rows - p.y - 1, half = room / 2 > 2 ? room / 2 : 2;
     /* the table gets at most half of what is left, running trials first */
     size_t running = f->n_running < RUNNING_MOST ? f->n_running : RUNNING_MOST, last = f->n_last;
-    if (room - half < CURVE_ROWS)
+    if (room - half < CURVE_ROWS) {
         half = room; /* too low for both */
+    }
     running = running > (size_t)(half - 1) ? (size_t)(half > 1 ? half - 1 : 0) : running;
     last = last > (size_t)(half - 1) - running ? (size_t)(half - 1) - running : last;
     int rows = half < room ? room - (int)(running + last) - 1 : 0;
     p.y++;
-    if (rows >= CURVE_ROWS)
+    if (rows >= CURVE_ROWS) {
         curve(&p, rows, style, coloured);
+    }
     table(&p, running, last);
     bool done = !p.text.failed;
     buf_release(&p.text);
@@ -334,9 +347,10 @@ static void json_trial(struct buf *out, const struct watch_facts *f, const struc
         json_put_double(out, t->values[i]);
     }
     buf_add_text(out, t->values ? "]" : "null");
-    if (t->span_us >= 0)
+    if (t->span_us >= 0) {
         buf_printf(out, ", \"seconds\": %lld.%06lld", (long long)(t->span_us / 1000000),
                    (long long)(t->span_us % 1000000));
+    }
     if (t->reported) {
         buf_printf(out, ", \"step\": %lld, \"report\": ", (long long)t->report.step);
         json_put_double(out, t->report.value);
@@ -349,10 +363,11 @@ static void json_trial(struct buf *out, const struct watch_facts *f, const struc
 static void json_seconds(struct buf *out, const char *name, double seconds)
 {
     buf_printf(out, ", \"%s\": ", name);
-    if (seconds >= 0)
+    if (seconds >= 0) {
         json_put_double(out, seconds);
-    else
+    } else {
         buf_add_text(out, "null");
+    }
 }
 
 static void json_trials(struct buf *out, const struct watch_facts *f, const char *name,
@@ -370,24 +385,28 @@ void watch_json(const struct watch_facts *f, struct buf *out)
 {
     buf_add_text(out, "{\"study\": ");
     json_put_string(out, str_of(f->study));
-    for (int i = 0; i < TL_N_STATES; i++)
+    for (int i = 0; i < TL_N_STATES; i++) {
         buf_printf(out, ", \"%s\": %llu", tl_state_name(i), (unsigned long long)f->counts[i]);
+    }
     buf_printf(out, ", \"finished\": %llu", (unsigned long long)f->finished);
     buf_printf(out, ", \"workers\": %zu, \"workers_seen\": %zu", f->workers, f->workers_seen);
-    if (f->total > 0)
+    if (f->total > 0) {
         buf_printf(out, ", \"total\": %llu", (unsigned long long)f->total);
+    }
     json_seconds(out, "rate", f->rate);
     double left = seconds_left(f);
     json_seconds(out, "seconds_left", left > 0 ? left : -1);
     json_seconds(out, "seconds_since_start", f->age_us >= 0 ? (double)f->age_us / 1e6 : -1);
     json_seconds(out, "seconds_since_last", f->idle_us >= 0 ? (double)f->idle_us / 1e6 : -1);
     buf_add_text(out, ", \"best\": ");
-    if (f->best.number >= 0)
+    if (f->best.number >= 0) {
         json_trial(out, f, &f->best);
-    else
+    } else {
         buf_add_text(out, "null");
-    if (f->n_values > 1)
+    }
+    if (f->n_values > 1) {
         buf_printf(out, ", \"front\": %zu", f->n_front);
+    }
     json_trials(out, f, "running", f->running, f->n_running);
     json_trials(out, f, "last", f->last, f->n_last);
     buf_add_text(out, "}\n");

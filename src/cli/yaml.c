@@ -39,8 +39,9 @@ static void put_char(struct yaml *y, char c)
 static void new_line(struct yaml *y, int indent)
 {
     buf_add_char(y->out, '\n');
-    for (y->column = 0; y->column < indent;)
+    for (y->column = 0; y->column < indent;) {
         put_char(y, ' ');
+    }
 }
 
 /* ---- would a plain word be read as something else than a string? ---- */
@@ -56,8 +57,9 @@ static bool at(const struct scan *s, char low, char high)
 
 static bool eat(struct scan *s, char c)
 {
-    if (!at(s, c, c))
+    if (!at(s, c, c)) {
         return false;
+    }
     s->p++;
     return true;
 }
@@ -66,8 +68,9 @@ static bool eat(struct scan *s, char c)
 static size_t eat_digits(struct scan *s, char high, bool underscores)
 {
     const char *from = s->p;
-    while (at(s, '0', high) || (underscores && at(s, '_', '_')))
+    while (at(s, '0', high) || (underscores && at(s, '_', '_'))) {
         s->p++;
+    }
     return (size_t)(s->p - from);
 }
 
@@ -78,8 +81,9 @@ static bool eat_sixties(struct scan *s)
     while (at(s, ':', ':')) {
         struct scan t = {s->p + 1, s->end};
         size_t digits = eat_digits(&t, '9', false);
-        if (digits == 0 || digits > 2 || (digits == 2 && s->p[1] > '5'))
+        if (digits == 0 || digits > 2 || (digits == 2 && s->p[1] > '5')) {
             break;
+        }
         *s = t;
         n++;
     }
@@ -89,33 +93,40 @@ static bool eat_sixties(struct scan *s)
 static bool is_integer(struct str text)
 {
     struct scan s = {text.p, text.p + text.n};
-    if (!eat(&s, '-'))
+    if (!eat(&s, '-')) {
         eat(&s, '+');
+    }
     if (eat(&s, '0')) {
-        if (s.p == s.end)
+        if (s.p == s.end) {
             return true;
-        if (eat(&s, 'b'))
+        }
+        if (eat(&s, 'b')) {
             return eat_digits(&s, '1', true) > 0 && s.p == s.end;
+        }
         if (eat(&s, 'x')) {
             const char *from = s.p;
-            while (at(&s, '0', '9') || at(&s, 'a', 'f') || at(&s, 'A', 'F') || at(&s, '_', '_'))
+            while (at(&s, '0', '9') || at(&s, 'a', 'f') || at(&s, 'A', 'F') || at(&s, '_', '_')) {
                 s.p++;
+            }
             return s.p > from && s.p == s.end;
         }
         return eat_digits(&s, '7', true) > 0 && s.p == s.end;
     }
-    if (!at(&s, '1', '9'))
+    if (!at(&s, '1', '9')) {
         return false;
+    }
     eat_digits(&s, '9', true);
     return s.p == s.end || (eat_sixties(&s) && s.p == s.end);
 }
 
 static bool eat_exponent(struct scan *s)
 {
-    if (!eat(s, 'e') && !eat(s, 'E'))
+    if (!eat(s, 'e') && !eat(s, 'E')) {
         return true;
-    if (!eat(s, '-') && !eat(s, '+'))
+    }
+    if (!eat(s, '-') && !eat(s, '+')) {
         return false;
+    }
     return eat_digits(s, '9', false) > 0;
 }
 
@@ -129,20 +140,24 @@ static bool is_float(struct str text)
         rest.n--;
         s.p++;
     }
-    if (str_eq(rest, STR(".inf")) || str_eq(rest, STR(".Inf")) || str_eq(rest, STR(".INF")))
+    if (str_eq(rest, STR(".inf")) || str_eq(rest, STR(".Inf")) || str_eq(rest, STR(".INF"))) {
         return true;
-    if (!sign && (str_eq(rest, STR(".nan")) || str_eq(rest, STR(".NaN")) || str_eq(rest, STR(".NAN"))))
+    }
+    if (!sign && (str_eq(rest, STR(".nan")) || str_eq(rest, STR(".NaN")) || str_eq(rest, STR(".NAN")))) {
         return true;
+    }
     if (!at(&s, '0', '9')) {
-        if (sign || !eat(&s, '.') || !at(&s, '0', '9'))
+        if (sign || !eat(&s, '.') || !at(&s, '0', '9')) {
             return false;
+        }
         eat_digits(&s, '9', true);
         return eat_exponent(&s) && s.p == s.end;
     }
     eat_digits(&s, '9', true);
     bool sixties = eat_sixties(&s);
-    if (!eat(&s, '.'))
+    if (!eat(&s, '.')) {
         return false;
+    }
     eat_digits(&s, '9', true);
     return (sixties || eat_exponent(&s)) && s.p == s.end;
 }
@@ -160,8 +175,9 @@ static bool eat_count(struct scan *s, size_t least, size_t most)
 static size_t eat_blanks(struct scan *s)
 {
     const char *from = s->p;
-    while (at(s, ' ', ' ') || at(s, '\t', '\t'))
+    while (at(s, ' ', ' ') || at(s, '\t', '\t')) {
         s->p++;
+    }
     return (size_t)(s->p - from);
 }
 
@@ -169,23 +185,31 @@ static bool is_timestamp(struct str text)
 {
     struct scan s = {text.p, text.p + text.n};
     const char *from = s.p;
-    if (!eat_count(&s, 4, 4) || !eat(&s, '-') || !eat_count(&s, 1, 2) || !eat(&s, '-') || !eat_count(&s, 1, 2))
+    if (!eat_count(&s, 4, 4) || !eat(&s, '-') || !eat_count(&s, 1, 2) || !eat(&s, '-') || !eat_count(&s, 1, 2)) {
         return false;
-    if (s.p == s.end)
+    }
+    if (s.p == s.end) {
         return s.p - from == 10;
-    if (!eat(&s, 'T') && !eat(&s, 't') && eat_blanks(&s) == 0)
+    }
+    if (!eat(&s, 'T') && !eat(&s, 't') && eat_blanks(&s) == 0) {
         return false;
-    if (!eat_count(&s, 1, 2) || !eat(&s, ':') || !eat_count(&s, 2, 2) || !eat(&s, ':') || !eat_count(&s, 2, 2))
+    }
+    if (!eat_count(&s, 1, 2) || !eat(&s, ':') || !eat_count(&s, 2, 2) || !eat(&s, ':') || !eat_count(&s, 2, 2)) {
         return false;
-    if (eat(&s, '.'))
+    }
+    if (eat(&s, '.')) {
         eat_digits(&s, '9', false);
-    if (s.p == s.end)
+    }
+    if (s.p == s.end) {
         return true;
+    }
     eat_blanks(&s);
-    if (eat(&s, 'Z'))
+    if (eat(&s, 'Z')) {
         return s.p == s.end;
-    if ((!eat(&s, '-') && !eat(&s, '+')) || !eat_count(&s, 1, 2))
+    }
+    if ((!eat(&s, '-') && !eat(&s, '+')) || !eat_count(&s, 1, 2)) {
         return false;
+    }
     return s.p == s.end || (eat(&s, ':') && eat_count(&s, 2, 2) && s.p == s.end);
 }
 
@@ -195,8 +219,9 @@ static bool reads_as_other(struct str text)
                                         "YES",   "no", "No",   "NO",   "true", "True", "TRUE", "false", "False",
                                         "FALSE", "on", "On",   "ON",   "off",  "Off",  "OFF"};
     for (size_t i = 0; i < TL_COUNT(words); i++) {
-        if (str_eq(text, str_of(words[i])))
+        if (str_eq(text, str_of(words[i]))) {
             return true;
+        }
     }
     return is_integer(text) || is_float(text) || is_timestamp(text);
 }
@@ -207,8 +232,9 @@ enum scalar_style { PLAIN, SINGLE, TWOFOLD };
 
 static bool is_blank_or_end(const char *p, const char *end)
 {
-    if (p >= end)
+    if (p >= end) {
         return true;
+    }
     uint32_t c = py_next(&p, end);
     return c == 0 || c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
@@ -219,29 +245,36 @@ static enum scalar_style style_of(struct str text, bool *several_lines)
     bool plain = !reads_as_other(text), single = true, blank_before = true;
     char previous = 0;
     *several_lines = false;
-    if (text.n >= 3 && (memcmp(text.p, "---", 3) == 0 || memcmp(text.p, "...", 3) == 0))
+    if (text.n >= 3 && (memcmp(text.p, "---", 3) == 0 || memcmp(text.p, "...", 3) == 0)) {
         plain = false;
+    }
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
         bool blank_behind = is_blank_or_end(text.p + i + 1, text.p + text.n);
-        if (c != '\n' && (c < ' ' || c > '~'))
+        if (c != '\n' && (c < ' ' || c > '~')) {
             single = false;
+        }
         if (c == '\n') {
             plain = false;
             *several_lines = true;
-            if (previous == ' ')
+            if (previous == ' ') {
                 single = false;
+            }
         }
         if (c == ' ') {
-            if (i == 0 || i + 1 == text.n)
+            if (i == 0 || i + 1 == text.n) {
                 plain = false;
-            if (previous == '\n')
+            }
+            if (previous == '\n') {
                 single = false;
+            }
         }
-        if ((c == ':' && blank_behind) || (c == '#' && blank_before))
+        if ((c == ':' && blank_behind) || (c == '#' && blank_before)) {
             plain = false;
-        if (i == 0 && (strchr(",[]{}&*!|>'\"%@`", c) || ((c == '?' || c == '-') && blank_behind)))
+        }
+        if (i == 0 && (strchr(",[]{}&*!|>'\"%@`", c) || ((c == '?' || c == '-') && blank_behind))) {
             plain = false;
+        }
         blank_before = c == ' ' || c == '\n';
         previous = c;
     }
@@ -256,8 +289,9 @@ static enum scalar_style style_of(struct str text, bool *several_lines)
 static size_t run_of(struct str text, size_t i, char c)
 {
     size_t n = 0;
-    while (i + n < text.n && text.p[i + n] == c)
+    while (i + n < text.n && text.p[i + n] == c) {
         n++;
+    }
     return n;
 }
 
@@ -265,31 +299,36 @@ static size_t run_of(struct str text, size_t i, char c)
  * the lines that follow. */
 static void put_lines(struct yaml *y, struct str text, enum scalar_style style, int fold)
 {
-    if (style == SINGLE)
+    if (style == SINGLE) {
         put_char(y, '\'');
+    }
     for (size_t i = 0; i < text.n;) {
         size_t blanks = run_of(text, i, ' '), breaks = run_of(text, i, '\n');
         if (blanks > 0) {
             bool inside = i > 0 && i + blanks < text.n;
-            if (blanks == 1 && inside && fold >= 0 && y->column > FOLD_AT)
+            if (blanks == 1 && inside && fold >= 0 && y->column > FOLD_AT) {
                 new_line(y, fold);
-            else
+            } else {
                 put(y, text.p + i, blanks);
+            }
             i += blanks;
         } else if (breaks > 0) {
             buf_add_char(y->out, '\n');
-            for (size_t k = 1; k < breaks; k++)
+            for (size_t k = 1; k < breaks; k++) {
                 buf_add_char(y->out, '\n');
+            }
             new_line(y, fold < 0 ? 0 : fold);
             i += breaks;
         } else {
-            if (text.p[i] == '\'' && style == SINGLE)
+            if (text.p[i] == '\'' && style == SINGLE) {
                 put_char(y, '\'');
+            }
             put_char(y, text.p[i++]);
         }
     }
-    if (style == SINGLE)
+    if (style == SINGLE) {
         put_char(y, '\'');
+    }
 }
 
 static void put_escape(struct yaml *y, uint32_t c)
@@ -310,8 +349,9 @@ static void put_escape(struct yaml *y, uint32_t c)
     }
     int digits = c <= 0xff ? 2 : c <= 0xffff ? 4 : 8;
     put_char(y, digits == 2 ? 'x' : digits == 4 ? 'u' : 'U');
-    while (digits-- > 0)
+    while (digits-- > 0) {
         put_char(y, hex[(c >> (4 * digits)) & 15]);
+    }
 }
 
 /* Double-quoted text folds at a blank or behind an escape, with a backslash at the end of the line. */
@@ -332,8 +372,9 @@ static void put_twofold(struct yaml *y, struct str text, int fold)
         if (inside && fold >= 0 && (c == ' ' || fresh) && y->column - (escape ? 1 : 0) > FOLD_AT) {
             put_char(y, '\\');
             new_line(y, fold);
-            if (c == ' ' || (escape && *p == ' '))
+            if (c == ' ' || (escape && *p == ' ')) {
                 put_char(y, '\\');
+            }
         }
         if (!escape) {
             put_char(y, (char)c);
@@ -345,10 +386,11 @@ static void put_twofold(struct yaml *y, struct str text, int fold)
 
 static void put_string(struct yaml *y, struct str text, enum scalar_style style, int fold)
 {
-    if (style == TWOFOLD)
+    if (style == TWOFOLD) {
         put_twofold(y, text, fold);
-    else
+    } else {
         put_lines(y, text, style, fold);
+    }
 }
 
 static void put_float(struct yaml *y, double v)
@@ -392,8 +434,9 @@ static bool put_entry(struct yaml *y, const struct node *up, const struct node *
 {
     bool several_lines;
     if (n == up->u.kids.first && same_line) {
-        while (y->column < up->indent)
+        while (y->column < up->indent) {
             put_char(y, ' ');
+        }
     } else {
         new_line(y, up->indent);
     }
@@ -422,18 +465,22 @@ void node_yaml(struct nodes *ns, struct buf *b, struct node *top)
     top->indent = 0;
     for (;;) {
         if (node_is_container(n) && n->u.kids.first) {
-            if (n->kind == NODE_DICT)
+            if (n->kind == NODE_DICT) {
                 node_sort(ns, n);
+            }
             up = n;
             n = n->u.kids.first;
         } else {
-            if (n != top)
+            if (n != top) {
                 put_char(&y, ' ');
+            }
             put_leaf(&y, n, n == top ? 0 : n->up->indent + 2);
-            while (n != top && !n->next)
+            while (n != top && !n->next) {
                 n = n->up;
-            if (n == top)
+            }
+            if (n == top) {
                 break;
+            }
             up = n->up;
             n = n->next;
         }

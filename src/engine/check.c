@@ -49,10 +49,12 @@ static int replace(struct check *c, const struct line_in *line, struct tl_err *e
 {
     int64_t study = storage_broken_create_trial(line->text);
     bool trial = study >= 0 && state_study(c->state, study) != NULL;
-    if (state_skip(c->state, study) != TL_OK)
+    if (state_skip(c->state, study) != TL_OK) {
         return err_nomem(err);
-    if (!c->copy || !trial)
+    }
+    if (!c->copy || !trial) {
         return TL_OK;
+    }
     struct op op = {.code = OP_CREATE_TRIAL,
                     .target = study,
                     .state = TL_FAIL,
@@ -69,30 +71,38 @@ static int check_line(struct check *c, const struct line_in *line, struct tl_err
     struct op op;
     enum op_line how = op_decode(line->text, &c->arena, &op, &why);
     int rc = TL_OK;
-    if (why.code == TL_ENOMEM)
+    if (why.code == TL_ENOMEM) {
         return err_nomem(err);
-    if (how == OP_LINE_BROKEN && line->torn)
+    }
+    if (how == OP_LINE_BROKEN && line->torn) {
         return tell(c, "torn", &r->torn, line, "an unfinished last line");
+    }
     if (how == OP_LINE_BROKEN) {
         rc = replace(c, line, err);
         return rc ? rc : tell(c, "broken", &r->broken, line, why.message);
     }
-    if (op_check_crc(line->text) == 1)
+    if (op_check_crc(line->text) == 1) {
         r->checked_lines++;
-    if (how == OP_LINE_OK)
+    }
+    if (how == OP_LINE_OK) {
         rc = state_apply(c->state, &op, &done, &why);
-    else
+    } else {
         rc = state_skip(c->state, -1);
-    if (rc)
+    }
+    if (rc) {
         return err_nomem(err);
-    if (how == OP_LINE_ODD || done.verdict == V_ODD)
+    }
+    if (how == OP_LINE_ODD || done.verdict == V_ODD) {
         return tell(c, "odd", &r->odd, line, why.message);
+    }
     rc = keep(c, line, err);
-    if (rc == TL_OK && line->torn)
+    if (rc == TL_OK && line->torn) {
         rc = tell(c, "torn", &r->torn, line, "the last line is whole but lacks its newline");
-    if (rc == TL_OK && done.verdict != V_APPLIED && done.verdict != V_SKIPPED)
+    }
+    if (rc == TL_OK && done.verdict != V_APPLIED && done.verdict != V_SKIPPED) {
         rc = tell(c, "rejected", &r->rejected, line,
                   why.message[0] ? why.message : "somebody else runs the trial already");
+    }
     return rc;
 }
 
@@ -116,8 +126,9 @@ static int walk(struct check *c, const char *path, struct tl_err *err)
     struct line_in line;
     int rc = lines_in_open(&in, path, err), stop = 0;
     c->state = rc == TL_OK ? state_new() : NULL;
-    if (rc == TL_OK && !c->state)
+    if (rc == TL_OK && !c->state) {
         rc = err_nomem(err);
+    }
     while (rc == TL_OK && stop == 0 && (rc = lines_in_next(&in, &line, err)) > 0) {
         c->result->lines += line.torn ? 0 : 1;
         c->result->bytes = line.offset + line.text.n + (line.torn ? 0 : 1);
@@ -128,8 +139,9 @@ static int walk(struct check *c, const char *path, struct tl_err *err)
             rc = TL_OK;
         }
     }
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         count(c);
+    }
     state_unref(c->state);
     arena_release(&c->arena);
     lines_in_close(&in);
@@ -138,8 +150,9 @@ static int walk(struct check *c, const char *path, struct tl_err *err)
 
 static int check_result(struct tl_check_result *result, struct tl_err *err)
 {
-    if (!result || result->size != sizeof *result)
+    if (!result || result->size != sizeof *result) {
         return err_set(err, TL_EINVAL, "struct tl_check_result: set its size");
+    }
     *result = (struct tl_check_result){.size = sizeof *result};
     return TL_OK;
 }
@@ -159,10 +172,12 @@ static void on_event(void *ctx, int level, const char *event, const char *messag
     bool broken = strcmp(event, "BAD_LINE") == 0;
     struct line_in line = {.number = 0};
     (void)level;
-    if (!broken && strcmp(event, "ODD_OPERATION") != 0)
+    if (!broken && strcmp(event, "ODD_OPERATION") != 0) {
         return;
-    for (const char *p = strncmp(message, "line ", 5) == 0 ? message + 5 : ""; *p >= '0' && *p <= '9'; p++)
+    }
+    for (const char *p = strncmp(message, "line ", 5) == 0 ? message + 5 : ""; *p >= '0' && *p <= '9'; p++) {
         line.number = line.number * 10 + (uint64_t)(*p - '0');
+    }
     int rc = tell(r->c, broken ? "broken" : "odd", broken ? &result->broken : &result->odd, &line, message);
     r->stop = r->stop ? r->stop : rc;
 }
@@ -173,10 +188,12 @@ static int read_study(void *ctx, int64_t study_id, const char *name)
     tl_view *view;
     (void)name;
     int rc = tl_view_open(r->c->storage, study_id, true, &view, r->c->err);
-    if (rc == TL_ENOTFOUND)
+    if (rc == TL_ENOTFOUND) {
         return TL_OK; /* deleted meanwhile */
-    if (rc)
+    }
+    if (rc) {
         return rc;
+    }
     r->c->result->studies++;
     r->c->result->trials += tl_view_n_trials(view);
     tl_view_close(view);
@@ -193,8 +210,9 @@ static int check_storage(struct check *c, const char *url, struct tl_err *err)
     options.log = &sink;
     c->err = err;
     int rc = tl_storage_open(url, &options, &c->storage, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     rc = tl_storage_each_study(c->storage, read_study, &r, err);
     tl_storage_get_stats(c->storage, &stats);
     c->result->lines = stats.seq;
@@ -209,8 +227,9 @@ TL_API int tl_journal_check(const char *path, int (*each)(void *ctx, const struc
 {
     struct check c = {.each = each, .ctx = ctx, .result = result};
     int rc = check_result(result, err);
-    if (rc == TL_OK && url_scheme_length(path) > 0)
+    if (rc == TL_OK && url_scheme_length(path) > 0) {
         return check_storage(&c, path, err);
+    }
     return rc ? rc : walk(&c, path, err);
 }
 
@@ -222,8 +241,9 @@ TL_API int tl_journal_repair(const char *path, const char *to,
     struct lines_out out;
     int rc = check_result(result, err);
     rc = rc ? rc : lines_out_open(&out, to, err);
-    if (rc)
+    if (rc) {
         return rc;
+    }
     c.copy = &out;
     rc = walk(&c, path, err);
     return lines_out_close(&out, rc, err);

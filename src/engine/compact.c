@@ -35,8 +35,9 @@ static struct str free_name(struct compact *c, int64_t id)
     for (unsigned i = 0; !b.failed; i++) {
         buf_clear(&b);
         buf_printf(&b, "deleted-%lld%s", (long long)id, i ? "-" : "");
-        if (i)
+        if (i) {
             buf_printf(&b, "%u", i);
+        }
         if (!b.failed && !state_study_by_name(c->state, (struct str){b.data, b.len})) {
             name = (struct str){arena_dup(&c->memory, b.data, b.len), b.len};
             break;
@@ -62,8 +63,9 @@ static int write_study(struct compact *c, int64_t id, struct tl_err *err)
         return op.name.p ? lines_out_op(&c->out, &op, err) : err_nomem(err);
     }
     int rc = tl_view_open(c->from, id, false, &c->views[id], err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = lines_out_op(&c->out, &op, err);
+    }
     size_t n = 0;
     const struct tl_attr *attrs = rc == TL_OK ? tl_view_study_attrs(c->views[id], &n) : NULL;
     for (size_t i = 0; i < n && rc == TL_OK; i++) {
@@ -90,15 +92,17 @@ static int write_trial(struct compact *c, int64_t id, struct tl_err *err)
     struct study *st;
     uint32_t number;
     struct op op = {.code = OP_CREATE_TRIAL};
-    if (!state_trial_place(c->state, id, &st, &number))
+    if (!state_trial_place(c->state, id, &st, &number)) {
         return err_set(err, TL_EINTERNAL, "trial %lld has no place", (long long)id);
+    }
     arena_reset(&c->memory);
     op.worker = OWN_NAME;
     if (!st->deleted) {
         int rc = tl_view_trial(c->views[st->id], number, &c->trial, err);
         rc = rc ? rc : copy_trial(&c->trial, &op, &c->memory, err);
-        if (rc)
+        if (rc) {
             return rc;
+        }
         uint32_t owner = owner_of(st, number);
         op.worker = owner == INTERN_NONE ? OWN_NAME : intern_str(&c->state->workers, owner);
     }
@@ -109,14 +113,17 @@ static int write_trial(struct compact *c, int64_t id, struct tl_err *err)
 static int write_all(struct compact *c, struct tl_err *err)
 {
     int rc = TL_OK;
-    for (size_t i = 0; i < c->n_views && rc == TL_OK; i++)
+    for (size_t i = 0; i < c->n_views && rc == TL_OK; i++) {
         rc = write_study(c, (int64_t)i, err);
-    for (size_t i = 0; i < c->state->trials.len && rc == TL_OK; i++)
+    }
+    for (size_t i = 0; i < c->state->trials.len && rc == TL_OK; i++) {
         rc = write_trial(c, (int64_t)i, err);
+    }
     for (size_t i = 0; i < c->n_views && rc == TL_OK; i++) {
         struct op op = {.code = OP_DELETE_STUDY, .worker = OWN_NAME, .target = (int64_t)i};
-        if (state_study_any(c->state, (int64_t)i)->deleted)
+        if (state_study_any(c->state, (int64_t)i)->deleted) {
             rc = lines_out_op(&c->out, &op, err);
+        }
     }
     return rc;
 }
@@ -129,17 +136,21 @@ static int compact_into(struct compact *c, const char *to, uint64_t *before, uin
     c->n_views = c->state->studies.len;
     c->views = mem_zalloc(c->n_views + 1, sizeof *c->views);
     int rc = c->views ? lines_out_open(&c->out, to, err) : err_nomem(err);
-    if (rc == TL_OK)
-        rc = lines_out_close(&c->out, write_all(c, err), err);
     if (rc == TL_OK) {
-        if (before)
+        rc = lines_out_close(&c->out, write_all(c, err), err);
+    }
+    if (rc == TL_OK) {
+        if (before) {
             *before = c->state->seq;
-        if (after)
+        }
+        if (after) {
             *after = c->out.n;
+        }
     }
     for (size_t i = 0; c->views && i < c->n_views; i++) {
-        if (c->views[i])
+        if (c->views[i]) {
             tl_view_close(c->views[i]);
+        }
     }
     mem_free(c->views);
     tl_frozen_release(&c->trial);
@@ -155,13 +166,15 @@ TL_API int tl_journal_compact(const char *path, const char *to, uint64_t *lines_
     struct compact c = {0};
     options.read_only = options.must_exist = options.no_snapshot = true;
     int rc = tl_storage_open(path, &options, &c.from, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     tl_storage_get_stats(c.from, &stats);
-    if (stats.damaged)
+    if (stats.damaged) {
         rc = err_set(err, TL_ECORRUPT, "'%s' has a damaged line: repair it first", path);
-    else
+    } else {
         rc = compact_into(&c, to, lines_before, lines_after, err);
+    }
     tl_storage_close(c.from);
     return rc;
 }

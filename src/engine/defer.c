@@ -45,8 +45,9 @@ void deferred_unref(struct deferred *e)
 static struct deferred *entry_new(int64_t trial_id, const struct param *p, const struct op *attr)
 {
     struct deferred *e = mem_zalloc(1, sizeof *e);
-    if (!e)
+    if (!e) {
         return NULL;
+    }
     atomic_init(&e->refs, 1);
     e->trial_id = trial_id;
     e->is_param = p != NULL;
@@ -69,8 +70,9 @@ static int keep_locked(struct deferral *d, struct deferred *e, struct tl_err *er
 {
     struct str *name = e->is_param ? &e->param.name : &e->op.name;
     uint32_t number = intern_add(&d->names, *name), id;
-    if (number == INTERN_NONE)
+    if (number == INTERN_NONE) {
         return err_nomem(err);
+    }
     *name = intern_str(&d->names, number);
     int rc = e->is_param ? dist_table_add(&d->dists, e->param.text, false, &id, err) : TL_OK;
     if (rc == TL_OK && e->is_param) {
@@ -102,8 +104,9 @@ static void remove_locked(struct deferral *d, struct deferred **at)
 {
     struct deferred *e = *at;
     *at = e->next;
-    if (d->end == &e->next)
+    if (d->end == &e->next) {
         d->end = at;
+    }
     d->n--;
     d->bytes -= size_of(e);
     d->changes++;
@@ -129,16 +132,18 @@ static void *flush_main(void *ctx)
         if (due(d)) {
             d->due_ns = INT64_MAX;
             pthread_mutex_unlock(&t->mutex);
-            if (store_flush(st, NULL) != TL_OK && atomic_load(&d->open) > 0)
+            if (store_flush(st, NULL) != TL_OK && atomic_load(&d->open) > 0) {
                 (void)set_due(st, AGAIN_MS); /* it may not even have begun */
+            }
             pthread_mutex_lock(&t->mutex);
             continue;
         }
         int64_t now = os->monotonic_ns();
         d->wakes_ns = d->due_ns != INT64_MAX ? d->due_ns : now + IDLE_MS * MS;
         (void)cond_wait_for(&t->changed, &t->mutex, d->wakes_ns - now);
-        if (d->due_ns == INT64_MAX && os->monotonic_ns() >= d->wakes_ns)
+        if (d->due_ns == INT64_MAX && os->monotonic_ns() >= d->wakes_ns) {
             break;
+        }
     }
     t->running = false;
     pthread_mutex_unlock(&t->mutex);
@@ -154,8 +159,9 @@ static bool set_due(tl_storage *st, int64_t in_ms)
     bool ok = d->thread.running || thread_start_locked(&d->thread, flush_main, st) == 0;
     if (ok && at < d->due_ns) {
         d->due_ns = at;
-        if (at < d->wakes_ns)
+        if (at < d->wakes_ns) {
             pthread_cond_signal(&d->thread.changed);
+        }
     }
     pthread_mutex_unlock(&d->thread.mutex);
     return ok;
@@ -187,8 +193,9 @@ void deferral_begin(tl_storage *st)
 
 static void empty(struct deferral *d)
 {
-    while (d->first)
+    while (d->first) {
         remove_locked(d, &d->first);
+    }
     atomic_store(&d->open, 0);
     atomic_store(&d->unwritten, 0);
     atomic_store(&d->refused, 0);
@@ -214,9 +221,10 @@ void deferral_close(tl_storage *st)
     struct deferral *d = &st->deferral;
     struct tl_err err = TL_ERR_INIT;
     thread_stop(&d->thread);
-    if (atomic_load(&d->open) > 0 && store_flush(st, &err) != TL_OK && atomic_load(&d->open) > 0)
+    if (atomic_load(&d->open) > 0 && store_flush(st, &err) != TL_OK && atomic_load(&d->open) > 0) {
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes of running trials were not written and are lost: %s",
                  (size_t)atomic_load(&d->open), err.message);
+    }
     d->wait_ms = 0;
 }
 
@@ -242,8 +250,9 @@ static const struct live_trial *own_running(const tl_storage *st, int64_t trial_
     const struct live_trial *live;
     const struct row *row;
     uint32_t number;
-    if (st->stale || !s || st->damaged || !state_trial_place(s, trial_id, study, &number) || (*study)->deleted)
+    if (st->stale || !s || st->damaged || !state_trial_place(s, trial_id, study, &number) || (*study)->deleted) {
         return NULL;
+    }
     study_trial(*study, number, &row, &live);
     return live && live->state == TL_RUNNING && is_own(st, live) ? live : NULL;
 }
@@ -268,15 +277,17 @@ static int take_locked(tl_storage *st, struct deferred *e, bool *waits, struct t
     struct deferral *d = &st->deferral;
     struct study *study;
     int rc = TL_OK;
-    if (!own_running(st, e->trial_id, &study) || d->n >= WAITING_MAX || d->bytes + size_of(e) > WAITING_BYTES)
+    if (!own_running(st, e->trial_id, &study) || d->n >= WAITING_MAX || d->bytes + size_of(e) > WAITING_BYTES) {
         return TL_OK;
+    }
     if (e->is_param) {
         rc = param_fits(st->state, study, &e->param, err);
         rc = rc == TL_OK ? fits_waiting(d, study, &e->param, err) : rc;
     }
     rc = rc == TL_OK ? keep_locked(d, e, err) : rc;
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     atomic_fetch_add(&d->open, 1); /* first: whoever finds nothing open ends what set_due begins */
     if (!set_due(st, d->wait_ms)) {
         atomic_fetch_sub(&d->open, 1);
@@ -297,20 +308,24 @@ int store_defer(tl_storage *st, int64_t trial_id, const struct param *param, con
 {
     size_t bytes = param ? param->name.n + param->text.n : attr->name.n + attr->text.n;
     *waits = false;
-    if (st->deferral.wait_ms == 0 || bytes > LARGE_BYTES)
+    if (st->deferral.wait_ms == 0 || bytes > LARGE_BYTES) {
         return TL_OK;
+    }
     int rc = storage_enter(st, err);
     rc = rc == TL_OK ? defer_refused(st, trial_id, err) : rc;
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     struct deferred *e = entry_new(trial_id, param, attr);
-    if (!e)
+    if (!e) {
         return err_nomem(err);
+    }
     pthread_mutex_lock(&st->state_lock);
     rc = take_locked(st, e, waits, err);
     pthread_mutex_unlock(&st->state_lock);
-    if (!*waits)
+    if (!*waits) {
         deferred_unref(e);
+    }
     return rc;
 }
 
@@ -325,8 +340,9 @@ bool defer_instead(const tl_storage *st)
 static bool is_set(const struct state *s, const struct live_trial *live, const struct deferred *e)
 {
     uint32_t name = intern_find(&s->names, name_of(e));
-    if (name == INTERN_NONE)
+    if (name == INTERN_NONE) {
         return false;
+    }
     if (e->is_param) {
         const struct param_entry *p = list_find(&live->params, list_key_param(name));
         return p && p->has_value && p->internal == e->param.internal && str_eq(dist_table_get(&s->dists, p->dist)->text, e->param.text);
@@ -344,11 +360,13 @@ static bool same_thing(const struct deferred *a, const struct deferred *b)
 /* Did an earlier write of it land? One that set the same thing later, and landed, had it before itself. */
 static bool has_landed(const struct state *s, const struct live_trial *live, const struct deferred *e)
 {
-    if (!e->doubtful)
+    if (!e->doubtful) {
         return false;
+    }
     for (const struct deferred *later = e; later; later = later->next) {
-        if (later->doubtful && same_thing(later, e) && is_set(s, live, later))
+        if (later->doubtful && same_thing(later, e) && is_set(s, live, later)) {
             return true;
+        }
     }
     return false;
 }
@@ -358,10 +376,12 @@ static void place_entry(const tl_storage *st, struct deferred *e, const struct s
     const struct live_trial *live = NULL;
     struct study *study;
     e->code = find_open_trial(s, e->trial_id, &study, &live, &e->why);
-    if (e->code == TL_OK && live->state == TL_RUNNING && !is_own(st, live)) /* the log was put back, and its id is another one's now */
+    if (e->code == TL_OK && live->state == TL_RUNNING && !is_own(st, live)) { /* the log was put back, and its id is another one's now */
         e->code = TL_ENOTFOUND;
-    if (e->code == TL_OK && e->is_param)
+    }
+    if (e->code == TL_OK && e->is_param) {
         e->code = param_fits(s, study, &e->param, &e->why);
+    }
     if (e->code != TL_OK) {
         e->place = DEFER_REFUSED; /* for good when this decision stands: defer_end */
     } else if (has_landed(s, live, e)) {
@@ -377,12 +397,14 @@ static void place_entry(const tl_storage *st, struct deferred *e, const struct s
 /* Makes it this commit's. false: it is another one's of the same group, which comes before. */
 static bool take_over(struct deferral *d, struct defer_flush *f, struct deferred *e)
 {
-    if (e->by && e->by != f && !commit_failed(&e->by->commit))
+    if (e->by && e->by != f && !commit_failed(&e->by->commit)) {
         return false;
-    if (!e->by)
+    }
+    if (!e->by) {
         atomic_fetch_sub(&d->open, 1);
-    else if (e->by != f)
+    } else if (e->by != f) {
         e->doubtful = e->doubtful || (e->by->commit.code == TL_EUNKNOWN && e->place < DEFER_REFUSED);
+    }
     e->by = f;
     return true;
 }
@@ -394,13 +416,16 @@ static int decide_waiting(struct commit *c, const struct state *s, struct tl_err
     size_t n = 0;
     struct op *ops = commit_ops(c, d->n + 1);
     c->n_ops = 0;
-    if (!ops)
+    if (!ops) {
         return err_nomem(err);
+    }
     for (struct deferred *e = d->first; e; e = e->next) {
-        if (e->refused || !take_over(d, f, e))
+        if (e->refused || !take_over(d, f, e)) {
             continue;
-        if (e->doubtful)
+        }
+        if (e->doubtful) {
             c->head_only = true; /* whether it is there already is seen at the head only */
+        }
         place_entry(f->st, e, s, ops, &n);
     }
     c->n_ops = n;
@@ -409,14 +434,16 @@ static int decide_waiting(struct commit *c, const struct state *s, struct tl_err
 
 bool defer_begin(tl_storage *st, struct defer_flush *f)
 {
-    if (atomic_load(&st->deferral.unwritten) == 0)
+    if (atomic_load(&st->deferral.unwritten) == 0) {
         return false;
+    }
     *f = (struct defer_flush){.st = st, .commit = {.decide = decide_waiting}};
     f->commit.ctx = f;
     pthread_mutex_lock(&st->state_lock);
     for (const struct deferred *e = st->deferral.first; e; e = e->next) {
-        if (e->doubtful)
+        if (e->doubtful) {
             f->commit.exact = EXACT_HEAD;
+        }
     }
     pthread_mutex_unlock(&st->state_lock);
     return true;
@@ -436,16 +463,20 @@ int defer_check(const tl_storage *st, int64_t trial_id, struct tl_err *err)
 /* What became of an entry that was written, or refused: TL_OK, or why it is not in the study. */
 static int end_of(struct deferred *e, const struct commit *c)
 {
-    if (c->n_ops == 0 && c->code == TL_ENOTFOUND) /* the study is gone, and with it where it could be written */
+    if (c->n_ops == 0 && c->code == TL_ENOTFOUND) { /* the study is gone, and with it where it could be written */
         return c->code;
-    if (e->place == DEFER_LANDED)
+    }
+    if (e->place == DEFER_LANDED) {
         return TL_OK;
-    if (e->place == DEFER_REFUSED)
+    }
+    if (e->place == DEFER_REFUSED) {
         return e->code;
+    }
     int rc = verdict_code(c->applied[e->place].verdict);
-    if (rc == TL_EINCOMPATIBLE)
+    if (rc == TL_EINCOMPATIBLE) {
         err_set(&e->why, rc, "parameter '%s' has another kind of distribution in this study: another worker was faster, and it was "
                 "not stored", name_of(e).p);
+    }
     return rc;
 }
 
@@ -482,12 +513,14 @@ static bool settle_locked(struct deferral *d, struct deferred **at)
 void defer_led(tl_storage *st)
 {
     struct deferral *d = &st->deferral;
-    if (TL_LIKELY(atomic_load(&d->unwritten) == 0))
+    if (TL_LIKELY(atomic_load(&d->unwritten) == 0)) {
         return;
+    }
     pthread_mutex_lock(&st->state_lock);
     for (struct deferred **at = &d->first; *at;) {
-        if (!((*at)->by && (*at)->by->commit.led) || settle_locked(d, at))
+        if (!((*at)->by && (*at)->by->commit.led) || settle_locked(d, at)) {
             at = &(*at)->next;
+        }
     }
     pthread_mutex_unlock(&st->state_lock);
 }
@@ -502,16 +535,20 @@ void defer_end(struct defer_flush *f)
     size_t open = atomic_load(&d->open);
     bool complain = !done && open > 0 && !d->complained && c->code != TL_ECANCELLED;
     d->complained = !done;
-    if (open == 0)
+    if (open == 0) {
         d->due_ns = INT64_MAX;
+    }
     pthread_mutex_unlock(&d->thread.mutex);
-    if (f->dropped > 0)
+    if (f->dropped > 0) {
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes came too late: their trial had ended, or is gone",
                  f->dropped);
-    if (complain)
+    }
+    if (complain) {
         log_emit(st->options.log, LOG_DEFERRED, "%zu parameters or attributes of running trials go on waiting: %s", open, c->err.message);
-    if (open > 0)
+    }
+    if (open > 0) {
         (void)set_due(st, done ? d->wait_ms : AGAIN_MS);
+    }
     commit_release(&f->commit);
 }
 
@@ -519,8 +556,9 @@ int defer_refused(tl_storage *st, int64_t trial_id, struct tl_err *err)
 {
     struct deferral *d = &st->deferral;
     int rc = TL_OK;
-    if (TL_LIKELY(atomic_load(&d->refused) == 0))
+    if (TL_LIKELY(atomic_load(&d->refused) == 0)) {
         return TL_OK;
+    }
     pthread_mutex_lock(&st->state_lock);
     for (struct deferred **at = &d->first; *at;) {
         struct deferred *e = *at;
@@ -528,8 +566,9 @@ int defer_refused(tl_storage *st, int64_t trial_id, struct tl_err *err)
             at = &e->next;
             continue;
         }
-        if (rc == TL_OK && err)
+        if (rc == TL_OK && err) {
             *err = e->why;
+        }
         rc = rc == TL_OK ? e->why.code : rc;
         atomic_fetch_sub(&d->refused, 1);
         remove_locked(d, at);
@@ -546,12 +585,14 @@ bool defer_knows(tl_storage *st, int64_t trial_id)
     const struct row *row = NULL;
     struct study *study;
     uint32_t number;
-    if (st->deferral.wait_ms == 0 || storage_enter(st, NULL) != TL_OK)
+    if (st->deferral.wait_ms == 0 || storage_enter(st, NULL) != TL_OK) {
         return false;
+    }
     pthread_mutex_lock(&st->state_lock);
     bool knows = os->monotonic_ns() - atomic_load(&st->deferral.looked_ns) < KNOWN_MS * MS && own_running(st, trial_id, &study) != NULL;
-    if (!knows && !st->stale && st->state && state_trial_place(st->state, trial_id, &study, &number) && !study->deleted)
+    if (!knows && !st->stale && st->state && state_trial_place(st->state, trial_id, &study, &number) && !study->deleted) {
         study_trial(study, number, &row, &live);
+    }
     pthread_mutex_unlock(&st->state_lock);
     return knows || row;
 }
@@ -564,8 +605,9 @@ static bool is_shown(const struct deferred *e, int64_t study_id, int64_t trial_i
 bool defer_collect(const tl_storage *st, int64_t study_id, int64_t trial_id, struct arena *a, struct deferred ***out, size_t *n)
 {
     *n = 0;
-    if (!st->deferral.first)
+    if (!st->deferral.first) {
         return true;
+    }
     struct deferred **list = arena_alloc(a, st->deferral.n * sizeof(struct deferred *));
     for (struct deferred *e = st->deferral.first; list && e; e = e->next) {
         if (is_shown(e, study_id, trial_id)) {
@@ -580,8 +622,9 @@ bool defer_collect(const tl_storage *st, int64_t study_id, int64_t trial_id, str
 bool deferred_any(struct deferred *const *list, size_t n, int64_t trial_id)
 {
     for (size_t i = 0; i < n; i++) {
-        if (list[i]->trial_id == trial_id)
+        if (list[i]->trial_id == trial_id) {
             return true;
+        }
     }
     return false;
 }
@@ -591,10 +634,12 @@ void deferred_params(struct deferred *const *list, size_t n, int64_t trial_id, s
     for (size_t i = 0; i < n; i++) {
         const struct param *p = &list[i]->param;
         size_t k = 0;
-        if (!list[i]->is_param || list[i]->trial_id != trial_id)
+        if (!list[i]->is_param || list[i]->trial_id != trial_id) {
             continue;
-        while (k < *n_params && !str_eq((struct str){params[k].name.s, params[k].name.len}, p->name))
+        }
+        while (k < *n_params && !str_eq((struct str){params[k].name.s, params[k].name.len}, p->name)) {
             k++;
+        }
         params[k] = (struct tl_param){{p->name.p, p->name.n}, p->internal, true, list[i]->dist, {p->text.p, p->text.n}};
         *n_params += k == *n_params;
     }
@@ -605,10 +650,12 @@ void deferred_attrs(struct deferred *const *list, size_t n, int64_t trial_id, st
     for (size_t i = 0; i < n; i++) {
         const struct op *op = &list[i]->op;
         size_t k = 0;
-        if (list[i]->is_param || list[i]->trial_id != trial_id)
+        if (list[i]->is_param || list[i]->trial_id != trial_id) {
             continue;
-        while (k < *n_attrs && (attrs[k].kind != kind_of(list[i]) || !str_eq((struct str){attrs[k].key.s, attrs[k].key.len}, op->name)))
+        }
+        while (k < *n_attrs && (attrs[k].kind != kind_of(list[i]) || !str_eq((struct str){attrs[k].key.s, attrs[k].key.len}, op->name))) {
             k++;
+        }
         attrs[k] = (struct tl_attr){kind_of(list[i]), {op->name.p, op->name.n}, {op->text.p, op->text.n}};
         *n_attrs += k == *n_attrs;
     }
@@ -618,8 +665,9 @@ const struct str *deferred_attr(struct deferred *const *list, size_t n, int64_t 
 {
     for (size_t i = n; i > 0; i--) {
         const struct deferred *e = list[i - 1];
-        if (!e->is_param && e->trial_id == trial_id && kind_of(e) == kind && str_eq(e->op.name, key))
+        if (!e->is_param && e->trial_id == trial_id && kind_of(e) == kind && str_eq(e->op.name, key)) {
             return &e->op.text;
+        }
     }
     return NULL;
 }

@@ -75,8 +75,9 @@ static void renew(tl_storage *st)
     struct tl_err err = TL_ERR_INIT;
     int64_t now = os->monotonic_ns();
     int rc = atomic_load(&l->held) ? ops->renew(st->backend, st->worker, &err) : 0;
-    if (rc == 0) /* there is none, or somebody thought that we were lost */
+    if (rc == 0) { /* there is none, or somebody thought that we were lost */
         rc = ops->take(st->backend, st->worker, &lease, &err) == TL_OK ? 1 : err.code;
+    }
     if (rc > 0) {
         atomic_store(&l->renewed_ns, now);
         atomic_store(&l->held, true);
@@ -119,15 +120,17 @@ static void start_thread(tl_storage *st)
     pthread_mutex_lock(&t->mutex);
     int sys = thread_start_locked(t, renew_main, st);
     pthread_mutex_unlock(&t->mutex);
-    if (sys != 0)
+    if (sys != 0) {
         log_emit(st->options.log, LOG_LEASE, "no thread to renew the lease (errno %d): only calls will do that", sys);
+    }
 }
 
 void lease_hold(tl_storage *st)
 {
     struct leases *l = &st->leases;
-    if (l->length_ms == 0 || !ops_of(st))
+    if (l->length_ms == 0 || !ops_of(st)) {
         return;
+    }
     if (TL_UNLIKELY(!atomic_exchange(&l->wanted, true))) {
         renew(st);
         start_thread(st);
@@ -146,8 +149,9 @@ static int each_running(const struct state *s, int (*each)(void *ctx, const stru
     for (size_t i = 0; i < s->studies.len && rc == 0; i++) {
         const struct study *st = state_study(s, (int64_t)i);
         for (size_t k = 0; st && st->counts[TL_RUNNING] > 0 && k < st->n_live && rc == 0; k++) {
-            if (st->live[k]->state == TL_RUNNING && st->live[k]->owner != INTERN_NONE)
+            if (st->live[k]->state == TL_RUNNING && st->live[k]->owner != INTERN_NONE) {
                 rc = each(ctx, st, st->live[k]);
+            }
         }
     }
     return rc;
@@ -173,12 +177,14 @@ void leases_close(tl_storage *st)
     if (atomic_load(&l->held)) {
         struct lease left = {l->length_ms, l->retries, true};
         bool running = st->stale || !st->state || runs_trials(st->state, st->worker);
-        if (running && storage_read_news(st, 0, NULL) == TL_OK && !st->stale) /* perhaps others ended them */
+        if (running && storage_read_news(st, 0, NULL) == TL_OK && !st->stale) { /* perhaps others ended them */
             running = runs_trials(st->state, st->worker);
+        }
         int rc = running ? ops_of(st)->take(st->backend, st->worker, &left, &err)
                          : ops_of(st)->drop(st->backend, st->worker, &err);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             log_emit(st->options.log, LOG_LEASE, "at closing: %s", err.message);
+        }
     }
     thread_release(&l->thread);
     pthread_mutex_destroy(&l->look_lock);
@@ -231,20 +237,23 @@ static int list_owner(void *ctx, const struct study *st, const struct live_trial
     uint64_t before;
     struct str name = intern_str(&k->state->workers, t->owner);
     (void)st;
-    if (map64_get(&k->seen, t->owner, &before) || str_eq(name, str_of(k->st->worker)) || memchr(name.p, 0, name.n))
+    if (map64_get(&k->seen, t->owner, &before) || str_eq(name, str_of(k->st->worker)) || memchr(name.p, 0, name.n)) {
         return 0;
+    }
     char *copy = arena_dup(&k->memory, name.p, name.n);
     if (!copy || !map64_set(&k->seen, t->owner, 0) ||
-        !mem_grow((void **)&k->owners, &k->cap_owners, k->n_owners + 1, sizeof *k->owners))
+        !mem_grow((void **)&k->owners, &k->cap_owners, k->n_owners + 1, sizeof *k->owners)) {
         return err_nomem(&k->err);
+    }
     k->owners[k->n_owners++] = copy;
     return 0;
 }
 
 static int add_lost(struct look *k, const char *worker, bool orphan)
 {
-    if (!mem_grow((void **)&k->lost, &k->cap_lost, k->n_lost + 1, sizeof *k->lost))
+    if (!mem_grow((void **)&k->lost, &k->cap_lost, k->n_lost + 1, sizeof *k->lost)) {
         return err_nomem(&k->err);
+    }
     k->lost[k->n_lost++] = (struct lost){.worker = worker, .orphan = orphan};
     return TL_OK;
 }
@@ -253,11 +262,13 @@ static int add_lost(struct look *k, const char *worker, bool orphan)
 static int list_orphan(void *ctx, const char *worker)
 {
     struct look *k = ctx;
-    if (strcmp(worker, k->st->worker) == 0)
+    if (strcmp(worker, k->st->worker) == 0) {
         return 0;
+    }
     for (size_t i = 0; i < k->n_owners; i++) {
-        if (strcmp(k->owners[i], worker) == 0)
+        if (strcmp(k->owners[i], worker) == 0) {
             return 0;
+        }
     }
     char *copy = arena_dup(&k->memory, worker, strlen(worker));
     return copy ? add_lost(k, copy, true) : err_nomem(&k->err);
@@ -305,22 +316,25 @@ static int queue_again(struct op *op, int64_t number, uint32_t retries, struct a
     struct buf b = BUF_INIT(1 << 20);
     struct str first = {NULL, 0}, history = {NULL, 0};
     size_t n = 2;
-    if (!attrs)
+    if (!attrs) {
         return TL_ENOMEM;
+    }
     for (size_t i = 0; i < op->n_system_attrs; i++) {
-        if (str_eq(op->system_attrs[i].key, STR("failed_trial")))
+        if (str_eq(op->system_attrs[i].key, STR("failed_trial"))) {
             first = op->system_attrs[i].json;
-        else if (str_eq(op->system_attrs[i].key, STR("retry_history")))
+        } else if (str_eq(op->system_attrs[i].key, STR("retry_history"))) {
             history = op->system_attrs[i].json;
-        else
+        } else {
             attrs[n++] = op->system_attrs[i];
+        }
     }
     size_t before = count_items(history);
     *wanted = before < retries;
     buf_printf(&b, "%lld", (long long)number);
     attrs[0] = (struct op_attr){STR("failed_trial"), first};
-    if (!first.p)
+    if (!first.p) {
         attrs[0].json = (struct str){arena_dup(a, b.data, b.len), b.len};
+    }
     buf_clear(&b);
     buf_add(&b, before ? history.p : "[", before ? history.n - 1 : 1);
     buf_printf(&b, "%s%lld]", before ? "," : "", (long long)number);
@@ -345,12 +359,15 @@ static int copy_lost(struct look *k, const struct study *st, const struct live_t
         k->view = NULL;
         rc = store_view(k->st, k->state, st->id, &k->view, &k->err);
     }
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = tl_view_trial(k->view, t->number, &trial, &k->err);
-    if (rc == TL_OK)
+    }
+    if (rc == TL_OK) {
         rc = copy_trial(&trial, op, &k->commit->arena, &k->err);
-    if (rc == TL_OK && queue_again(op, t->number, retries, &k->commit->arena, wanted) != TL_OK)
+    }
+    if (rc == TL_OK && queue_again(op, t->number, retries, &k->commit->arena, wanted) != TL_OK) {
         rc = err_nomem(&k->err);
+    }
     op->target = st->id;
     tl_frozen_release(&trial);
     return rc;
@@ -361,8 +378,9 @@ static int copy_lost(struct look *k, const struct study *st, const struct live_t
 static struct lost *find_lost(struct look *k, uint32_t owner)
 {
     for (size_t i = 0; i < k->n_lost; i++) {
-        if (k->lost[i].owner == owner)
+        if (k->lost[i].owner == owner) {
             return &k->lost[i];
+        }
     }
     return NULL;
 }
@@ -373,30 +391,36 @@ static int fail_trial(void *ctx, const struct study *st, const struct live_trial
     struct commit *c = k->commit;
     struct lost *lost = find_lost(k, t->owner);
     struct str text;
-    if (!lost)
+    if (!lost) {
         return 0;
+    }
     lost->n_running++;
-    if (k->told && k->told->study_id >= 0 && k->told->study_id != st->id)
+    if (k->told && k->told->study_id >= 0 && k->told->study_id != st->id) {
         return 0; /* somebody else's */
-    if (lost->orphan || k->n_failed == LOST_AT_ONCE || c->arena.used_total > LOST_BYTES)
+    }
+    if (lost->orphan || k->n_failed == LOST_AT_ONCE || c->arena.used_total > LOST_BYTES) {
         return 0; /* the next append's */
+    }
     struct op *op = &c->ops[c->n_ops];
-    if (lost_text(lost, &c->arena, &text) != TL_OK)
+    if (lost_text(lost, &c->arena, &text) != TL_OK) {
         return err_nomem(&k->err);
+    }
     op[0] = (struct op){.code = OP_TRIAL_SYSTEM_ATTR, .target = t->id, .name = STR(TL_LOST_ATTR), .text = text};
     op[1] = (struct op){.code = OP_TRIAL_STATE, .target = t->id, .state = TL_FAIL, .complete = store_now()};
     c->n_ops += 2;
     if (lost->seen.lease.retries > 0) {
         bool wanted = false;
         int rc = copy_lost(k, st, t, lost->seen.lease.retries, &op[2], &wanted);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
+        }
         c->n_ops += wanted;
         k->n_retried += wanted;
     }
     if (k->told) {
-        if (!mem_grow((void **)&k->failed, &k->cap_failed, k->n_failed + 1, sizeof *k->failed))
+        if (!mem_grow((void **)&k->failed, &k->cap_failed, k->n_failed + 1, sizeof *k->failed)) {
             return err_nomem(&k->err);
+        }
         k->failed[k->n_failed] = (struct failed){st->id, t->id};
     }
     if (k->n_failed++ == 0) {
@@ -423,8 +447,9 @@ static int look_again(struct look *k, const struct state *s)
         lost->owner = INTERN_NONE;
         rc = ops->look(k->st->backend, lost->worker, now, !lost->orphan, &lost->seen, &k->err);
         lost->still = rc >= 0 && (lost->orphan ? is_orphan(&lost->seen) : lost->seen.state == LEASE_LOST);
-        if (lost->still)
+        if (lost->still) {
             lost->owner = intern_find(&s->workers, str_of(lost->worker));
+        }
     }
     return rc < 0 ? rc : TL_OK;
 }
@@ -436,19 +461,23 @@ static int decide_lost(struct commit *c, const struct state *s, struct tl_err *e
     k->state = s;
     k->n_failed = k->n_retried = 0;
     int rc = look_again(k, s);
-    if (rc == TL_OK && !commit_ops(c, (size_t)3 * LOST_AT_ONCE))
+    if (rc == TL_OK && !commit_ops(c, (size_t)3 * LOST_AT_ONCE)) {
         rc = err_nomem(&k->err);
+    }
     c->n_ops = 0;
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = each_running(s, fail_trial, k);
+    }
     tl_view_close(k->view);
     k->view = NULL;
     for (size_t i = 0; i < k->n_lost && rc == TL_OK; i++) {
-        if (k->lost[i].still && k->lost[i].n_running == 0)
+        if (k->lost[i].still && k->lost[i].n_running == 0) {
             rc = ops_of(k->st)->drop(k->st->backend, k->lost[i].worker, &k->err);
+        }
     }
-    if (rc != TL_OK && err)
+    if (rc != TL_OK && err) {
         *err = k->err;
+    }
     return rc;
 }
 
@@ -473,15 +502,18 @@ static int look_at_owners(struct look *k, int64_t now)
     for (size_t i = 0; i < k->n_owners && rc >= 0; i++) {
         struct lease_seen seen;
         rc = ops->look(k->st->backend, k->owners[i], now, true, &seen, &k->err);
-        if (rc < 0 || seen.state == LEASE_NONE)
+        if (rc < 0 || seen.state == LEASE_NONE) {
             continue;
-        if (l->shortest_ms == 0 || seen.lease.length_ms < l->shortest_ms)
+        }
+        if (l->shortest_ms == 0 || seen.lease.length_ms < l->shortest_ms) {
             l->shortest_ms = seen.lease.length_ms;
+        }
         l->late = l->late || seen.state == LEASE_LATE;
-        if (seen.state == LEASE_LOST && k->n_lost < LOST_AT_ONCE)
+        if (seen.state == LEASE_LOST && k->n_lost < LOST_AT_ONCE) {
             rc = add_lost(k, k->owners[i], false);
-        else if (seen.state == LEASE_LOST)
+        } else if (seen.state == LEASE_LOST) {
             l->late = true; /* the next look, soon */
+        }
     }
     return rc < 0 ? rc : TL_OK;
 }
@@ -495,8 +527,9 @@ static int look_for_orphans(struct look *k, int64_t now)
     for (size_t i = kept; i < k->n_lost && kept < LOST_AT_ONCE && rc >= 0; i++) {
         struct lost orphan = k->lost[i];
         rc = ops->look(k->st->backend, orphan.worker, now, false, &orphan.seen, &k->err);
-        if (rc >= 0 && is_orphan(&orphan.seen))
+        if (rc >= 0 && is_orphan(&orphan.seen)) {
             k->lost[kept++] = orphan;
+        }
     }
     k->n_lost = rc < 0 ? 0 : kept;
     return rc < 0 ? rc : TL_OK;
@@ -513,8 +546,9 @@ static int fail_lost(struct look *k, size_t *n_failed)
             *n_failed += k->n_failed;
             log_emit(k->st->options.log, LOG_LOST, "%zu trial%s of lost workers failed, %zu queued again (%s)", k->n_failed,
                      k->n_failed == 1 ? "" : "s", k->n_retried, k->first);
-            for (size_t i = 0; k->told && i < k->n_failed && rc == TL_OK; i++)
+            for (size_t i = 0; k->told && i < k->n_failed && rc == TL_OK; i++) {
                 rc = k->told->each(k->told->ctx, k->failed[i].study, k->failed[i].trial);
+            }
         }
         commit_release(&c);
     } while (rc == TL_OK && k->n_failed > 0);
@@ -524,8 +558,9 @@ static int fail_lost(struct look *k, size_t *n_failed)
 static int64_t pause_ms(const struct leases *l)
 {
     int64_t shortest = l->length_ms > 0 ? l->length_ms : DEFAULT_MS;
-    if (l->shortest_ms > 0 && l->shortest_ms < shortest)
+    if (l->shortest_ms > 0 && l->shortest_ms < shortest) {
         shortest = l->shortest_ms;
+    }
     int64_t pause = shortest / (l->late ? 8 : 4);
     pause *= l->failures < 4 ? 1 + l->failures : 5; /* who cannot look must not pass for somebody who does */
     return pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
@@ -536,19 +571,24 @@ static int look_locked(struct look *k, size_t *n_failed)
     struct leases *l = &k->st->leases;
     int64_t now;
     int rc = store_refresh(k->st, &k->err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = collect(k);
+    }
     bool sweep = atomic_load(&l->wanted) && l->looks++ % SWEEP_EVERY == 0; /* not commands that live for a moment */
-    if (rc != TL_OK || (k->n_owners == 0 && !sweep))
+    if (rc != TL_OK || (k->n_owners == 0 && !sweep)) {
         return rc;
+    }
     rc = ops_of(k->st)->now(k->st->backend, LEASE_CLOCK_IN_TURN, &now, &k->err);
-    if (rc == 0 && l->late) /* we saw somebody late: the others need not have */
+    if (rc == 0 && l->late) { /* we saw somebody late: the others need not have */
         rc = ops_of(k->st)->now(k->st->backend, LEASE_CLOCK_LOOK, &now, &k->err);
-    if (rc <= 0)
+    }
+    if (rc <= 0) {
         return rc;
+    }
     rc = look_at_owners(k, now);
-    if (rc == TL_OK && sweep)
+    if (rc == TL_OK && sweep) {
         rc = look_for_orphans(k, now);
+    }
     return rc == TL_OK && k->n_lost > 0 ? fail_lost(k, n_failed) : rc;
 }
 
@@ -556,18 +596,21 @@ static size_t look_and_tell(tl_storage *st, const struct told *told, int *outcom
 {
     struct leases *l = &st->leases;
     size_t n_failed = 0;
-    if (!ops_of(st) || st->options.read_only || os->monotonic_ns() < atomic_load(&l->look_at_ns))
+    if (!ops_of(st) || st->options.read_only || os->monotonic_ns() < atomic_load(&l->look_at_ns)) {
         return 0;
-    if (storage_enter(st, NULL) != TL_OK || pthread_mutex_trylock(&l->look_lock) != 0)
+    }
+    if (storage_enter(st, NULL) != TL_OK || pthread_mutex_trylock(&l->look_lock) != 0) {
         return 0;
+    }
     struct look k = {.st = st, .told = told, .err = TL_ERR_INIT};
     int rc = look_locked(&k, &n_failed);
     bool complain = rc < 0 && rc != TL_ECANCELLED && l->failures == 0;
     l->failures = rc < 0 ? l->failures + 1 : 0;
     atomic_store(&l->look_at_ns, os->monotonic_ns() + pause_ms(l) * MS);
     pthread_mutex_unlock(&l->look_lock);
-    if (complain)
+    if (complain) {
         log_emit(st->options.log, LOG_LEASE, "leases of other workers were not looked at: %s", k.err.message);
+    }
     mem_free(k.lost);
     mem_free(k.owners);
     mem_free(k.failed);
@@ -588,15 +631,17 @@ TL_API int tl_storage_fail_lost(tl_storage *st, int64_t study_id, int (*each)(vo
 {
     struct told told = {study_id, each, ctx};
     int outcome = TL_OK, rc = storage_enter(st, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         (void)look_and_tell(st, &told, &outcome);
+    }
     return rc != TL_OK ? rc : outcome > 0 ? outcome : TL_OK;
 }
 
 int64_t lease_look_in_ms(tl_storage *st)
 {
-    if (!ops_of(st) || st->options.read_only)
+    if (!ops_of(st) || st->options.read_only) {
         return LEASE_MAX_MS;
+    }
     int64_t left = (atomic_load(&st->leases.look_at_ns) - os->monotonic_ns()) / MS;
     return left < LOOK_SOON_MS ? LOOK_SOON_MS : left;
 }
@@ -634,8 +679,9 @@ void lease_sign_of_life(tl_storage *st, int64_t trial_id)
     char worker[WORKER_MAX];
     struct tl_err err = TL_ERR_INIT;
     bool running;
-    if (ops_of(st) && other_owner(st, trial_id, worker, &running) && running && ops_of(st)->renew(st->backend, worker, &err) < 0)
+    if (ops_of(st) && other_owner(st, trial_id, worker, &running) && running && ops_of(st)->renew(st->backend, worker, &err) < 0) {
         log_emit(st->options.log, LOG_LEASE, "the lease of trial %lld: %s", (long long)trial_id, err.message);
+    }
 }
 
 void lease_settle(tl_storage *st, int64_t trial_id)
@@ -645,16 +691,19 @@ void lease_settle(tl_storage *st, int64_t trial_id)
     struct lease_seen seen;
     struct tl_err err = TL_ERR_INIT;
     bool running;
-    if (!ops || !other_owner(st, trial_id, worker, &running))
+    if (!ops || !other_owner(st, trial_id, worker, &running)) {
         return;
+    }
     int rc = running ? ops->renew(st->backend, worker, &err) : TL_OK;
     if (rc >= 0 && !running) {
         rc = ops->look(st->backend, worker, 0, false, &seen, &err); /* whatever the time is: asking for it would pass for a look */
-        if (rc >= 0 && seen.state != LEASE_NONE && seen.lease.left) /* it begins no trial any more */
+        if (rc >= 0 && seen.state != LEASE_NONE && seen.lease.left) { /* it begins no trial any more */
             rc = ops->drop(st->backend, worker, &err);
+        }
     }
-    if (rc < 0)
+    if (rc < 0) {
         log_emit(st->options.log, LOG_LEASE, "the lease of trial %lld: %s", (long long)trial_id, err.message);
+    }
 }
 
 /* ---- showing ---- */
@@ -672,8 +721,9 @@ static int list_running(void *ctx, const struct study *st, const struct live_tri
 {
     struct shown *l = ctx;
     struct str worker = intern_str(&l->state->workers, t->owner);
-    if (!mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items))
+    if (!mem_grow((void **)&l->items, &l->cap, l->n + 1, sizeof *l->items)) {
         return err_nomem(l->err);
+    }
     struct tl_running_trial *to = &l->items[l->n];
     *to = (struct tl_running_trial){.study_id = l->base_id + st->id, .trial_id = l->base_id + t->id, .number = t->number,
                                     .start = time_unpack(t->start), .silent_ms = -1};
@@ -701,8 +751,9 @@ TL_API int tl_storage_each_running(tl_storage *st, int (*each)(void *ctx, const 
     struct shown l = {.base_id = st->base_id, .err = err};
     const struct lease_ops *ops = ops_of(st);
     int64_t now = 0;
-    if (is_root(st))
+    if (is_root(st)) {
         return root_each_running(st, each, ctx, err);
+    }
     int rc = store_refresh(st, err);
     if (rc == TL_OK) {
         l.state = store_lock_state(st);
@@ -710,13 +761,16 @@ TL_API int tl_storage_each_running(tl_storage *st, int (*each)(void *ctx, const 
         store_unlock_state(st);
     }
     /* Who may not write here does not learn the time. */
-    if (rc == TL_OK && l.n > 0 && ops && !st->options.read_only && ops->now(st->backend, LEASE_CLOCK_SHOW, &now, NULL) < 0)
+    if (rc == TL_OK && l.n > 0 && ops && !st->options.read_only && ops->now(st->backend, LEASE_CLOCK_SHOW, &now, NULL) < 0) {
         now = 0;
+    }
     for (size_t i = 0; i < l.n && rc == TL_OK; i++) {
-        if (ops)
+        if (ops) {
             rc = look_at_owner(st, now, &l.items[i], err);
-        if (rc == TL_OK)
+        }
+        if (rc == TL_OK) {
             rc = each(ctx, &l.items[i]);
+        }
     }
     mem_free(l.items);
     arena_release(&l.memory);

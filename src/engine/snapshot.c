@@ -31,8 +31,9 @@ int storage_load_snapshot(tl_storage *st, struct tl_err *err)
     const struct backend_ops *ops = st->backend->ops;
     struct parsed p = {NULL};
     bool loaded = false;
-    if (st->options.no_snapshot || !ops->snapshot_load)
+    if (st->options.no_snapshot || !ops->snapshot_load) {
         return TL_OK;
+    }
     int rc = ops->snapshot_load(st->backend, parse, &p, &loaded, err);
     if (rc != TL_OK || !loaded) {
         state_unref(p.state);
@@ -44,8 +45,9 @@ int storage_load_snapshot(tl_storage *st, struct tl_err *err)
     st->log_bytes = 0;
     pthread_mutex_unlock(&st->state_lock);
     struct backend_mark mark;
-    if (ops->mark && ops->mark(st->backend, &mark) == TL_OK)
+    if (ops->mark && ops->mark(st->backend, &mark) == TL_OK) {
         st->log_bytes = mark.offset;
+    }
     atomic_store(&st->snapshot_seq, p.state->seq);
     return TL_OK;
 }
@@ -59,13 +61,16 @@ static int produce(void *ctx, struct image_sink *to, struct tl_err *err)
 static int prepare(tl_storage *st, struct image *im, struct backend_mark *mark, struct tl_err *err)
 {
     int rc = st->backend->ops->mark(st->backend, mark);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         err_set(err, rc, "snapshot: the journal cannot be read");
+    }
     pthread_mutex_lock(&st->state_lock);
-    if (rc == TL_OK && (st->stale || st->damaged))
+    if (rc == TL_OK && (st->stale || st->damaged)) {
         rc = err_set(err, TL_EUNAVAILABLE, "snapshot: the journal is damaged or was just replaced");
-    if (rc == TL_OK)
+    }
+    if (rc == TL_OK) {
         rc = image_prepare(im, st->state, err);
+    }
     if (rc == TL_OK) {
         st->replayed_bytes = 0;
         st->log_bytes = mark->offset;
@@ -78,16 +83,19 @@ int storage_snapshot_now(tl_storage *st, struct tl_err *err)
 {
     struct image im = {0};
     struct backend_mark mark;
-    if (!st->backend->ops->snapshot_save || !st->backend->ops->mark)
+    if (!st->backend->ops->snapshot_save || !st->backend->ops->mark) {
         return err_set(err, TL_EUNSUPPORTED, "this storage keeps no snapshots");
+    }
     storage_exclusive(st);
     int rc = prepare(st, &im, &mark, err);
     storage_shared(st);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     rc = st->backend->ops->snapshot_save(st->backend, &mark, produce, &im, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         log_emit(st->options.log, LOG_SNAPSHOT_WRITTEN, "at operation %llu", (unsigned long long)im.seq);
+    }
     image_release(&im);
     return rc;
 }
@@ -97,8 +105,9 @@ static void *snapshot_main(void *ctx)
     tl_storage *st = ctx;
     struct tl_err err = TL_ERR_INIT;
     int rc = storage_snapshot_now(st, &err);
-    if (rc != TL_OK && rc != TL_EACCESS) /* a folder that may only be read is nothing to report */
+    if (rc != TL_OK && rc != TL_EACCESS) { /* a folder that may only be read is nothing to report */
         log_emit(st->options.log, LOG_SNAPSHOT_FAILED, "%s", err.message);
+    }
     pthread_mutex_lock(&st->queue_lock);
     st->snapshot_running = false;
     pthread_mutex_unlock(&st->queue_lock);
@@ -111,25 +120,31 @@ void storage_snapshot_join(tl_storage *st)
     bool join = st->snapshot_joinable;
     st->snapshot_joinable = false;
     pthread_mutex_unlock(&st->queue_lock);
-    if (join)
+    if (join) {
         pthread_join(st->snapshot_thread, NULL);
+    }
 }
 
 void storage_snapshot_if_due(tl_storage *st)
 {
-    if (st->options.no_snapshot || st->options.read_only || !st->backend->ops->snapshot_save)
+    if (st->options.no_snapshot || st->options.read_only || !st->backend->ops->snapshot_save) {
         return;
+    }
     enum snapshot_due due = SNAPSHOT_NOT_DUE;
-    if (st->backend->ops->snapshot_due)
+    if (st->backend->ops->snapshot_due) {
         due = st->backend->ops->snapshot_due(st->backend);
+    }
     pthread_mutex_lock(&st->state_lock);
-    if (!st->backend->ops->snapshot_due && st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8)
+    if (!st->backend->ops->snapshot_due && st->replayed_bytes > SNAPSHOT_MIN_BYTES && st->replayed_bytes > st->log_bytes / 8) {
         due = SNAPSHOT_DUE;
-    if (st->damaged)
+    }
+    if (st->damaged) {
         due = SNAPSHOT_NOT_DUE;
+    }
     pthread_mutex_unlock(&st->state_lock);
-    if (TL_LIKELY(due == SNAPSHOT_NOT_DUE))
+    if (TL_LIKELY(due == SNAPSHOT_NOT_DUE)) {
         return;
+    }
     pthread_mutex_lock(&st->queue_lock);
     bool start = !st->snapshot_running;
     bool join = start && st->snapshot_joinable;
@@ -138,10 +153,12 @@ void storage_snapshot_if_due(tl_storage *st)
         st->snapshot_joinable = false;
     }
     pthread_mutex_unlock(&st->queue_lock);
-    if (!start)
+    if (!start) {
         return;
-    if (join)
+    }
+    if (join) {
         pthread_join(st->snapshot_thread, NULL);
+    }
     if (due == SNAPSHOT_DUE_NOW) {
         (void)snapshot_main(st);
         return;
@@ -154,8 +171,9 @@ void storage_snapshot_if_due(tl_storage *st)
 
 TL_API int tl_storage_snapshot(tl_storage *st, struct tl_err *err)
 {
-    if (is_root(st))
+    if (is_root(st)) {
         return root_snapshot(st, err);
+    }
     int rc = store_refresh(st, err);
     return rc == TL_OK ? storage_snapshot_now(st, err) : rc;
 }

@@ -40,14 +40,16 @@ int storage_uuid(char out[WORKER_MAX], struct tl_err *err)
     static const char hex[] = "0123456789abcdef";
     unsigned char r[16];
     int rc = os->random(r, sizeof r);
-    if (rc < 0)
+    if (rc < 0) {
         return err_sys(err, -rc, "cannot get random bytes");
+    }
     r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
     char *p = out;
     for (size_t i = 0; i < sizeof r; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
             *p++ = '-';
+        }
         *p++ = hex[r[i] >> 4];
         *p++ = hex[r[i] & 15];
     }
@@ -72,8 +74,9 @@ static void init_locks(tl_storage *st)
 static bool was_free(pthread_mutex_t *lock)
 {
     bool is_free = pthread_mutex_trylock(lock) == 0;
-    if (is_free)
+    if (is_free) {
         pthread_mutex_unlock(lock);
+    }
     return is_free;
 }
 
@@ -84,11 +87,13 @@ static int after_fork(tl_storage *st, struct tl_err *err)
     char worker[WORKER_MAX];
     unsigned now = atomic_load(&fork_count);
     int rc = st->root ? storage_enter(st->root, err) : TL_OK;
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     pthread_mutex_lock(&repair_lock);
-    if (st->root)
+    if (st->root) {
         memcpy(worker, st->root->worker, sizeof worker);
+    }
     if (atomic_load(&st->fork_count) == now || (!st->root && (rc = storage_uuid(worker, err)) != TL_OK)) {
         pthread_mutex_unlock(&repair_lock);
         return rc;
@@ -99,10 +104,11 @@ static int after_fork(tl_storage *st, struct tl_err *err)
     deferral_forked(st, whole);
     memcpy(st->worker, worker, sizeof worker);
     st->n = 0;
-    if (st->catalog)
+    if (st->catalog) {
         parts_forked(st);
-    else if (st->backend->ops->forked)
+    } else if (st->backend->ops->forked) {
         st->backend->ops->forked(st->backend);
+    }
     if (!whole) {
         st->arena = (struct arena){0};
         st->state = NULL;
@@ -118,17 +124,21 @@ static int after_fork(tl_storage *st, struct tl_err *err)
 int64_t storage_broken_create_trial(struct str line)
 {
     static const char code[] = "{\"op_code\":4,", id[] = "\"study_id\":";
-    if (line.n < sizeof code || memcmp(line.p, code, sizeof code - 1) != 0)
+    if (line.n < sizeof code || memcmp(line.p, code, sizeof code - 1) != 0) {
         return -1;
+    }
     const char *p = memmem(line.p, line.n, id, sizeof id - 1), *end = line.p + line.n;
     int64_t study = 0;
-    if (!p)
+    if (!p) {
         return -1;
+    }
     p += sizeof id - 1;
-    if (p >= end || *p < '0' || *p > '9')
+    if (p >= end || *p < '0' || *p > '9') {
         return -1;
-    while (p < end && *p >= '0' && *p <= '9' && study < INT32_MAX)
+    }
+    while (p < end && *p >= '0' && *p <= '9' && study < INT32_MAX) {
         study = study * 10 + (*p++ - '0');
+    }
     return study;
 }
 
@@ -142,10 +152,12 @@ static int replay_line(tl_storage *st, struct str line, int64_t offset, struct t
     int rc = TL_OK;
     if (how == OP_LINE_OK) {
         rc = state_apply(st->state, &op, &done, &why);
-        if (rc == TL_OK && op.n != 0 && st->in_flight && str_eq(op.worker, str_of(st->worker)))
+        if (rc == TL_OK && op.n != 0 && st->in_flight && str_eq(op.worker, str_of(st->worker))) {
             storage_settle(st, op.n, &done, &why);
-        if (rc == TL_OK && done.verdict == V_ODD)
+        }
+        if (rc == TL_OK && done.verdict == V_ODD) {
             how = OP_LINE_ODD;
+        }
     } else if (how == OP_LINE_ODD) {
         rc = state_skip(st->state, -1);
     } else if (why.code == TL_ENOMEM) {
@@ -164,8 +176,9 @@ static int replay_line(tl_storage *st, struct str line, int64_t offset, struct t
         atomic_fetch_add_explicit(&st->odd_lines, 1, memory_order_relaxed);
         log_emit(st->options.log, LOG_ODD_OPERATION, "line %lld, byte %lld: %s", number, (long long)offset, why.message);
     }
-    if (st->arena.used_total)
+    if (st->arena.used_total) {
         arena_reset(&st->arena);
+    }
     return rc == TL_OK ? TL_OK : err_nomem(err);
 }
 
@@ -178,14 +191,16 @@ int storage_lines(void *ctx, const char *bytes, size_t n, int64_t offset, struct
     pthread_mutex_lock(&st->state_lock);
     while (rc == TL_OK && p < end) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
-        if (!newline)
+        if (!newline) {
             break; /* the backend delivers whole lines only */
+        }
         rc = replay_line(st, (struct str){p, (size_t)(newline - p)}, offset < 0 ? -1 : offset + (p - bytes), err);
         p = newline + 1;
         lines++;
     }
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         st->stale = true;
+    }
     st->replayed_bytes += n;
     pthread_mutex_unlock(&st->state_lock);
     atomic_fetch_add_explicit(&st->lines_read, lines, memory_order_relaxed);
@@ -197,8 +212,9 @@ int storage_rewind(void *ctx, const char *why, struct tl_err *err)
 {
     tl_storage *st = ctx;
     struct state *fresh = state_new();
-    if (!fresh)
+    if (!fresh) {
         return err_nomem(err);
+    }
     log_emit(st->options.log, LOG_JOURNAL_REPLACED, "%s", why);
     pthread_mutex_lock(&st->state_lock);
     state_unref(st->state);
@@ -215,8 +231,9 @@ int storage_image(void *ctx, uint64_t seq, struct image_source *from, struct tl_
     tl_storage *st = ctx;
     struct state *fresh;
     int rc = image_read(from, &fresh, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     if (fresh->seq != seq) {
         state_unref(fresh);
         return err_set(err, TL_ECORRUPT, "the snapshot is one of operation %llu, not %llu", (unsigned long long)fresh->seq,
@@ -235,16 +252,18 @@ int storage_read_news(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 {
     struct deliver d = {st, storage_lines, storage_rewind, storage_image, deadline_ns};
     int rc = st->backend->ops->read(st->backend, &d, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         atomic_store_explicit(&st->deferral.looked_ns, os->monotonic_ns(), memory_order_relaxed);
+    }
     return rc;
 }
 
 int storage_rebuild(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 {
     struct state *fresh = state_new();
-    if (!fresh)
+    if (!fresh) {
         return err_nomem(err);
+    }
     st->backend->ops->restart(st->backend);
     pthread_mutex_lock(&st->state_lock);
     state_unref(st->state);
@@ -266,8 +285,9 @@ int storage_rebuild(tl_storage *st, int64_t deadline_ns, struct tl_err *err)
 void storage_exclusive(tl_storage *st)
 {
     pthread_mutex_lock(&st->queue_lock);
-    while (st->leading)
+    while (st->leading) {
         pthread_cond_wait(&st->queue_moved, &st->queue_lock);
+    }
     st->leading = true;
     pthread_mutex_unlock(&st->queue_lock);
     pthread_mutex_lock(&st->read_lock);
@@ -290,13 +310,15 @@ static int enter_after_fork(tl_storage *st, struct tl_err *err)
 int storage_enter(tl_storage *st, struct tl_err *err)
 {
     int rc = enter_after_fork(st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     pthread_mutex_lock(&st->state_lock);
     bool stale = st->stale;
     pthread_mutex_unlock(&st->state_lock);
-    if (TL_LIKELY(!stale))
+    if (TL_LIKELY(!stale)) {
         return TL_OK;
+    }
     storage_exclusive(st);
     rc = st->stale ? storage_rebuild(st, 0, err) : TL_OK;
     storage_shared(st);
@@ -307,19 +329,25 @@ int storage_enter(tl_storage *st, struct tl_err *err)
 
 static int check_options(const struct tl_storage_options *o, struct tl_err *err)
 {
-    if (o->size != sizeof *o)
+    if (o->size != sizeof *o) {
         return err_set(err, TL_EINVAL, "storage options: size is %zu, not %zu: use TL_STORAGE_OPTIONS_INIT", o->size, sizeof *o);
-    if (o->durability > TL_DURABILITY_OFF)
+    }
+    if (o->durability > TL_DURABILITY_OFF) {
         return err_set(err, TL_EINVAL, "storage options: there is no durability %d", (int)o->durability);
-    if (o->lock > TL_LOCK_KERNEL)
+    }
+    if (o->lock > TL_LOCK_KERNEL) {
         return err_set(err, TL_EINVAL, "storage options: there is no lock mode %d", (int)o->lock);
-    if (o->grace_ms != 0 && o->grace_ms < 3000)
+    }
+    if (o->grace_ms != 0 && o->grace_ms < 3000) {
         return err_set(err, TL_EINVAL, "storage options: grace_ms is %lld, it must be at least 3000", (long long)o->grace_ms);
-    if (o->lease_ms > 0 && (o->lease_ms < LEASE_MIN_MS || o->lease_ms > LEASE_MAX_MS))
+    }
+    if (o->lease_ms > 0 && (o->lease_ms < LEASE_MIN_MS || o->lease_ms > LEASE_MAX_MS)) {
         return err_set(err, TL_EINVAL, "storage options: lease_ms is %lld, it must be between %d and %lld (below 0: no lease)",
                        (long long)o->lease_ms, LEASE_MIN_MS, (long long)LEASE_MAX_MS);
-    if (o->worker_id && (o->worker_id[0] == '\0' || strlen(o->worker_id) >= WORKER_MAX))
+    }
+    if (o->worker_id && (o->worker_id[0] == '\0' || strlen(o->worker_id) >= WORKER_MAX)) {
         return err_set(err, TL_EINVAL, "storage options: worker_id must have 1 to %d bytes", WORKER_MAX - 1);
+    }
     return TL_OK;
 }
 
@@ -327,31 +355,37 @@ static int check_options(const struct tl_storage_options *o, struct tl_err *err)
 static int make_storage(const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
 {
     static const struct tl_storage_options defaults = TL_STORAGE_OPTIONS_INIT;
-    if (!options)
+    if (!options) {
         options = &defaults;
+    }
     int rc = check_options(options, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     pthread_once(&fork_once, watch_forks);
 
     tl_storage *st = mem_zalloc(1, sizeof *st);
-    if (!st)
+    if (!st) {
         return err_nomem(err);
+    }
     init_locks(st);
     deferral_init(st);
     st->options = *options;
-    if (st->options.timeout_ms == 0)
+    if (st->options.timeout_ms == 0) {
         st->options.timeout_ms = 60000;
-    if (st->options.grace_ms == 0)
+    }
+    if (st->options.grace_ms == 0) {
         st->options.grace_ms = 30000;
+    }
     leases_init(st);
     st->fork_count = atomic_load(&fork_count);
     st->state = state_new();
     rc = st->state ? TL_OK : err_nomem(err);
-    if (rc == TL_OK && options->worker_id)
+    if (rc == TL_OK && options->worker_id) {
         memcpy(st->worker, options->worker_id, strlen(options->worker_id) + 1);
-    else if (rc == TL_OK)
+    } else if (rc == TL_OK) {
         rc = storage_uuid(st->worker, err);
+    }
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
@@ -364,14 +398,16 @@ static int make_storage(const struct tl_storage_options *options, tl_storage **o
 static int begin(tl_storage *st, tl_storage **out, struct tl_err *err)
 {
     int rc = storage_load_snapshot(st, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = storage_read_news(st, 0, err);
+    }
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
     }
-    if (st->options.worker_id || st->root) /* a worker that goes on: its numbers go on too */
+    if (st->options.worker_id || st->root) { /* a worker that goes on: its numbers go on too */
         st->n = state_worker_n(st->state, str_of(st->worker));
+    }
     deferral_begin(st);
     storage_snapshot_if_due(st);
     *out = st;
@@ -390,8 +426,9 @@ int storage_open_on(struct backend *backend, const struct tl_storage_options *op
     st->backend = backend;
     st->root = root;
     st->base_id = base_id;
-    if (root)
+    if (root) {
         memcpy(st->worker, root->worker, sizeof st->worker);
+    }
     return begin(st, out, err);
 }
 
@@ -404,52 +441,62 @@ int storage_open_catalog(struct catalog *catalog, const struct tl_storage_option
         return rc;
     }
     rc = parts_begin(st, catalog, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         *out = st;
-    else
+    } else {
         tl_storage_close(st);
+    }
     return rc;
 }
 
 TL_API int tl_storage_open(const char *url, const struct tl_storage_options *options, tl_storage **out, struct tl_err *err)
 {
     tl_storage *st;
-    if (!url || !*url || !out)
+    if (!url || !*url || !out) {
         return err_set(err, TL_EINVAL, "no storage was named: give a path of a journal file, memory://, or the URL of a database");
+    }
     struct catalog *catalog = NULL;
     int rc = make_storage(options, &st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     rc = catalog_open(url, &st->options, &catalog, err);
-    if (rc == TL_OK && catalog)
+    if (rc == TL_OK && catalog) {
         rc = parts_begin(st, catalog, err);
-    else if (rc == TL_OK)
+    } else if (rc == TL_OK) {
         rc = backend_open(url, &st->options, &st->backend, err);
+    }
     if (rc != TL_OK) {
         tl_storage_close(st);
         return rc;
     }
-    if (catalog)
+    if (catalog) {
         *out = st;
+    }
     return catalog ? TL_OK : begin(st, out, err);
 }
 
 TL_API void tl_storage_close(tl_storage *st)
 {
-    if (!st)
+    if (!st) {
         return;
+    }
     /* In a forked child the threads and files are the parent's. Where that cannot be told apart, nothing is touched. */
-    if (atomic_load(&st->fork_count) != atomic_load(&fork_count) && after_fork(st, NULL) != TL_OK)
+    if (atomic_load(&st->fork_count) != atomic_load(&fork_count) && after_fork(st, NULL) != TL_OK) {
         return;
-    if (st->backend && st->backend->ops->closing)
+    }
+    if (st->backend && st->backend->ops->closing) {
         st->backend->ops->closing(st->backend);
+    }
     deferral_close(st);
     storage_snapshot_join(st);
     leases_close(st);
-    if (st->catalog)
+    if (st->catalog) {
         parts_close(st);
-    if (st->backend)
+    }
+    if (st->backend) {
         st->backend->ops->close(st->backend);
+    }
     state_unref(st->state);
     arena_release(&st->arena);
     pthread_mutex_destroy(&st->queue_lock);
@@ -464,11 +511,13 @@ TL_API void tl_storage_close(tl_storage *st)
 
 int store_refresh(tl_storage *st, struct tl_err *err)
 {
-    if (is_root(st)) /* its own state is empty */
+    if (is_root(st)) { /* its own state is empty */
         return storage_enter(st, err);
+    }
     int rc = enter_after_fork(st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     uint64_t before = atomic_load_explicit(&st->bytes_read, memory_order_relaxed);
     for (;;) { /* while we waited for another reader, the state may have become one that must be rebuilt: nothing is added to that */
         pthread_mutex_lock(&st->read_lock);
@@ -477,15 +526,18 @@ int store_refresh(tl_storage *st, struct tl_err *err)
         pthread_mutex_unlock(&st->state_lock);
         rc = read ? storage_read_news(st, 0, err) : TL_OK;
         pthread_mutex_unlock(&st->read_lock);
-        if (read)
+        if (read) {
             break;
+        }
         rc = storage_enter(st, err);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
+        }
     }
     bool nothing_new = before == atomic_load_explicit(&st->bytes_read, memory_order_relaxed);
-    if (rc == TL_OK && !(nothing_new && !st->backend->ops->snapshot_due))
+    if (rc == TL_OK && !(nothing_new && !st->backend->ops->snapshot_due)) {
         storage_snapshot_if_due(st);
+    }
     return rc;
 }
 
@@ -512,13 +564,16 @@ TL_API int tl_storage_sync(tl_storage *st, struct tl_err *err)
 
 TL_API int tl_storage_wait(tl_storage *st, int64_t timeout_ms, struct tl_err *err)
 {
-    if (is_root(st))
+    if (is_root(st)) {
         return root_wait(st, timeout_ms, err);
+    }
     int rc = storage_enter(st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
-    if (!st->backend->ops->wait)
+    }
+    if (!st->backend->ops->wait) {
         return err_set(err, TL_EUNSUPPORTED, "this storage cannot wait for news");
+    }
     /* Who waits may wait for a trial whose worker is dead: so waiting is looking, too. */
     int64_t now = os->monotonic_ns(), until = timeout_ms < 0 || timeout_ms > (INT64_MAX - now) / 1000000
                                                   ? INT64_MAX
@@ -527,8 +582,9 @@ TL_API int tl_storage_wait(tl_storage *st, int64_t timeout_ms, struct tl_err *er
     while (rc == 0) {
         int64_t left = until == INT64_MAX ? LEASE_MAX_MS : (until - os->monotonic_ns()) / 1000000, slice = lease_look_in_ms(st);
         rc = st->backend->ops->wait(st->backend, left < 0 ? 0 : left < slice ? left : slice, err);
-        if (rc == 0 && left <= slice && until != INT64_MAX)
+        if (rc == 0 && left <= slice && until != INT64_MAX) {
             break;
+        }
         rc = rc == 0 ? lease_look(st) > 0 : rc;
     }
     return rc < 0 ? rc : store_refresh(st, err);
@@ -572,8 +628,9 @@ TL_API void tl_storage_get_stats(tl_storage *st, struct tl_storage_stats *out)
     s.seq = st->state ? st->state->seq : 0;
     s.damaged = st->damaged;
     pthread_mutex_unlock(&st->state_lock);
-    if (is_root(st))
+    if (is_root(st)) {
         root_add_stats(st, &s);
+    }
     *out = s;
 }
 
@@ -583,8 +640,9 @@ static void put_text(struct buf *b, char *out, size_t n)
     if (n > 0) {
         size_t len = text ? strlen(text) : 0;
         len = len < n - 1 ? len : n - 1;
-        if (len)
+        if (len) {
             memcpy(out, text, len);
+        }
         out[len] = '\0';
     }
     buf_release(b);
@@ -600,10 +658,11 @@ TL_API void tl_storage_url_show(const char *url, char *out, size_t n)
 TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
 {
     struct buf b = BUF_INIT(4096);
-    if (is_root(st))
+    if (is_root(st)) {
         root_describe(st, &b);
-    else
+    } else {
         buf_add_text(&b, st->backend->ops->name);
+    }
     if (!is_root(st) && st->backend->ops->describe) {
         buf_add_char(&b, ' ');
         st->backend->ops->describe(st->backend, &b);
@@ -613,11 +672,13 @@ TL_API void tl_storage_describe(tl_storage *st, char *out, size_t n)
 
 TL_API int tl_storage_landed(tl_storage *st, const char *worker_id, uint64_t n, bool *landed, struct tl_err *err)
 {
-    if (is_root(st))
+    if (is_root(st)) {
         return root_landed(st, worker_id, n, landed, err);
+    }
     int rc = store_refresh(st, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     struct state *s = store_lock_state(st);
     *landed = state_worker_n(s, str_of(worker_id)) >= n;
     store_unlock_state(st);

@@ -110,8 +110,9 @@ static void commit_fail(struct commit *c, int code, const struct tl_err *err)
 static bool runs_trial(const struct commit *c)
 {
     for (size_t i = 0; i < c->n_ops; i++) {
-        if (c->ops[i].state == TL_RUNNING && (c->ops[i].code == OP_CREATE_TRIAL || c->ops[i].code == OP_TRIAL_STATE))
+        if (c->ops[i].state == TL_RUNNING && (c->ops[i].code == OP_CREATE_TRIAL || c->ops[i].code == OP_TRIAL_STATE)) {
             return !c->copies;
+        }
     }
     return false;
 }
@@ -124,10 +125,11 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
     c->code = TL_OK;
     if (c->before) {
         int rc = c->before->commit.phase == PHASE_ENDED ? c->before->commit.code : TL_OK;
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             why = c->before->commit.err; /* what must come before it could not be written */
-        else if (c->has_trial)
+        } else if (c->has_trial) {
             rc = defer_check(st, c->trial, &why);
+        }
         if (rc != TL_OK) {
             commit_fail(c, rc, &why);
             return TL_OK;
@@ -154,8 +156,9 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
         commit_fail(c, TL_ENOMEM, &why);
         return TL_OK;
     }
-    if (runs_trial(c) || lease_needs_calls(&st->leases))
+    if (runs_trial(c) || lease_needs_calls(&st->leases)) {
         lease_hold(st);
+    }
     c->first_n = st->n + 1;
     for (size_t i = 0; i < c->n_ops; i++) {
         c->ops[i].worker = str_of(st->worker);
@@ -176,8 +179,9 @@ static int compose_commit(tl_storage *st, struct commit *c, struct buf *out)
 
 static int refuse_damaged(const tl_storage *st, struct tl_err *err)
 {
-    if (!st->damaged || st->options.allow_damaged)
+    if (!st->damaged || st->options.allow_damaged) {
         return TL_OK;
+    }
     err_set(err, TL_ECORRUPT,
             "line %llu of the journal is damaged: nothing is written until `trialog repair` has made a clean copy",
             (unsigned long long)st->damage_line);
@@ -189,20 +193,24 @@ static int compose_applying(struct group *g, struct buf *out, struct tl_err *err
 {
     tl_storage *st = g->st;
     for (struct commit *c = g->first; c; c = c->next) {
-        if (c->phase != PHASE_QUEUED)
+        if (c->phase != PHASE_QUEUED) {
             continue; /* settled by an earlier try */
+        }
         if (g->unapplied) {
             apply_commit(st, g->unapplied);
             g->unapplied = NULL;
             g->applied_early = true;
-            if (st->stale)
+            if (st->stale) {
                 return err_nomem(err);
+            }
         }
         int rc = compose_commit(st, c, out);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
-        if (c->phase == PHASE_QUEUED)
+        }
+        if (c->phase == PHASE_QUEUED) {
             g->unapplied = c;
+        }
     }
     st->replayed_bytes += out->len;
     return TL_OK;
@@ -228,16 +236,18 @@ static int compose_optimistic(struct group *g, struct buf *out, struct tl_err *e
     g->behind = NULL;
     g->waits = false;
     for (struct commit *c = g->first; c; c = c->next) {
-        if (c->phase != PHASE_QUEUED)
+        if (c->phase != PHASE_QUEUED) {
             continue;
+        }
         bool exact = must_be_exact(g, c);
         if (out->len > 0 && (exact || out->len >= GROUP_BYTES)) {
             g->behind = c;
             break;
         }
         int rc = compose_commit(st, c, out);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
+        }
         if (c->phase == PHASE_ENDED && !g->fresh && c->code != TL_ENOMEM) {
             c->phase = PHASE_QUEUED;
             c->n_ops = 0;
@@ -261,8 +271,9 @@ static int compose(void *ctx, struct buf *out, struct tl_err *err)
     }
     uint64_t first_n = st->n + 1;
     int rc = refuse_damaged(st, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = g->optimistic ? compose_optimistic(g, out, err) : compose_applying(g, out, err);
+    }
     if (!g->optimistic) {
         g->first_n = first_n;
         g->n_ops = st->n + 1 - first_n;
@@ -305,8 +316,9 @@ static void split_by_written(struct group *g, const struct append *a, int code, 
 {
     size_t written = a->written;
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase != PHASE_QUEUED)
+        if (c->phase != PHASE_QUEUED) {
             continue;
+        }
         if (c->n_ops > 0 && c->n_ops <= written) {
             written -= c->n_ops;
             c->phase = PHASE_WRITTEN;
@@ -315,8 +327,9 @@ static void split_by_written(struct group *g, const struct append *a, int code, 
         } else {
             size_t n = c->n_ops;
             commit_fail(c, code, err);
-            if (written > 0)
+            if (written > 0) {
                 err_wrap(&c->err, code, "only the first %zu of %zu operations were written", written, n);
+            }
             written = 0;
         }
     }
@@ -326,16 +339,18 @@ static void split_by_written(struct group *g, const struct append *a, int code, 
 static void forget_verdicts(struct commit *c)
 {
     c->code = TL_OK;
-    for (size_t i = 0; i < c->n_ops; i++)
+    for (size_t i = 0; i < c->n_ops; i++) {
         c->applied[i] = (struct applied){V_ODD, -1};
+    }
 }
 
 /* Did the log give every operation its verdict? Not if a snapshot of another process held them already. */
 static bool has_verdicts(const struct commit *c)
 {
     for (size_t i = 0; i < c->n_ops; i++) {
-        if (c->applied[i].verdict == V_ODD)
+        if (c->applied[i].verdict == V_ODD) {
             return false;
+        }
     }
     return true;
 }
@@ -368,8 +383,9 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
     tl_storage *st = g->st;
     struct tl_err why = TL_ERR_INIT;
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase == PHASE_QUEUED && !g->optimistic) /* nothing was applied early there, and somebody may have read on already */
+        if (c->phase == PHASE_QUEUED && !g->optimistic) { /* nothing was applied early there, and somebody may have read on already */
             forget_verdicts(c);
+        }
     }
     int rc = TL_EUNAVAILABLE;
     if (!g->optimistic || !out_of_time(g)) { /* files are read without waiting for anybody */
@@ -388,8 +404,9 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
     g->again = g->optimistic && rc == TL_OK && seen < g->first_n && !replaced && !(g->exact && st->state->seq != g->seq);
     pthread_mutex_unlock(&st->state_lock);
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase != PHASE_QUEUED || c->n_ops == 0 || (rc == TL_OK && seen < c->first_n && !replaced))
+        if (c->phase != PHASE_QUEUED || c->n_ops == 0 || (rc == TL_OK && seen < c->first_n && !replaced)) {
             continue;
+        }
         if (rc == TL_OK && seen >= c->first_n + c->n_ops - 1 && has_verdicts(c)) {
             c->phase = PHASE_WRITTEN;
             c->flush_token = flush_token;
@@ -405,8 +422,9 @@ static void settle_group(struct group *g, uint64_t flush_token, const struct tl_
 static bool any_queued(const struct group *g)
 {
     for (const struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase == PHASE_QUEUED)
+        if (c->phase == PHASE_QUEUED) {
             return true;
+        }
     }
     return false;
 }
@@ -415,11 +433,13 @@ static bool any_queued(const struct group *g)
 static void group_written(struct group *g, const struct append *a)
 {
     tl_storage *st = g->st;
-    if (g->unapplied)
+    if (g->unapplied) {
         apply_commit(st, g->unapplied);
+    }
     for (struct commit *c = g->first; c != g->behind; c = c->next) {
-        if (c->phase != PHASE_QUEUED || c->n_ops == 0)
+        if (c->phase != PHASE_QUEUED || c->n_ops == 0) {
             continue;
+        }
         if (g->optimistic && !has_verdicts(c)) { /* only when a snapshot that somebody else made holds it already */
             struct tl_err why = TL_ERR_INIT;
             int64_t seq = commit_seq(st, c);
@@ -450,21 +470,24 @@ static enum outcome append_group(struct group *g, struct tl_err *err)
     g->append = &a;
     g->unapplied = NULL;
     int rc = st->backend->ops->append(st->backend, &a, err);
-    if (a.outcome == OUTCOME_DONE)
+    if (a.outcome == OUTCOME_DONE) {
         group_written(g, &a);
-    else if (a.outcome == OUTCOME_ERROR && (g->applied_early || (a.written > 0 && g->unapplied)))
+    } else if (a.outcome == OUTCOME_ERROR && (g->applied_early || (a.written > 0 && g->unapplied))) {
         st->stale = true; /* the state has seen what the log may not hold */
-    if (g->state_locked)
+    }
+    if (g->state_locked) {
         pthread_mutex_unlock(&st->state_lock);
+    }
     g->state_locked = false;
     g->again = false;
     atomic_fetch_add_explicit(&st->lock_waits_ns, a.waited_ns, memory_order_relaxed);
-    if (a.outcome == OUTCOME_ERROR)
+    if (a.outcome == OUTCOME_ERROR) {
         split_by_written(g, &a, rc, err);
-    else if (a.outcome == OUTCOME_UNKNOWN)
+    } else if (a.outcome == OUTCOME_UNKNOWN) {
         settle_group(g, a.flush_token, err);
-    else if (a.outcome == OUTCOME_CONFLICT || (a.outcome == OUTCOME_DONE && g->optimistic))
+    } else if (a.outcome == OUTCOME_CONFLICT || (a.outcome == OUTCOME_DONE && g->optimistic)) {
         g->fresh = true;
+    }
     return a.outcome;
 }
 
@@ -474,8 +497,9 @@ static void fail_queued(struct group *g, int code, const struct tl_err *err)
         if (c->phase == PHASE_QUEUED) {
             int64_t seq = commit_seq(g->st, c);
             commit_fail(c, code, err);
-            if (code == TL_EUNKNOWN)
+            if (code == TL_EUNKNOWN) {
                 c->err.seq = seq;
+            }
         }
     }
 }
@@ -504,8 +528,9 @@ static void read_for_waiting(struct group *g)
     int rc = storage_read_news(g->st, g->deadline_ns, &err);
     pthread_mutex_unlock(&g->st->read_lock);
     g->fresh = rc == TL_OK;
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         fail_queued(g, rc, &err);
+    }
 }
 
 /* Who waited in the queue while a write failed came in before the state was found out to be wrong, and must not decide on it. */
@@ -513,13 +538,15 @@ static void mend_state(struct group *g)
 {
     tl_storage *st = g->st;
     struct tl_err err = TL_ERR_INIT;
-    if (TL_LIKELY(!is_stale(st)))
+    if (TL_LIKELY(!is_stale(st))) {
         return;
+    }
     pthread_mutex_lock(&st->read_lock);
     int rc = storage_rebuild(st, g->deadline_ns, &err);
     pthread_mutex_unlock(&st->read_lock);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         fail_queued(g, rc, &err);
+    }
 }
 
 /* Appends the group until all that it holds is settled. */
@@ -532,11 +559,13 @@ static void append_until_settled(struct group *g)
         struct tl_err err = TL_ERR_INIT;
         enum outcome how = append_group(g, &err);
         if (how == OUTCOME_CONFLICT) {
-            if (!pause_after_conflict(g->st, ++g->conflicts, start, &err))
+            if (!pause_after_conflict(g->st, ++g->conflicts, start, &err)) {
                 fail_queued(g, TL_ELOCKED, &err);
+            }
         } else if (how == OUTCOME_UNKNOWN && any_queued(g)) {
-            if (++unknown == SETTLE_TRIES || out_of_time(g)) /* known not to be in the log, unless the request may land yet */
+            if (++unknown == SETTLE_TRIES || out_of_time(g)) { /* known not to be in the log, unless the request may land yet */
                 fail_queued(g, g->again ? TL_EUNKNOWN : TL_EUNAVAILABLE, &err);
+            }
         } else if (how == OUTCOME_NOTHING && g->waits) {
             read_for_waiting(g);
         } else if (how == OUTCOME_DONE) {
@@ -555,8 +584,9 @@ static struct commit *take_group_locked(tl_storage *st)
         ops += c->n_ops + 1;
     }
     st->queue = c->next;
-    if (!st->queue)
+    if (!st->queue) {
         st->queue_end = &st->queue;
+    }
     c->next = NULL;
     return first;
 }
@@ -565,13 +595,16 @@ static struct commit *take_group_locked(tl_storage *st)
 static void put_back_locked(tl_storage *st, struct commit *first)
 {
     struct commit **last = &first;
-    while (*last)
+    while (*last) {
         last = &(*last)->next;
+    }
     *last = st->queue;
-    if (!st->queue && last != &first)
+    if (!st->queue && last != &first) {
         st->queue_end = last;
-    if (last != &first)
+    }
+    if (last != &first) {
         st->queue = first;
+    }
 }
 
 static void set_in_flight(tl_storage *st, struct commit *first)
@@ -606,13 +639,15 @@ static void lead_locked(tl_storage *st)
 
 static int flush(tl_storage *st, struct commit *c)
 {
-    if (c->phase != PHASE_WRITTEN || !st->backend->ops->flush)
+    if (c->phase != PHASE_WRITTEN || !st->backend->ops->flush) {
         return c->code;
+    }
     struct tl_err why = TL_ERR_INIT;
     int rc = st->backend->ops->flush(st->backend, c->flush_token, &why);
     atomic_fetch_add_explicit(&st->flushes, 1, memory_order_relaxed);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         return c->code;
+    }
     c->err = why;
     c->err.seq = commit_seq(st, c);
     c->err.code = c->code = TL_EUNKNOWN;
@@ -625,8 +660,9 @@ static bool leave_queue_locked(tl_storage *st, struct commit *c)
     for (struct commit **at = &st->queue; *at; at = &(*at)->next) {
         if (*at == c) {
             *at = c->next;
-            if (st->queue_end == &c->next)
+            if (st->queue_end == &c->next) {
                 st->queue_end = at;
+            }
             c->next = NULL;
             return true;
         }
@@ -641,8 +677,9 @@ static bool wait_for_leader_locked(tl_storage *st)
         pthread_cond_wait(&st->queue_moved, &st->queue_lock);
         return true;
     }
-    if (cond_wait_for(&st->queue_moved, &st->queue_lock, ASK_NS))
+    if (cond_wait_for(&st->queue_moved, &st->queue_lock, ASK_NS)) {
         return true;
+    }
     pthread_mutex_unlock(&st->queue_lock); /* a caller's function; what it waits for may wait for us */
     bool stop = st->options.cancelled(st->options.cancelled_ctx);
     pthread_mutex_lock(&st->queue_lock);
@@ -683,14 +720,16 @@ static void give_up_locked(tl_storage *st, struct commit *c)
 static void have_led(tl_storage *st, struct commit *const *commits, size_t n)
 {
     pthread_mutex_lock(&st->queue_lock);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         enqueue_locked(st, commits[i]);
+    }
     while (!commits[n - 1]->led || !commits[0]->led) {
         if (!st->leading) {
             lead_locked(st);
         } else if (!wait_for_leader_locked(st)) {
-            for (size_t i = n; i > 0; i--)
+            for (size_t i = n; i > 0; i--) {
                 give_up_locked(st, commits[i - 1]);
+            }
         }
     }
     pthread_mutex_unlock(&st->queue_lock);
@@ -699,15 +738,18 @@ static void have_led(tl_storage *st, struct commit *const *commits, size_t n)
 int store_flush(tl_storage *st, struct tl_err *err)
 {
     struct defer_flush f;
-    if (st->deferral.wait_ms == 0)
+    if (st->deferral.wait_ms == 0) {
         return TL_OK;
+    }
     int rc = enter(st, err);
-    if (rc != TL_OK || !defer_begin(st, &f))
+    if (rc != TL_OK || !defer_begin(st, &f)) {
         return rc;
+    }
     have_led(st, (struct commit *[]){&f.commit}, 1);
     rc = flush(st, &f.commit);
-    if (rc != TL_OK && err)
+    if (rc != TL_OK && err) {
         *err = f.commit.err;
+    }
     defer_end(&f);
     return rc;
 }
@@ -718,8 +760,9 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     c->n_ops = c->decide ? 0 : c->n_ops;
     int rc = enter(st, err);
     bool along = rc == TL_OK && (c->exact == EXACT_NOT || c->takes_along) && defer_begin(st, &f);
-    if (rc == TL_OK && c->has_trial) /* in this order: what is refused from now on is found out by our group, or after it */
+    if (rc == TL_OK && c->has_trial) { /* in this order: what is refused from now on is found out by our group, or after it */
         rc = defer_refused(st, c->trial, err);
+    }
     if (rc != TL_OK) {
         c->code = rc;
         return rc;
@@ -728,8 +771,9 @@ int store_commit(tl_storage *st, struct commit *c, struct tl_err *err)
     have_led(st, along ? (struct commit *[]){&f.commit, c} : (struct commit *[]){c}, along ? 2 : 1);
     c->before = NULL;
     rc = flush(st, c);
-    if (rc != TL_OK && err)
+    if (rc != TL_OK && err) {
         *err = c->err;
+    }
     if (along) {
         (void)flush(st, &f.commit);
         defer_end(&f);

@@ -20,8 +20,9 @@ static int hand_out(void *ctx, const char *bytes, size_t n, int64_t offset, stru
 {
     struct outward *o = ctx;
     (void)offset;
-    for (const char *p = bytes, *end = bytes + n; p && p < end; p = memchr(p, '\n', (size_t)(end - p)), p = p ? p + 1 : p)
+    for (const char *p = bytes, *end = bytes + n; p && p < end; p = memchr(p, '\n', (size_t)(end - p)), p = p ? p + 1 : p) {
         o->n_lines++;
+    }
     int rc = o->lines(o->ctx, bytes, n);
     return rc < 0 ? err_set(err, rc, "%s", tl_code_text(rc)) : rc;
 }
@@ -44,18 +45,21 @@ TL_API int tl_storage_export_lines(tl_storage *st, int (*lines)(void *ctx, const
 {
     int rc = store_flush(st, err); /* what waits belongs to it */
     rc = rc == TL_OK ? store_refresh(st, err) : rc;
-    if (rc == TL_OK && is_root(st))
+    if (rc == TL_OK && is_root(st)) {
         rc = err_set(err, TL_EUNSUPPORTED, "this storage has a log for each study: copy its studies instead");
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
+    }
     struct outward o = {lines, ctx, 0};
     struct deliver d = {&o, hand_out, rewound, no_lines, 0};
     storage_exclusive(st);
     st->backend->ops->restart(st->backend);
     rc = st->backend->ops->read(st->backend, &d, err);
     pthread_mutex_lock(&st->state_lock);
-    if (rc != TL_OK || o.n_lines != st->state->seq)
+    if (rc != TL_OK || o.n_lines != st->state->seq) {
         st->stale = true; /* the backend's position is not the state's */
+    }
     pthread_mutex_unlock(&st->state_lock);
     storage_shared(st);
     return rc;
@@ -73,8 +77,9 @@ static int hand_in(void *ctx, struct buf *out, struct tl_err *err)
     pthread_mutex_lock(&in->st->state_lock);
     uint64_t seq = in->st->state->seq;
     pthread_mutex_unlock(&in->st->state_lock);
-    if (seq != 0)
+    if (seq != 0) {
         return err_set(err, TL_EEXISTS, "the journal is not empty");
+    }
     buf_add(out, in->bytes, in->n);
     return out->failed ? err_nomem(err) : TL_OK;
 }
@@ -82,16 +87,21 @@ static int hand_in(void *ctx, struct buf *out, struct tl_err *err)
 TL_API int tl_storage_import_lines(tl_storage *st, const char *bytes, size_t n, struct tl_err *err)
 {
     int rc = store_refresh(st, err);
-    if (rc == TL_OK && is_root(st))
+    if (rc == TL_OK && is_root(st)) {
         rc = err_set(err, TL_EUNSUPPORTED, "lines cannot be imported into this kind of storage: copy the studies");
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
-    if (n == 0)
+    }
+    if (n == 0) {
         return TL_OK;
-    if (bytes[n - 1] != '\n')
+    }
+    if (bytes[n - 1] != '\n') {
         return err_set(err, TL_EINVAL, "lines to import must end with a newline");
-    if (st->backend->ops->flags & BACKEND_OPTIMISTIC)
+    }
+    if (st->backend->ops->flags & BACKEND_OPTIMISTIC) {
         return err_set(err, TL_EUNSUPPORTED, "lines cannot be imported into this kind of storage: copy the studies");
+    }
     struct inward in = {st, bytes, n};
     struct append a = {.deliver = {st, storage_lines, storage_rewind, storage_image, 0},
                        .ctx = &in,
@@ -100,12 +110,14 @@ TL_API int tl_storage_import_lines(tl_storage *st, const char *bytes, size_t n, 
                        .outcome = OUTCOME_ERROR};
     storage_exclusive(st);
     rc = st->backend->ops->append(st->backend, &a, err);
-    if (rc == TL_OK && a.outcome == OUTCOME_DONE)
+    if (rc == TL_OK && a.outcome == OUTCOME_DONE) {
         rc = storage_lines(st, bytes, n, -1, err);
-    else if (rc == TL_OK)
+    } else if (rc == TL_OK) {
         rc = err_set(err, TL_EUNKNOWN, "it is not known whether the lines were imported");
+    }
     storage_shared(st);
-    if (rc == TL_OK && st->backend->ops->flush)
+    if (rc == TL_OK && st->backend->ops->flush) {
         rc = st->backend->ops->flush(st->backend, a.flush_token, err);
+    }
     return rc;
 }

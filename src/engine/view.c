@@ -54,21 +54,25 @@ static int by_number(const void *a, const void *b)
 static bool copy_space(tl_view *v, const struct search_space *from, size_t i)
 {
     v->n_space[i] = from->n;
-    if (from->n == 0)
+    if (from->n == 0) {
         return true;
+    }
     v->space[i] = arena_alloc(&v->arena, from->n * sizeof *from->entries);
-    if (v->space[i])
+    if (v->space[i]) {
         memcpy(v->space[i], from->entries, from->n * sizeof *from->entries);
+    }
     return v->space[i] != NULL;
 }
 
 static bool copy_live(tl_view *v, const struct study *st)
 {
-    if (st->n_live == 0)
+    if (st->n_live == 0) {
         return true;
+    }
     v->live = arena_alloc(&v->arena, st->n_live * sizeof *v->live);
-    if (!v->live)
+    if (!v->live) {
         return false;
+    }
     for (size_t i = 0; i < st->n_live; i++) {
         v->live[i] = *st->live[i];
         list_ref_get(&v->live[i].params);
@@ -84,8 +88,9 @@ static bool copy_live(tl_view *v, const struct study *st)
 static bool copy_one(tl_view *v, const struct live_trial *t)
 {
     v->live = arena_alloc(&v->arena, sizeof *v->live);
-    if (!v->live)
+    if (!v->live) {
         return false;
+    }
     v->live[0] = *t;
     list_ref_get(&v->live[0].params);
     list_ref_get(&v->live[0].attrs);
@@ -112,23 +117,29 @@ static bool fill(tl_view *v, const tl_storage *storage, struct state *s, const s
     v->n_columns = st->columns.len;
     memcpy(v->counts, st->counts, sizeof v->counts);
     v->best = -1;
-    if (st->best >= 0)
+    if (st->best >= 0) {
         v->best = ((const struct row *)svec_at(&st->rows, (size_t)st->best))->number;
+    }
     v->attrs = list_ref_get(&st->attrs);
     v->front = st->front;
-    if (v->front)
+    if (v->front) {
         atomic_fetch_add_explicit(&v->front->refs, 1, memory_order_relaxed);
+    }
     v->n_directions = st->n_directions;
     v->directions = st->n_directions <= TL_COUNT(v->few) ? v->few : arena_alloc(&v->arena, st->n_directions * sizeof *v->directions);
-    if (!v->directions)
+    if (!v->directions) {
         return false;
-    for (size_t i = 0; i < st->n_directions; i++)
+    }
+    for (size_t i = 0; i < st->n_directions; i++) {
         v->directions[i] = (enum tl_direction)st->directions[i];
+    }
     if (storage && (part == PART_ALL || only) &&
-        !defer_collect(storage, st->id, only ? only->id : -1, &v->arena, &v->waiting, &v->n_waiting))
+        !defer_collect(storage, st->id, only ? only->id : -1, &v->arena, &v->waiting, &v->n_waiting)) {
         return false;
-    if (part != PART_ALL)
+    }
+    if (part != PART_ALL) {
         return !only || copy_one(v, only);
+    }
     return copy_live(v, st) && copy_space(v, &st->complete_space, 0) && copy_space(v, &st->pruned_space, 1);
 }
 
@@ -136,8 +147,9 @@ static int take(const tl_storage *storage, const struct state *s, const struct s
                 const struct live_trial *only, tl_view **out, struct tl_err *err)
 {
     tl_view *v = mem_zalloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
         return err_nomem(err);
+    }
     pthread_mutex_init(&v->lock, NULL);
     if (!fill(v, storage, (struct state *)(uintptr_t)s, st, part, only)) {
         tl_view_close(v);
@@ -150,8 +162,9 @@ static int take(const tl_storage *storage, const struct state *s, const struct s
 static int take_study(tl_storage *storage, const struct state *s, int64_t study_id, enum part part, tl_view **out, struct tl_err *err)
 {
     const struct study *st = state_study(s, study_id);
-    if (!st)
+    if (!st) {
         return err_set(err, TL_ENOTFOUND, "there is no study with id %lld", (long long)study_id);
+    }
     return take(storage, s, st, part, NULL, out, err);
 }
 
@@ -164,10 +177,12 @@ int store_view(tl_storage *storage, const struct state *s, int64_t study_id, tl_
 static int open_study(tl_storage *storage, int64_t study_id, bool fresh, enum part part, tl_view **out, struct tl_err *err)
 {
     int rc = storage_part(&storage, &study_id, NULL, "study", err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = fresh ? store_refresh(storage, err) : storage_enter(storage, err);
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
+    }
     struct state *s = store_lock_state(storage);
     rc = take_study(storage, s, study_id, part, out, err);
     store_unlock_state(storage);
@@ -188,10 +203,12 @@ TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh,
                               struct tl_err *err)
 {
     int rc = storage_part(&storage, &trial_id, NULL, "trial", err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = fresh && !defer_knows(storage, trial_id) ? store_refresh(storage, err) : storage_enter(storage, err);
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
+    }
     struct state *s = store_lock_state(storage);
     struct study *st;
     uint32_t place;
@@ -204,18 +221,21 @@ TL_API int tl_view_open_trial(tl_storage *storage, int64_t trial_id, bool fresh,
         rc = err_set(err, TL_ENOTFOUND, "there is no trial with id %lld", (long long)trial_id);
     }
     store_unlock_state(storage);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         *number = place;
+    }
     return rc;
 }
 
 TL_API int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t number, int64_t *trial_id, struct tl_err *err)
 {
     int rc = storage_part(&storage, &study_id, NULL, "study", err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = store_refresh(storage, err);
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
+    }
     struct state *s = store_lock_state(storage);
     const struct study *st = state_study(s, study_id);
     if (!st) {
@@ -234,15 +254,17 @@ TL_API int tl_storage_trial_id(tl_storage *storage, int64_t study_id, int64_t nu
 
 TL_API void tl_view_close(tl_view *v)
 {
-    if (!v)
+    if (!v) {
         return;
+    }
     for (size_t i = 0; i < v->n_live; i++) {
         list_ref_drop(&v->live[i].params);
         list_ref_drop(&v->live[i].attrs);
         list_ref_drop(&v->live[i].reports);
     }
-    for (size_t i = 0; i < v->n_waiting; i++)
+    for (size_t i = 0; i < v->n_waiting; i++) {
         deferred_unref(v->waiting[i]);
+    }
     list_ref_drop(&v->attrs);
     front_drop(v->front);
     arena_release(&v->arena);
@@ -305,8 +327,9 @@ static void *build(const tl_view *view, struct built *b, size_t *n, void (*make)
 {
     tl_view *v = (tl_view *)(uintptr_t)view; /* what is built on demand is invisible from outside */
     pthread_mutex_lock(&v->lock);
-    if (!b->done)
+    if (!b->done) {
         make(v, b, arg);
+    }
     *n = b->n;
     void *items = b->items;
     pthread_mutex_unlock(&v->lock);
@@ -324,10 +347,12 @@ static void make_front(tl_view *v, struct built *b, size_t arg)
     (void)arg;
     size_t n = v->front ? v->front->n : 0;
     int64_t *numbers = arena_alloc(&v->arena, (n + 1) * sizeof *numbers);
-    if (!numbers)
+    if (!numbers) {
         return;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         numbers[i] = ((const struct row *)svec_at(&v->study->rows, v->front->rows[i]))->number;
+    }
     qsort(numbers, n, sizeof *numbers, by_value);
     *b = (struct built){numbers, n, true};
 }
@@ -341,10 +366,12 @@ static void make_unfinished(tl_view *v, struct built *b, size_t arg)
 {
     (void)arg;
     int64_t *numbers = arena_alloc(&v->arena, (v->n_live + 1) * sizeof *numbers);
-    if (!numbers)
+    if (!numbers) {
         return;
-    for (size_t i = 0; i < v->n_live; i++)
+    }
+    for (size_t i = 0; i < v->n_live; i++) {
         numbers[i] = v->live[i].number;
+    }
     *b = (struct built){numbers, v->n_live, true};
 }
 
@@ -358,12 +385,14 @@ TL_API struct tl_time tl_view_start(const tl_view *v)
     int64_t first = TIME_NONE;
     for (size_t i = 0; i < v->n_rows; i++) {
         int64_t t = ((const struct row *)svec_at(&v->study->rows, i))->start;
-        if (t != TIME_NONE && (first == TIME_NONE || t < first))
+        if (t != TIME_NONE && (first == TIME_NONE || t < first)) {
             first = t;
+        }
     }
     for (size_t i = 0; i < v->n_live; i++) {
-        if (v->live[i].start != TIME_NONE && (first == TIME_NONE || v->live[i].start < first))
+        if (v->live[i].start != TIME_NONE && (first == TIME_NONE || v->live[i].start < first)) {
             first = v->live[i].start;
+        }
     }
     return time_unpack(first);
 }
@@ -381,10 +410,12 @@ static void make_attrs(tl_view *v, struct built *b, size_t arg)
     size_t n = v->attrs.distinct;
     const void **entries = arena_alloc(&v->arena, (n + 1) * sizeof *entries);
     struct tl_attr *items = arena_alloc(&v->arena, (n + 1) * sizeof *items);
-    if (!entries || !items || !list_collect(&v->attrs, entries))
+    if (!entries || !items || !list_collect(&v->attrs, entries)) {
         return;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         items[i] = attr_of(v, entries[i]);
+    }
     *b = (struct built){items, n, true};
 }
 
@@ -413,8 +444,9 @@ static void make_space(tl_view *v, struct built *b, size_t which)
 {
     size_t n = v->n_space[which];
     struct tl_param *items = arena_alloc(&v->arena, (n + 1) * sizeof *items);
-    if (!items)
+    if (!items) {
         return;
+    }
     for (size_t i = 0; i < n; i++) {
         struct param_entry e = {v->space[which][i].name, v->space[which][i].dist, 0, false};
         items[i] = param_of(v, &e);
@@ -437,15 +469,17 @@ static bool find_trial(const tl_view *v, int64_t number, const struct row **row,
 {
     *row = NULL;
     *live = NULL;
-    if (number < 0 || (uint64_t)number >= v->n_trials)
+    if (number < 0 || (uint64_t)number >= v->n_trials) {
         return false;
+    }
     size_t lo = 0, hi = v->n_live;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (v->live[mid].number < (uint32_t)number)
+        if (v->live[mid].number < (uint32_t)number) {
             lo = mid + 1;
-        else
+        } else {
             hi = mid;
+        }
     }
     if (lo < v->n_live && v->live[lo].number == (uint32_t)number) {
         *live = &v->live[lo];
@@ -454,8 +488,9 @@ static bool find_trial(const tl_view *v, int64_t number, const struct row **row,
     /* it had finished when the view was taken, so its slot holds its row for good */
     const _Atomic uint32_t *slot = svec_at(&v->study->slots, (size_t)number);
     *row_index = atomic_load_explicit(slot, memory_order_acquire);
-    if (*row_index >= v->n_rows)
+    if (*row_index >= v->n_rows) {
         return false; /* unfinished, and left out of this view */
+    }
     *row = svec_at(&v->study->rows, *row_index);
     return true;
 }
@@ -465,8 +500,9 @@ TL_API int tl_view_trial_state(const tl_view *v, int64_t number)
     const struct row *row;
     const struct live_trial *live;
     size_t index;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return -1;
+    }
     return row ? row->state : live->state;
 }
 
@@ -483,14 +519,16 @@ static bool freeze_row(const tl_view *v, const struct row *r, size_t index, stru
     struct tl_param *params = arena_alloc(a, (n_params + 1) * sizeof *params);
     struct tl_attr *attrs = arena_alloc(a, ((size_t)walk.left + 1) * sizeof *attrs);
     struct tl_report *reports = arena_alloc(a, (n_reports + 1) * sizeof *reports);
-    if (!params || !attrs || !reports)
+    if (!params || !attrs || !reports) {
         return false;
+    }
     for (size_t i = 0; i < n_params; i++) {
         struct param_entry e = row_param(st, r, index, i);
         params[i] = param_of(v, &e);
     }
-    while (attr_walk_next(&walk, &attr))
+    while (attr_walk_next(&walk, &attr)) {
         attrs[t->n_attrs++] = attr_of(v, &attr);
+    }
     for (size_t i = 0; i < n_reports; i++) {
         struct report_entry e = row_report(st, r, i);
         reports[i] = (struct tl_report){e.step, e.value};
@@ -518,18 +556,24 @@ static bool freeze_live(const tl_view *v, const struct live_trial *l, struct are
     struct tl_param *params = arena_alloc(a, (l->params.distinct + v->n_waiting + 1) * sizeof *params);
     struct tl_attr *attrs = arena_alloc(a, (l->attrs.distinct + v->n_waiting + 1) * sizeof *attrs);
     struct tl_report *reports = arena_alloc(a, (l->reports.distinct + 1) * sizeof *reports);
-    if (!entries || !params || !attrs || !reports)
+    if (!entries || !params || !attrs || !reports) {
         return false;
-    if (!list_collect(&l->params, entries))
+    }
+    if (!list_collect(&l->params, entries)) {
         return false;
-    for (size_t i = 0; i < l->params.distinct; i++)
+    }
+    for (size_t i = 0; i < l->params.distinct; i++) {
         params[i] = param_of(v, entries[i]);
-    if (!list_collect(&l->attrs, entries))
+    }
+    if (!list_collect(&l->attrs, entries)) {
         return false;
-    for (size_t i = 0; i < l->attrs.distinct; i++)
+    }
+    for (size_t i = 0; i < l->attrs.distinct; i++) {
         attrs[i] = attr_of(v, entries[i]);
-    if (!list_collect(&l->reports, entries))
+    }
+    if (!list_collect(&l->reports, entries)) {
         return false;
+    }
     for (size_t i = 0; i < l->reports.distinct; i++) {
         const struct report_entry *e = entries[i];
         reports[i] = (struct tl_report){e->step, e->value};
@@ -558,13 +602,15 @@ TL_API int tl_view_trial(const tl_view *v, int64_t number, struct tl_frozen_tria
     const struct row *row;
     const struct live_trial *live;
     size_t index = 0;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return err_set(err, TL_ENOTFOUND, "study '%s' has no trial %lld", v->study->name.p, (long long)number);
+    }
     struct frozen_memory *m = out->memory;
     if (!m) {
         m = mem_zalloc(1, sizeof *m);
-        if (!m)
+        if (!m) {
             return err_nomem(err);
+        }
     }
     arena_reset(&m->arena);
     *out = (struct tl_frozen_trial){.memory = m};
@@ -587,10 +633,12 @@ TL_API uint64_t tl_view_trial_version(const tl_view *v, int64_t number)
     const struct row *row;
     const struct live_trial *live;
     size_t index;
-    if (!find_trial(v, number, &row, &index, &live) || !live)
+    if (!find_trial(v, number, &row, &index, &live) || !live) {
         return 0;
-    if (!deferred_any(v->waiting, v->n_waiting, live->id))
+    }
+    if (!deferred_any(v->waiting, v->n_waiting, live->id)) {
         return 1 + live->changes;
+    }
     return UINT64_C(1) << 63 | (v->waiting_changes & UINT32_MAX) << 31 | (live->changes & INT32_MAX); /* like none that was or will be */
 }
 
@@ -602,8 +650,9 @@ TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void 
     struct attr_entry entry;
     size_t index;
     int rc = TL_OK;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return err_set(err, TL_ENOTFOUND, "study '%s' has no trial %lld", v->study->name.p, (long long)number);
+    }
     if (row) {
         struct attr_walk walk = row_attrs(v->study, row);
         while (rc == TL_OK && attr_walk_next(&walk, &entry)) {
@@ -615,14 +664,18 @@ TL_API int tl_view_each_attr(const tl_view *v, int64_t number, int (*each)(void 
     size_t n = live->attrs.distinct;
     const void **entries = mem_alloc((n + 1) * sizeof *entries);
     struct tl_attr *attrs = mem_alloc((n + v->n_waiting + 1) * sizeof *attrs);
-    if (!entries || !attrs || !list_collect(&live->attrs, entries))
+    if (!entries || !attrs || !list_collect(&live->attrs, entries)) {
         rc = err_nomem(err);
-    for (size_t i = 0; rc == TL_OK && i < n; i++)
+    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
         attrs[i] = attr_of(v, entries[i]);
-    if (rc == TL_OK)
+    }
+    if (rc == TL_OK) {
         deferred_attrs(v->waiting, v->n_waiting, live->id, attrs, &n);
-    for (size_t i = 0; rc == TL_OK && i < n; i++)
+    }
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
         rc = each(ctx, &attrs[i]);
+    }
     mem_free(entries);
     mem_free(attrs);
     return rc;
@@ -633,12 +686,14 @@ TL_API bool tl_view_last_report(const tl_view *v, int64_t number, struct tl_repo
     const struct row *row;
     const struct live_trial *live;
     size_t index;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return false;
+    }
     struct report_entry last;
     bool any = row && row_last_report(v->study, row, &last);
-    if (any)
+    if (any) {
         *out = (struct tl_report){last.step, last.value};
+    }
     for (size_t i = 0; live && i < live->reports.n; i++) {
         const struct report_entry *e = svec_at(&live->reports.list->entries, i);
         if (!any || e->step >= out->step) {
@@ -654,8 +709,9 @@ TL_API size_t tl_view_n_reports(const tl_view *v, int64_t number)
     const struct row *row;
     const struct live_trial *live;
     size_t index;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return 0;
+    }
     return row ? row_n_reports(v->study, row) : live->reports.distinct;
 }
 
@@ -671,21 +727,25 @@ TL_API bool tl_view_trial_attr(const tl_view *v, int64_t number, enum tl_attr_ki
     const struct live_trial *live;
     struct str wanted = str_of(key), found = {NULL, 0};
     size_t index;
-    if (!find_trial(v, number, &row, &index, &live))
+    if (!find_trial(v, number, &row, &index, &live)) {
         return false;
+    }
     struct attr_walk walk = row ? row_attrs(v->study, row) : (struct attr_walk){NULL, 0};
     struct attr_entry e;
     while (!found.p && attr_walk_next(&walk, &e)) {
-        if (is_attr(v, &e, kind, wanted))
+        if (is_attr(v, &e, kind, wanted)) {
             found = e.json;
+        }
     }
     const struct str *waits = live ? deferred_attr(v->waiting, v->n_waiting, live->id, kind, wanted) : NULL;
-    if (waits)
+    if (waits) {
         found = *waits;
+    }
     for (size_t i = live ? live->attrs.n : 0; !found.p && i > 0; i--) { /* later entries replace earlier ones */
         const struct attr_entry *entry = svec_at(&live->attrs.list->entries, i - 1);
-        if (is_attr(v, entry, kind, wanted))
+        if (is_attr(v, entry, kind, wanted)) {
             found = entry->json;
+        }
     }
     if (found.p) {
         *json = found.p;
@@ -725,8 +785,9 @@ TL_API bool tl_view_next_attr(const tl_view *v, struct tl_attr_walk *walk, struc
 {
     struct attr_walk w = {walk->at, walk->left};
     struct attr_entry e;
-    if (!attr_walk_next(&w, &e))
+    if (!attr_walk_next(&w, &e)) {
         return false;
+    }
     *out = attr_of(v, &e);
     *walk = (struct tl_attr_walk){w.p, w.left};
     return true;
@@ -737,8 +798,9 @@ TL_API int64_t tl_view_column(const tl_view *v, const char *name)
     struct str wanted = str_of(name);
     for (size_t i = 0; i < v->n_columns; i++) {
         const struct column *c = svec_at(&v->study->columns, i);
-        if (str_eq(intern_str(&v->state->names, c->name), wanted))
+        if (str_eq(intern_str(&v->state->names, c->name), wanted)) {
             return (int64_t)i;
+        }
     }
     return -1;
 }
@@ -750,8 +812,9 @@ TL_API size_t tl_view_n_columns(const tl_view *v)
 
 TL_API const char *tl_view_column_name(const tl_view *v, int64_t column)
 {
-    if (column < 0 || (uint64_t)column >= v->n_columns)
+    if (column < 0 || (uint64_t)column >= v->n_columns) {
         return NULL;
+    }
     const struct column *c = svec_at(&v->study->columns, (size_t)column);
     return intern_str(&v->state->names, c->name).p;
 }
@@ -759,17 +822,21 @@ TL_API const char *tl_view_column_name(const tl_view *v, int64_t column)
 TL_API uint64_t tl_view_block(const tl_view *v, int64_t column, size_t block, const double **values)
 {
     *values = NULL;
-    if (column < 0 || (uint64_t)column >= v->n_columns || block * BLOCK >= v->n_rows)
+    if (column < 0 || (uint64_t)column >= v->n_columns || block * BLOCK >= v->n_rows) {
         return 0;
+    }
     const struct column_block *b = column_block_at(svec_at(&v->study->columns, (size_t)column), block);
-    if (!b)
+    if (!b) {
         return 0;
+    }
     uint64_t present = atomic_load_explicit(&b->present, memory_order_acquire);
     size_t rows = v->n_rows - block * BLOCK;
-    if (rows < BLOCK)
+    if (rows < BLOCK) {
         present &= (UINT64_C(1) << rows) - 1;
-    if (present)
+    }
+    if (present) {
         *values = b->values;
+    }
     return present;
 }
 
@@ -779,24 +846,28 @@ TL_API uint64_t tl_view_block(const tl_view *v, int64_t column, size_t block, co
 TL_API int tl_storage_each_study(tl_storage *storage, int (*each)(void *ctx, int64_t study_id, const char *name), void *ctx,
                                  struct tl_err *err)
 {
-    if (is_root(storage))
+    if (is_root(storage)) {
         return root_each_study(storage, each, ctx, err);
+    }
     int rc = store_refresh(storage, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     struct state *s = store_lock_state(storage);
     size_t n = 0, room = s->n_studies;
     const struct study **list = mem_alloc((room + 1) * sizeof *list);
     for (size_t i = 0; list && i < s->studies.len && n < room; i++) {
         const struct study *st = state_study(s, (int64_t)i);
-        if (st)
+        if (st) {
             list[n++] = st;
+        }
     }
     state_ref(s); /* names live as long as the state */
     store_unlock_state(storage);
     rc = list ? TL_OK : err_nomem(err);
-    for (size_t i = 0; rc == TL_OK && i < n; i++)
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
         rc = each(ctx, list[i]->id, list[i]->name.p);
+    }
     mem_free(list);
     state_unref(s);
     return rc;

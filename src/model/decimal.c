@@ -25,8 +25,9 @@ struct dec {
 
 static void trim(struct dec *x)
 {
-    while (x->n > 0 && x->digit[x->n - 1] == 0)
+    while (x->n > 0 && x->digit[x->n - 1] == 0) {
         x->n--;
+    }
     if (x->n == 0) {
         x->neg = false;
         x->exp = 0;
@@ -46,19 +47,24 @@ static void dec_of(double v, struct dec *out)
     if (e) {
         int64_t exp = 0;
         const char *p = e + 1;
-        if (*p == '+')
+        if (*p == '+') {
             p++;
-        for (const char *q = p + (*p == '-'); q < text + len; q++)
+        }
+        for (const char *q = p + (*p == '-'); q < text + len; q++) {
             exp = exp * 10 + (*q - '0');
+        }
         out->exp = (int)(*p == '-' ? -exp : exp);
         end = (size_t)(e - text);
     }
     const char *dot = memchr(text, '.', end);
-    if (dot)
+    if (dot) {
         out->exp -= (int)(text + end - dot - 1);
-    for (i = end; i-- > (out->neg ? 1u : 0u);)
-        if (text[i] != '.')
+    }
+    for (i = end; i-- > (out->neg ? 1u : 0u);) {
+        if (text[i] != '.') {
             out->digit[out->n++] = (uint8_t)(text[i] - '0');
+        }
+    }
     trim(out);
 }
 
@@ -66,12 +72,15 @@ static double dec_double(const struct dec *x)
 {
     char text[PRECISION + 24];
     size_t n = 0;
-    if (x->neg)
+    if (x->neg) {
         text[n++] = '-';
-    for (int i = x->n - 1; i >= 0 && n < PRECISION + 2; i--)
+    }
+    for (int i = x->n - 1; i >= 0 && n < PRECISION + 2; i--) {
         text[n++] = (char)('0' + x->digit[i]);
-    if (x->n == 0)
+    }
+    if (x->n == 0) {
         text[n++] = '0';
+    }
     text[n++] = 'e';
     n += num_format_int(x->exp, text + n);
     double v = 0;
@@ -92,20 +101,23 @@ static int compare_magnitude(const struct dec *a, const struct dec *b)
     int low = a->exp < b->exp ? a->exp : b->exp;
     for (int place = top - 1; place >= low; place--) {
         int difference = digit_at(a, place) - digit_at(b, place);
-        if (difference != 0)
+        if (difference != 0) {
             return difference;
+        }
     }
     return 0;
 }
 
 static void round_to_precision(struct dec *x)
 {
-    if (x->n <= PRECISION)
+    if (x->n <= PRECISION) {
         return;
+    }
     int cut = x->n - PRECISION;
     bool below = false; /* anything behind the first digit that is cut */
-    for (int i = 0; i < cut - 1 && !below; i++)
+    for (int i = 0; i < cut - 1 && !below; i++) {
         below = x->digit[i] != 0;
+    }
     int first = x->digit[cut - 1];
     bool up = first > 5 || (first == 5 && (below || x->digit[cut] % 2 == 1));
     memmove(x->digit, x->digit + cut, PRECISION);
@@ -135,8 +147,9 @@ static void dec_add(const struct dec *a, const struct dec *b, bool subtract, str
         out->neg = b_neg;
     }
     out->exp = a->exp < b->exp ? a->exp : b->exp;
-    if (a->n == 0 || b->n == 0) /* zero has no place of its own */
+    if (a->n == 0 || b->n == 0) { /* zero has no place of its own */
         out->exp = big->exp;
+    }
     int top = big->exp + big->n, carry = 0, n = 0;
     for (int place = out->exp; place < top || carry != 0; place++) {
         int sum = digit_at(big, place) + (same_sign ? 1 : -1) * digit_at(small, place) + carry;
@@ -177,10 +190,12 @@ static bool dec_divide(const struct dec *a, const struct dec *b, struct dec *quo
     quotient->exp = 0;
     *exact = a->n == 0;
     int excess = a->exp + a->n - (b->exp + b->n); /* digits of the quotient, or one less */
-    if (a->n == 0 || excess < 0)
+    if (a->n == 0 || excess < 0) {
         return true;
-    if (excess > PRECISION)
+    }
+    if (excess > PRECISION) {
         return false;
+    }
     struct dec rest = *a, part = *b, difference;
     for (int place = excess; place >= 0; place--) {
         part.exp = b->exp + place;
@@ -200,26 +215,31 @@ static bool dec_divide(const struct dec *a, const struct dec *b, struct dec *quo
 
 int decimal_snap(double low, double high, double step, double *out)
 {
-    if (isinf(low) && low == high) /* inf - inf, before Python sees the step */
+    if (isinf(low) && low == high) { /* inf - inf, before Python sees the step */
         return -1;
+    }
     if (isnan(low) || isnan(high) || isnan(step)) {
         *out = NAN;
         return 1;
     }
-    if (isinf(low) || isinf(high))
+    if (isinf(low) || isinf(high)) {
         return -1;
-    if (isinf(step))
+    }
+    if (isinf(step)) {
         return low == high ? 0 : -1;
+    }
     struct dec l, h, s, range, k, sum;
     bool exact;
     dec_of(low, &l);
     dec_of(high, &h);
     dec_of(step, &s);
     dec_add(&h, &l, true, &range);
-    if (!dec_divide(&range, &s, &k, &exact))
+    if (!dec_divide(&range, &s, &k, &exact)) {
         return -1;
-    if (exact)
+    }
+    if (exact) {
         return 0;
+    }
     dec_mul(&k, &s, &range);
     dec_add(&range, &l, false, &sum);
     *out = dec_double(&sum);
@@ -228,35 +248,41 @@ int decimal_snap(double low, double high, double step, double *out)
 
 bool decimal_narrower(double low, double high, double step)
 {
-    if (!isfinite(low) || !isfinite(high) || !isfinite(step))
+    if (!isfinite(low) || !isfinite(high) || !isfinite(step)) {
         return isfinite(low) && isfinite(high) && step > 0;
+    }
     struct dec l, h, s, range;
     dec_of(low, &l);
     dec_of(high, &h);
     dec_of(step, &s);
     dec_add(&h, &l, true, &range);
-    if (range.neg != s.neg)
+    if (range.neg != s.neg) {
         return range.neg;
+    }
     return (range.neg ? -1 : 1) * compare_magnitude(&range, &s) < 0;
 }
 
 bool decimal_steps(double low, double high, double step, uint64_t *steps)
 {
-    if (!isfinite(low) || !isfinite(high) || !isfinite(step))
+    if (!isfinite(low) || !isfinite(high) || !isfinite(step)) {
         return false;
+    }
     struct dec l, h, s, range, k;
     bool exact;
     dec_of(low, &l);
     dec_of(high, &h);
     dec_of(step, &s);
     dec_add(&h, &l, true, &range);
-    if (range.neg || s.n == 0 || s.neg || !dec_divide(&range, &s, &k, &exact) || k.n > 19)
+    if (range.neg || s.n == 0 || s.neg || !dec_divide(&range, &s, &k, &exact) || k.n > 19) {
         return false;
+    }
     uint64_t total = 0;
-    for (int i = k.n - 1; i >= 0; i--)
+    for (int i = k.n - 1; i >= 0; i--) {
         total = total * 10 + k.digit[i];
-    if (total >> 63)
+    }
+    if (total >> 63) {
         return false;
+    }
     *steps = total;
     return true;
 }

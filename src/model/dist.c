@@ -45,20 +45,26 @@ static int bad_range(struct tl_err *err, const char *what, double low, double hi
 
 static int settle_float(struct tl_dist *d, bool *adjusted, struct tl_err *err)
 {
-    if (d->log && d->step != 0)
+    if (d->log && d->step != 0) {
         return err_set(err, TL_EINVAL, "a float distribution cannot have both log and step");
-    if (d->low > d->high)
+    }
+    if (d->low > d->high) {
         return bad_range(err, "low is above high", d->low, d->high);
-    if (d->log && d->low <= 0)
+    }
+    if (d->log && d->low <= 0) {
         return bad_range(err, "log needs low above 0", d->low, d->high);
-    if (d->step < 0)
+    }
+    if (d->step < 0) {
         return err_set(err, TL_EINVAL, "step is not above 0");
-    if (d->step == 0)
+    }
+    if (d->step == 0) {
         return TL_OK;
+    }
     double high = d->high;
     int moved = decimal_snap(d->low, d->high, d->step, &high);
-    if (moved < 0)
+    if (moved < 0) {
         return bad_range(err, "too many steps between low and high", d->low, d->high);
+    }
     *adjusted = moved > 0;
     d->high = high;
     return TL_OK;
@@ -66,18 +72,23 @@ static int settle_float(struct tl_dist *d, bool *adjusted, struct tl_err *err)
 
 static int settle_int(struct tl_dist *d, bool *adjusted, struct tl_err *err)
 {
-    if (d->log && d->step != 1)
+    if (d->log && d->step != 1) {
         return err_set(err, TL_EINVAL, "an int distribution with log needs step 1");
-    if (d->low > d->high)
+    }
+    if (d->low > d->high) {
         return bad_range(err, "low is above high", d->low, d->high);
-    if (d->log && d->low < 1)
+    }
+    if (d->log && d->low < 1) {
         return bad_range(err, "log needs low of at least 1", d->low, d->high);
-    if (!(d->step >= 1))
+    }
+    if (!(d->step >= 1)) {
         return err_set(err, TL_EINVAL, "step is not above 0");
+    }
     uint64_t steps;
     double rest = int_rest(d->low, d->high, d->step, &steps);
-    if (rest == 0)
+    if (rest == 0) {
         return TL_OK;
+    }
     *adjusted = true;
     d->high -= rest;
     return TL_OK;
@@ -86,16 +97,18 @@ static int settle_int(struct tl_dist *d, bool *adjusted, struct tl_err *err)
 int dist_settle(struct tl_dist *d, bool *adjusted, struct tl_err *err)
 {
     bool ignored;
-    if (!adjusted)
+    if (!adjusted) {
         adjusted = &ignored;
+    }
     *adjusted = false;
     switch (d->kind) {
     case TL_DIST_FLOAT: return settle_float(d, adjusted, err);
     case TL_DIST_INT: return settle_int(d, adjusted, err);
     case TL_DIST_CATEGORICAL: break;
     }
-    if (d->n_choices == 0)
+    if (d->n_choices == 0) {
         return err_set(err, TL_EINVAL, "a categorical distribution needs at least one choice");
+    }
     return TL_OK;
 }
 
@@ -106,37 +119,46 @@ static bool whole_within_limit(double v)
 
 TL_API int tl_dist_normalise(struct tl_dist *dist, bool *adjusted, struct tl_err *err)
 {
-    if (!dist)
+    if (!dist) {
         return err_set(err, TL_EINVAL, "no distribution given");
+    }
     struct tl_dist d = *dist;
     switch (d.kind) {
     case TL_DIST_FLOAT:
-        if (!isfinite(d.low) || !isfinite(d.high) || !isfinite(d.step))
+        if (!isfinite(d.low) || !isfinite(d.high) || !isfinite(d.step)) {
             return err_set(err, TL_EINVAL, "low, high and step must be finite");
+        }
         break;
     case TL_DIST_INT:
-        if (d.step == 0)
+        if (d.step == 0) {
             d.step = 1;
-        if (!whole_within_limit(d.low) || !whole_within_limit(d.high) || !whole_within_limit(d.step))
+        }
+        if (!whole_within_limit(d.low) || !whole_within_limit(d.high) || !whole_within_limit(d.step)) {
             return err_set(err, TL_EINVAL, "low, high and step must be whole numbers within 2^53");
+        }
         break;
     case TL_DIST_CATEGORICAL:
-        if (!d.choices)
+        if (!d.choices) {
             d.n_choices = 0;
-        for (size_t i = 0; i < d.n_choices; i++)
+        }
+        for (size_t i = 0; i < d.n_choices; i++) {
             if (d.choices[i].kind == TL_VALUE_JSON &&
-                !dist_json_valid((struct str){d.choices[i].as.text.s, d.choices[i].as.text.len}))
+                !dist_json_valid((struct str){d.choices[i].as.text.s, d.choices[i].as.text.len})) {
                 return err_set(err, TL_EINVAL, "choice %zu is no JSON", i);
+            }
+        }
         break;
     default: return err_set(err, TL_EINVAL, "no such kind of distribution: %d", (int)d.kind);
     }
     bool moved = false;
     int rc = dist_settle(&d, &moved, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     *dist = d;
-    if (adjusted)
+    if (adjusted) {
         *adjusted = moved;
+    }
     return TL_OK;
 }
 
@@ -146,10 +168,12 @@ TL_API bool tl_dist_contains(const struct tl_dist *dist, double internal)
 {
     switch (dist->kind) {
     case TL_DIST_FLOAT: {
-        if (!(dist->low <= internal && internal <= dist->high))
+        if (!(dist->low <= internal && internal <= dist->high)) {
             return false;
-        if (dist->step == 0)
+        }
+        if (dist->step == 0) {
             return true;
+        }
         double k = (internal - dist->low) / dist->step;
         return fabs(k - nearbyint(k)) < 1.0e-8;
     }
@@ -164,8 +188,9 @@ TL_API bool tl_dist_single(const struct tl_dist *dist)
 {
     switch (dist->kind) {
     case TL_DIST_FLOAT:
-        if (dist->low == dist->high)
+        if (dist->low == dist->high) {
             return true;
+        }
         return dist->step != 0 && decimal_narrower(dist->low, dist->high, dist->step);
     case TL_DIST_INT: return dist->low == dist->high || (!dist->log && dist->high - dist->low < dist->step);
     case TL_DIST_CATEGORICAL: return dist->n_choices == 1;
@@ -178,8 +203,9 @@ TL_API uint64_t tl_dist_cardinality(const struct tl_dist *dist)
     uint64_t steps;
     switch (dist->kind) {
     case TL_DIST_FLOAT:
-        if (dist->low == dist->high)
+        if (dist->low == dist->high) {
             return 1;
+        }
         return dist->step != 0 && decimal_steps(dist->low, dist->high, dist->step, &steps) ? steps + 1 : 0;
     case TL_DIST_INT: (void)int_rest(dist->low, dist->high, dist->step, &steps); return steps + 1;
     case TL_DIST_CATEGORICAL: return dist->n_choices;
@@ -194,21 +220,25 @@ TL_API int tl_dist_external(const struct tl_dist *dist, double internal, struct 
         *out = (struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = internal};
         return TL_OK;
     }
-    if (!isfinite(internal))
+    if (!isfinite(internal)) {
         return err_set(err, TL_EINVAL, "the value is not finite");
+    }
     double whole = trunc(internal) + 0.0; /* no negative zero */
     if (dist->kind == TL_DIST_INT) {
-        if (whole >= -0x1p63 && whole < 0x1p63)
+        if (whole >= -0x1p63 && whole < 0x1p63) {
             *out = (struct tl_value){.kind = TL_VALUE_INT, .as.i = (int64_t)whole};
-        else
+        } else {
             *out = (struct tl_value){.kind = TL_VALUE_FLOAT, .as.f = whole};
+        }
         return TL_OK;
     }
     double n = (double)dist->n_choices;
-    if (whole < 0) /* as in Python: -1 is the last one */
+    if (whole < 0) { /* as in Python: -1 is the last one */
         whole += n;
-    if (!(whole >= 0 && whole < n))
+    }
+    if (!(whole >= 0 && whole < n)) {
         return err_set(err, TL_EINVAL, "there is no such choice");
+    }
     *out = dist->choices[(size_t)whole];
     return TL_OK;
 }
@@ -217,10 +247,12 @@ TL_API int tl_dist_external(const struct tl_dist *dist, double internal, struct 
 static bool number_in_text(const char *s, size_t n, double *out)
 {
     const char *p = s, *end = s + n;
-    while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r')))
+    while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r'))) {
         p++;
-    while (end > p && (end[-1] == ' ' || (end[-1] >= '\t' && end[-1] <= '\r')))
+    }
+    while (end > p && (end[-1] == ' ' || (end[-1] >= '\t' && end[-1] <= '\r'))) {
         end--;
+    }
     return p < end && num_parse(p, end, out, NULL) == end;
 }
 
@@ -237,12 +269,15 @@ static int number_internal(const struct tl_dist *dist, const struct tl_value *va
     case TL_VALUE_JSON: number = number_in_text(value->as.text.s, value->as.text.len, &v); break;
     case TL_VALUE_NULL: number = false; break;
     }
-    if (!number)
+    if (!number) {
         return err_set(err, TL_EINVAL, "the value is not a number");
-    if (isnan(v))
+    }
+    if (isnan(v)) {
         return err_set(err, TL_EINVAL, "the value is NaN");
-    if (dist->log && v <= 0)
+    }
+    if (dist->log && v <= 0) {
         return err_set(err, TL_EINVAL, "the value is not above 0 but the distribution has log");
+    }
     *out = v;
     return TL_OK;
 }
@@ -250,12 +285,14 @@ static int number_internal(const struct tl_dist *dist, const struct tl_value *va
 TL_API int tl_dist_internal(const struct tl_dist *dist, const struct tl_value *value, double *out,
                             struct tl_err *err)
 {
-    if (dist->kind != TL_DIST_CATEGORICAL)
+    if (dist->kind != TL_DIST_CATEGORICAL) {
         return number_internal(dist, value, out, err);
+    }
     for (size_t i = 0; i < dist->n_choices; i++) {
         int equal = dist_value_equal(&dist->choices[i], value);
-        if (equal < 0)
+        if (equal < 0) {
             return err_nomem(err);
+        }
         if (equal) {
             *out = (double)i;
             return TL_OK;
@@ -273,7 +310,8 @@ bool dist_equal(const struct dist *a, const struct dist *b)
 
 bool dist_compatible(const struct dist *a, const struct dist *b)
 {
-    if (a->class_ != b->class_)
+    if (a->class_ != b->class_) {
         return false;
+    }
     return a->d.kind == TL_DIST_CATEGORICAL ? a->equal_id == b->equal_id : a->d.log == b->d.log;
 }

@@ -79,19 +79,23 @@ static int find_members(struct str text, struct arena *a, int n, struct str *fou
     bool first = true;
     struct str key, raw;
     int rc = json_open(&j, '{', err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     *strangers = false;
     while ((rc = json_next_key(&j, &first, a, &key, err)) > 0) {
-        if ((rc = json_skip(&j, &raw, err)) != TL_OK)
+        if ((rc = json_skip(&j, &raw, err)) != TL_OK) {
             return rc;
+        }
         int m = 0;
-        while (m < n && !str_eq(key, str_of(member_names[m])))
+        while (m < n && !str_eq(key, str_of(member_names[m]))) {
             m++;
-        if (m < n)
+        }
+        if (m < n) {
             found[m] = raw;
-        else
+        } else {
             *strangers = true;
+        }
     }
     return rc == 0 ? json_finish(&j, err) : rc;
 }
@@ -121,8 +125,9 @@ static int number_of(const struct str *found, int member, bool null_allowed, str
 {
     struct str raw = found[member];
     *out = (struct number){false, false, 0};
-    if (!raw.p)
+    if (!raw.p) {
         return TL_OK;
+    }
     struct json j = JSON_OF(raw.p, raw.n);
     switch (json_peek(&j)) {
     case JSON_NUMBER: {
@@ -138,8 +143,9 @@ static int number_of(const struct str *found, int member, bool null_allowed, str
         out->v = raw.p[0] == 't';
         return TL_OK;
     case JSON_NULL:
-        if (null_allowed)
+        if (null_allowed) {
             return TL_OK;
+        }
         break;
     default: break;
     }
@@ -172,12 +178,15 @@ static int read_float(const struct str *found, bool log, struct tl_dist *out, st
     int rc;
     if ((rc = number_of(found, M_LOW, false, &low, err)) != TL_OK ||
         (rc = number_of(found, M_HIGH, false, &high, err)) != TL_OK ||
-        (rc = number_of(found, step_is, true, &step, err)) != TL_OK)
+        (rc = number_of(found, step_is, true, &step, err)) != TL_OK) {
         return rc;
-    if (step.given && (step.is_bool || low.is_bool || high.is_bool))
+    }
+    if (step.given && (step.is_bool || low.is_bool || high.is_bool)) {
         return bad(err, "true and false are no numbers when there is a step");
-    if (step.given && step.v == 0)
+    }
+    if (step.given && step.v == 0) {
         return bad_member(err, step_is, "is not above 0");
+    }
     *out = (struct tl_dist){.kind = TL_DIST_FLOAT, .log = log, .low = low.v, .high = high.v, .step = step.v};
     return dist_settle(out, NULL, err);
 }
@@ -189,19 +198,25 @@ static int read_int(const struct str *found, bool log, bool abbreviated, struct 
     int rc;
     if ((rc = number_of(found, M_LOW, false, &low, err)) != TL_OK ||
         (rc = number_of(found, M_HIGH, false, &high, err)) != TL_OK ||
-        (rc = number_of(found, M_STEP, abbreviated, &step, err)) != TL_OK)
+        (rc = number_of(found, M_STEP, abbreviated, &step, err)) != TL_OK) {
         return rc;
-    if (!step.given)
+    }
+    if (!step.given) {
         step.v = 1;
+    }
     /* the constructor judges the numbers as they are and cuts them to whole ones afterwards */
-    if (log && step.v != 1)
+    if (log && step.v != 1) {
         return bad(err, "log needs step 1");
-    if (low.v > high.v)
+    }
+    if (low.v > high.v) {
         return bad(err, "low is above high");
-    if (log && low.v < 1)
+    }
+    if (log && low.v < 1) {
         return bad(err, "log needs low of at least 1");
-    if (!isfinite(low.v) || !isfinite(high.v) || !isfinite(step.v))
+    }
+    if (!isfinite(low.v) || !isfinite(high.v) || !isfinite(step.v)) {
         return bad(err, "an int distribution needs finite numbers");
+    }
     *out = (struct tl_dist){.kind = TL_DIST_INT,
                             .log = log,
                             .low = trunc(low.v) + 0.0,
@@ -216,8 +231,9 @@ static int keep_text(struct arena *a, struct str s, enum tl_value_kind kind, str
                      struct tl_err *err)
 {
     char *copy = arena_dup(a, s.p, s.n);
-    if (!copy)
+    if (!copy) {
         return err_nomem(err);
+    }
     out->kind = kind;
     out->as.text.s = copy;
     out->as.text.len = s.n;
@@ -235,8 +251,9 @@ int dist_value_read(struct json *j, struct arena *a, struct tl_value *out, struc
         return rc == TL_OK ? keep_text(a, text, TL_VALUE_STRING, out, err) : rc;
     }
     int rc = json_skip(j, &raw, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     switch (kind) {
     case JSON_NULL: *out = (struct tl_value){.kind = TL_VALUE_NULL}; return TL_OK;
     case JSON_TRUE:
@@ -248,8 +265,9 @@ int dist_value_read(struct json *j, struct arena *a, struct tl_value *out, struc
             return TL_OK;
         }
         out->kind = TL_VALUE_INT;
-        if (num_parse_int(raw.p, raw.p + raw.n, &out->as.i))
+        if (num_parse_int(raw.p, raw.p + raw.n, &out->as.i)) {
             return TL_OK;
+        }
         break; /* beyond 64 bits */
     default: break;
     }
@@ -258,8 +276,9 @@ int dist_value_read(struct json *j, struct arena *a, struct tl_value *out, struc
 
 static int read_choices(struct str raw, struct arena *a, struct tl_dist *out, struct tl_err *err)
 {
-    if (!is_json(raw, '['))
+    if (!is_json(raw, '[')) {
         return bad_member(err, M_CHOICES, "is not a list");
+    }
     struct json j = JSON_OF(raw.p, raw.n);
     size_t n = 0;
     bool first = true;
@@ -269,21 +288,25 @@ static int read_choices(struct str raw, struct arena *a, struct tl_dist *out, st
         n++;
         rc = json_skip(&j, &item, err);
     }
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     struct tl_value *choices = arena_alloc(a, (n ? n : 1) * sizeof *choices);
-    if (!choices)
+    if (!choices) {
         return err_nomem(err);
+    }
     j = JSON_OF(raw.p, raw.n);
     first = true;
     rc = json_open(&j, '[', err);
     for (size_t i = 0; rc == TL_OK && i < n; i++) {
         rc = json_next_item(&j, &first, err);
-        if (rc >= 0)
+        if (rc >= 0) {
             rc = dist_value_read(&j, a, &choices[i], err);
+        }
     }
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     *out = (struct tl_dist){.kind = TL_DIST_CATEGORICAL, .choices = choices, .n_choices = n};
     return dist_settle(out, NULL, err);
 }
@@ -296,26 +319,34 @@ static int read_named(const struct str *top, struct arena *a, struct tl_dist *ou
     struct str name, found[M_N_ATTRIBUTES] = {{0}};
     bool strangers;
     int rc = text_of(top[M_NAME], M_NAME, a, &name, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
-    const struct class_row *row = classes;
-    while (row < classes + TL_COUNT(classes) && !str_eq(name, str_of(row->name)))
-        row++;
-    if (row == classes + TL_COUNT(classes))
-        return bad(err, "unknown class");
-    if (!is_json(top[M_ATTRIBUTES], '{'))
-        return bad_member(err, M_ATTRIBUTES, "is missing or no object");
-    rc = find_members(top[M_ATTRIBUTES], a, M_N_ATTRIBUTES, found, &strangers, err);
-    if (rc != TL_OK)
-        return rc;
-    for (int m = 0; m < M_N_ATTRIBUTES; m++) {
-        if (!found[m].p && (row->required & BIT(m)))
-            return bad_member(err, m, "is missing");
-        if (found[m].p && !((row->required | row->optional) & BIT(m)))
-            strangers = true;
     }
-    if (strangers)
+    const struct class_row *row = classes;
+    while (row < classes + TL_COUNT(classes) && !str_eq(name, str_of(row->name))) {
+        row++;
+    }
+    if (row == classes + TL_COUNT(classes)) {
+        return bad(err, "unknown class");
+    }
+    if (!is_json(top[M_ATTRIBUTES], '{')) {
+        return bad_member(err, M_ATTRIBUTES, "is missing or no object");
+    }
+    rc = find_members(top[M_ATTRIBUTES], a, M_N_ATTRIBUTES, found, &strangers, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    for (int m = 0; m < M_N_ATTRIBUTES; m++) {
+        if (!found[m].p && (row->required & BIT(m))) {
+            return bad_member(err, m, "is missing");
+        }
+        if (found[m].p && !((row->required | row->optional) & BIT(m))) {
+            strangers = true;
+        }
+    }
+    if (strangers) {
         return bad(err, "an attribute that the class does not have");
+    }
     *class_ = row->class_;
     bool log = row->log_is || truth_of(found[M_LOG]);
     switch (row->kind) {
@@ -331,17 +362,20 @@ static int read_abbreviated(struct str *top, struct arena *a, struct tl_dist *ou
 {
     struct str type;
     int rc = text_of(top[M_TYPE], M_TYPE, a, &type, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     if (str_eq(type, STR("categorical"))) {
         *class_ = DIST_CATEGORICAL;
         return read_choices(top[M_CHOICES], a, out, err);
     }
     bool is_float = str_eq(type, STR("float"));
-    if (!is_float && !str_eq(type, STR("int")))
+    if (!is_float && !str_eq(type, STR("int"))) {
         return bad(err, "unknown type");
-    if (!top[M_LOW].p || !top[M_HIGH].p)
+    }
+    if (!top[M_LOW].p || !top[M_HIGH].p) {
         return bad_member(err, top[M_LOW].p ? M_HIGH : M_LOW, "is missing");
+    }
     top[M_Q].p = NULL; /* no member of this form */
     *class_ = is_float ? DIST_FLOAT : DIST_INT;
     bool log = truth_of(top[M_LOG]);
@@ -356,13 +390,16 @@ int dist_parse(struct str text, struct arena *a, struct tl_dist *out, enum dist_
     enum dist_class c = DIST_FLOAT;
     bool strangers;
     int rc = find_members(text, a, M_N, top, &strangers, err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = top[M_NAME].p ? read_named(top, a, &d, &c, err) : read_abbreviated(top, a, &d, &c, err);
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return rc;
+    }
     *out = d;
-    if (class_)
+    if (class_) {
         *class_ = c;
+    }
     return TL_OK;
 }
 
@@ -374,8 +411,9 @@ static void put_whole(struct buf *out, double v)
         json_put_int(out, (int64_t)v);
     } else {
         char digits[DIST_DIGITS_MAX];
-        if (v < 0)
+        if (v < 0) {
             buf_add_char(out, '-');
+        }
         buf_add(out, digits, dist_exact_digits(fabs(v), digits));
     }
 }
@@ -390,20 +428,22 @@ static void put_token(struct buf *out, struct json *j, struct arena *scratch)
     bool integer = false;
     switch (json_peek(j)) {
     case JSON_STRING:
-        if (json_string(j, scratch, &s, NULL) == TL_OK)
+        if (json_string(j, scratch, &s, NULL) == TL_OK) {
             json_put_string(out, s);
-        else
+        } else {
             out->failed = TL_ENOMEM;
+        }
         break;
     case JSON_NUMBER: {
         const char *first = j->p;
         j->p = num_parse(first, j->end, &v, &integer);
-        if (!integer)
+        if (!integer) {
             json_put_double(out, v);
-        else if (num_parse_int(first, j->p, &i))
+        } else if (num_parse_int(first, j->p, &i)) {
             json_put_int(out, i);
-        else
+        } else {
             buf_add(out, first, (size_t)(j->p - first));
+        }
         break;
     }
     case JSON_TRUE:
@@ -414,8 +454,9 @@ static void put_token(struct buf *out, struct json *j, struct arena *scratch)
         break;
     default: /* brackets, commas and colons */
         buf_add_char(out, *j->p);
-        if (*j->p == ',' || *j->p == ':')
+        if (*j->p == ',' || *j->p == ':') {
             buf_add_char(out, ' ');
+        }
         j->p++;
     }
 }
@@ -428,8 +469,9 @@ static void put_json(struct buf *out, struct str text)
     }
     struct arena scratch = {0};
     struct json j = JSON_OF(text.p, text.n);
-    while (!out->failed && json_peek(&j) != JSON_END)
+    while (!out->failed && json_peek(&j) != JSON_END) {
         put_token(out, &j, &scratch);
+    }
     arena_release(&scratch);
 }
 
@@ -458,10 +500,11 @@ int dist_format(const struct tl_dist *d, struct buf *out)
     switch (d->kind) {
     case TL_DIST_FLOAT:
         buf_add_text(out, "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": ");
-        if (d->step == 0)
+        if (d->step == 0) {
             buf_add_text(out, "null");
-        else
+        } else {
             json_put_double(out, d->step);
+        }
         buf_add_text(out, ", \"low\": ");
         json_put_double(out, d->low);
         buf_add_text(out, ", \"high\": ");
@@ -482,8 +525,9 @@ int dist_format(const struct tl_dist *d, struct buf *out)
     case TL_DIST_CATEGORICAL:
         buf_add_text(out, "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [");
         for (size_t i = 0; i < d->n_choices; i++) {
-            if (i > 0)
+            if (i > 0) {
                 buf_add_text(out, ", ");
+            }
             dist_value_write(out, &d->choices[i]);
         }
         buf_add_char(out, ']');

@@ -30,8 +30,9 @@ static size_t key_double(double v, char key[SCALAR_KEY])
         key[0] = 'N';
         return 1;
     }
-    if (v >= -0x1p63 && v < 0x1p63 && v == trunc(v))
+    if (v >= -0x1p63 && v < 0x1p63 && v == trunc(v)) {
         return key_int((int64_t)v, key);
+    }
     key[0] = 'd';
     memcpy(key + 1, &v, sizeof v);
     return SCALAR_KEY;
@@ -76,12 +77,14 @@ size_t dist_exact_digits(double v, char out[DIST_DIGITS_MAX])
         exponent -= shift;
     }
     size_t n = 0;
-    for (int i = LIMBS - 1; i >= 0; i--)
+    for (int i = LIMBS - 1; i >= 0; i--) {
         for (uint32_t place = 100000000; place > 0; place /= 10) {
             char digit = (char)('0' + limb[i] / place % 10);
-            if (n > 0 || digit != '0')
+            if (n > 0 || digit != '0') {
                 out[n++] = digit;
+            }
         }
+    }
     return n;
 }
 
@@ -121,10 +124,11 @@ static void add_token(struct buf *out, struct json *j, struct arena *scratch)
     double v;
     switch (json_peek(j)) {
     case JSON_STRING:
-        if (json_string(j, scratch, &s, NULL) != TL_OK)
+        if (json_string(j, scratch, &s, NULL) != TL_OK) {
             out->failed = TL_ENOMEM;
-        else
+        } else {
             add_text(out, s.p, s.n);
+        }
         break;
     case JSON_NUMBER: {
         const char *end = num_parse(j->p, j->end, &v, NULL);
@@ -145,8 +149,9 @@ static void add_token(struct buf *out, struct json *j, struct arena *scratch)
         j->p += 4;
         break;
     default:
-        if (*j->p != ',' && *j->p != ':')
+        if (*j->p != ',' && *j->p != ':') {
             buf_add_char(out, *j->p);
+        }
         j->p++;
     }
 }
@@ -166,20 +171,22 @@ static void add_json(struct buf *out, struct str text)
         return;
     }
     struct arena scratch = {0};
-    while (!out->failed && json_peek(&j) != JSON_END)
+    while (!out->failed && json_peek(&j) != JSON_END) {
         add_token(out, &j, &scratch);
+    }
     arena_release(&scratch);
 }
 
 void dist_value_key(const struct tl_value *v, struct buf *out)
 {
     char key[SCALAR_KEY];
-    if (v->kind == TL_VALUE_STRING)
+    if (v->kind == TL_VALUE_STRING) {
         add_text(out, v->as.text.s, v->as.text.len);
-    else if (v->kind == TL_VALUE_JSON)
+    } else if (v->kind == TL_VALUE_JSON) {
         add_json(out, (struct str){v->as.text.s, v->as.text.len});
-    else
+    } else {
         buf_add(out, key, key_scalar(v, key));
+    }
 }
 
 static int json_equal(const struct tl_value *a, const struct tl_value *b)
@@ -188,8 +195,9 @@ static int json_equal(const struct tl_value *a, const struct tl_value *b)
     dist_value_key(a, &ka);
     dist_value_key(b, &kb);
     int result = TL_ENOMEM;
-    if (!ka.failed && !kb.failed)
+    if (!ka.failed && !kb.failed) {
         result = str_eq((struct str){ka.data, ka.len}, (struct str){kb.data, kb.len});
+    }
     buf_release(&ka);
     buf_release(&kb);
     return result;
@@ -197,11 +205,13 @@ static int json_equal(const struct tl_value *a, const struct tl_value *b)
 
 int dist_value_equal(const struct tl_value *a, const struct tl_value *b)
 {
-    if (a->kind == TL_VALUE_JSON || b->kind == TL_VALUE_JSON)
+    if (a->kind == TL_VALUE_JSON || b->kind == TL_VALUE_JSON) {
         return json_equal(a, b);
-    if (a->kind == TL_VALUE_STRING || b->kind == TL_VALUE_STRING)
+    }
+    if (a->kind == TL_VALUE_STRING || b->kind == TL_VALUE_STRING) {
         return a->kind == b->kind &&
                str_eq((struct str){a->as.text.s, a->as.text.len}, (struct str){b->as.text.s, b->as.text.len});
+    }
     char ka[SCALAR_KEY], kb[SCALAR_KEY];
     size_t n = key_scalar(a, ka);
     return n == key_scalar(b, kb) && memcmp(ka, kb, n) == 0;

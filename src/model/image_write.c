@@ -30,8 +30,9 @@ static void put_str(struct buf *b, struct str s)
 static bool put_list(struct buf *b, const struct list_ref *r)
 {
     put_u64(b, r->distinct);
-    if (r->distinct == 0)
+    if (r->distinct == 0) {
         return true;
+    }
     const void **entries = mem_alloc(r->distinct * sizeof *entries);
     bool ok = entries && list_collect(r, entries);
     for (size_t i = 0; ok && i < r->distinct; i++) {
@@ -66,8 +67,9 @@ static bool put_live(struct buf *b, const struct live_trial *t)
     put_u64(b, (uint64_t)t->start);
     put_u64(b, (uint64_t)t->complete);
     put_u64(b, t->n_values);
-    if (t->n_values)
+    if (t->n_values) {
         buf_add(b, t->values, t->n_values * sizeof *t->values);
+    }
     return put_list(b, &t->params) && put_list(b, &t->attrs) && put_list(b, &t->reports);
 }
 
@@ -75,8 +77,9 @@ static void put_space(struct buf *b, const struct search_space *sp)
 {
     put_u32(b, sp->started);
     put_u32(b, (uint32_t)sp->n);
-    if (sp->n)
+    if (sp->n) {
         buf_add(b, sp->entries, sp->n * sizeof *sp->entries);
+    }
 }
 
 static bool put_study(struct buf *b, const struct study *st)
@@ -89,8 +92,9 @@ static bool put_study(struct buf *b, const struct study *st)
     put_u64(b, (uint64_t)st->best);
     put_u64(b, st->version);
     put_u32(b, (uint32_t)(st->front ? st->front->n : 0));
-    if (st->front)
+    if (st->front) {
         buf_add(b, st->front->rows, st->front->n * sizeof st->front->rows[0]);
+    }
     put_space(b, &st->complete_space);
     put_space(b, &st->pruned_space);
     put_u64(b, st->first_dist.n);
@@ -102,8 +106,9 @@ static bool put_study(struct buf *b, const struct study *st)
     }
     bool ok = put_list(b, &st->attrs);
     put_u64(b, st->n_live);
-    for (size_t i = 0; ok && i < st->n_live; i++)
+    for (size_t i = 0; ok && i < st->n_live; i++) {
         ok = put_live(b, st->live[i]);
+    }
     return ok;
 }
 
@@ -113,8 +118,9 @@ static void note_counts(struct image_study *is, const struct study *st)
     is->n_rows = st->rows.len;
     is->n_columns = st->columns.len;
     is->n_shapes = st->shapes.len;
-    for (unsigned k = 0; k < SVEC_SEGMENTS; k++)
+    for (unsigned k = 0; k < SVEC_SEGMENTS; k++) {
         is->used[k] = st->bytes.segment ? st->bytes.segment[k].used : 0;
+    }
 }
 
 int image_prepare(struct image *im, struct state *s, struct tl_err *err)
@@ -134,8 +140,9 @@ int image_prepare(struct image *im, struct state *s, struct tl_err *err)
     const uint64_t counts[] = {im->seq,        im->n_names,  im->n_workers, im->n_study_names, im->n_dists,
                                im->n_trials,   im->n_studies, s->n_studies, s->n_odd};
     buf_add(b, counts, sizeof counts);
-    for (size_t i = 0; ok && i < im->n_workers; i++)
+    for (size_t i = 0; ok && i < im->n_workers; i++) {
         put_u64(b, *(const uint64_t *)svec_at(&s->worker_n, i));
+    }
     for (size_t i = 0; ok && i < im->n_studies; i++) {
         const struct study *st = *(struct study **)svec_at(&s->studies, i);
         note_counts(&im->studies[i], st);
@@ -144,8 +151,9 @@ int image_prepare(struct image *im, struct state *s, struct tl_err *err)
         put_u64(b, im->studies[i].n_columns);
         put_u64(b, im->studies[i].n_shapes);
     }
-    if (ok && !b->failed)
+    if (ok && !b->failed) {
         return TL_OK;
+    }
     image_release(im);
     return err_nomem(err);
 }
@@ -178,13 +186,16 @@ static int out(struct writer *w, const void *bytes, size_t n)
 {
     if (n > sizeof w->bytes - w->n) {
         int rc = drain(w);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
-        if (n >= sizeof w->bytes)
+        }
+        if (n >= sizeof w->bytes) {
             return w->to->write(w->to, bytes, n, w->err);
+        }
     }
-    if (n)
+    if (n) {
         memcpy(w->bytes + w->n, bytes, n);
+    }
     w->n += n;
     return TL_OK;
 }
@@ -222,18 +233,21 @@ static int out_column(struct writer *w, const struct column *c, size_t n_rows)
         uint64_t present = b ? atomic_load_explicit(&b->present, memory_order_acquire) : 0;
         const uint32_t *dists = b ? atomic_load_explicit(&b->dists, memory_order_acquire) : NULL;
         struct image_block head = {0, 0, 0};
-        if (rows < BLOCK)
+        if (rows < BLOCK) {
             present &= (UINT64_C(1) << rows) - 1;
+        }
         if (b) {
             head.present = present;
             head.dist = b->dist;
             head.kind = dists ? IMAGE_BLOCK_DISTS : IMAGE_BLOCK_DIST;
         }
         rc = out(w, &head, sizeof head);
-        if (rc == TL_OK && b)
+        if (rc == TL_OK && b) {
             rc = out(w, b->values, rows * sizeof b->values[0]);
-        if (rc == TL_OK && dists)
+        }
+        if (rc == TL_OK && dists) {
             rc = out(w, dists, rows * sizeof dists[0]);
+        }
     }
     return rc;
 }
@@ -242,18 +256,22 @@ static int out_study(struct writer *w, const struct image_study *is)
 {
     const struct study *st = is->study;
     int rc = out_elements(w, &st->rows, is->n_rows);
-    for (size_t i = 0; rc == TL_OK && i < is->n_columns; i++)
+    for (size_t i = 0; rc == TL_OK && i < is->n_columns; i++) {
         rc = out_column(w, svec_at(&st->columns, i), is->n_rows);
-    if (rc == TL_OK)
+    }
+    if (rc == TL_OK) {
         rc = out_elements(w, &st->shapes, is->n_shapes);
+    }
     for (unsigned k = 0; rc == TL_OK && k < SVEC_SEGMENTS; k++) {
-        if (is->used[k] == 0)
+        if (is->used[k] == 0) {
             continue;
+        }
         uint64_t head[2] = {k + 1, is->used[k]};
         size_t skip = k == 0 ? 8 : 0; /* offset 0 is nobody's */
         rc = out(w, head, sizeof head);
-        if (rc == TL_OK)
+        if (rc == TL_OK) {
             rc = out(w, st->bytes.segment[k].p + skip, (size_t)is->used[k] - skip);
+        }
     }
     uint64_t end[2] = {0, 0};
     return rc == TL_OK ? out(w, end, sizeof end) : rc;
@@ -264,8 +282,9 @@ int image_write(const struct image *im, struct image_sink *to, struct tl_err *er
     const struct state *s = im->state;
     struct image_head head = IMAGE_HEAD(im->part1.len);
     struct writer *w = mem_alloc(sizeof *w);
-    if (!w)
+    if (!w) {
         return err_nomem(err);
+    }
     w->to = to;
     w->n = 0;
     w->err = err;
@@ -281,8 +300,9 @@ int image_write(const struct image *im, struct image_sink *to, struct tl_err *er
         rc = rc == TL_OK ? out(w, text.p, text.n) : rc;
     }
     rc = rc == TL_OK ? out_elements(w, &s->trials, im->n_trials) : rc;
-    for (size_t i = 0; rc == TL_OK && i < im->n_studies; i++)
+    for (size_t i = 0; rc == TL_OK && i < im->n_studies; i++) {
         rc = out_study(w, &im->studies[i]);
+    }
     rc = rc == TL_OK ? drain(w) : rc;
     mem_free(w);
     return rc;

@@ -44,8 +44,9 @@ static struct grow_list *list_new(struct state *s, enum list_kind kind)
         l->next_free = NULL;
     } else {
         l = mem_zalloc(1, sizeof *l);
-        if (!l)
+        if (!l) {
             return NULL;
+        }
     }
     l->kind = kind;
     l->entries.elem = entry_size(kind);
@@ -63,23 +64,26 @@ static void list_free(struct grow_list *l)
 
 struct list_ref list_ref_get(const struct list_ref *r)
 {
-    if (r->list)
+    if (r->list) {
         atomic_fetch_add_explicit(&r->list->refs, 1, memory_order_relaxed);
+    }
     return *r;
 }
 
 void list_ref_drop(struct list_ref *r)
 {
-    if (r->list && atomic_fetch_sub_explicit(&r->list->refs, 1, memory_order_acq_rel) == 1)
+    if (r->list && atomic_fetch_sub_explicit(&r->list->refs, 1, memory_order_acq_rel) == 1) {
         list_free(r->list);
+    }
     *r = (struct list_ref){0};
 }
 
 void list_recycle(struct state *s, struct list_ref *r)
 {
     struct grow_list *l = r->list;
-    if (!l)
+    if (!l) {
         return;
+    }
     /* only the writer gives out new references, so 1 stays 1 */
     if (atomic_load_explicit(&l->refs, memory_order_acquire) != 1 || l->entries.len > 64 || l->bytes.end > 8192) {
         list_ref_drop(r);
@@ -114,14 +118,16 @@ static uint64_t key_at(const struct grow_list *l, size_t i)
 static int64_t bisect(const struct grow_list *l, uint64_t key)
 {
     size_t low = 0, high = l->entries.len;
-    if (high == 0 || key > key_at(l, high - 1))
+    if (high == 0 || key > key_at(l, high - 1)) {
         return -1;
+    }
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (key_at(l, middle) <= key)
+        if (key_at(l, middle) <= key) {
             low = middle;
-        else
+        } else {
             high = middle;
+        }
     }
     return key_at(l, low) == key ? (int64_t)low : -1;
 }
@@ -130,15 +136,17 @@ static int64_t bisect(const struct grow_list *l, uint64_t key)
 static int64_t find_index(const struct grow_list *l, uint64_t key)
 {
     size_t n = l->entries.len;
-    if (!l->scattered)
+    if (!l->scattered) {
         return bisect(l, key);
+    }
     if (n > SMALL && key != UINT64_MAX) {
         uint64_t at;
         return map64_get(&l->latest, key, &at) ? (int64_t)at : -1;
     }
     while (n-- > 0) {
-        if (key_at(l, n) == key)
+        if (key_at(l, n) == key) {
             return (int64_t)n;
+        }
     }
     return -1;
 }
@@ -157,8 +165,9 @@ static bool list_append(struct grow_list *l, const void *entry)
     if (l->kind == LIST_ATTRS) {
         copy = *(const struct attr_entry *)entry;
         uint64_t offset = space_alloc(&l->bytes, copy.json.n ? copy.json.n : 1);
-        if (offset == 0)
+        if (offset == 0) {
             return false;
+        }
         char *bytes = space_at(&l->bytes, offset);
         memcpy(bytes, copy.json.p, copy.json.n);
         copy.json.p = bytes;
@@ -167,8 +176,9 @@ static bool list_append(struct grow_list *l, const void *entry)
     uint64_t key = entry_key(l->kind, entry);
     bool scattered = l->scattered || (at > 0 && key <= key_at(l, at - 1));
     void *slot = svec_push(&l->entries);
-    if (!slot)
+    if (!slot) {
         return false;
+    }
     memcpy(slot, entry, l->entries.elem);
     if (!scattered || at + 1 <= SMALL) {
         l->scattered = scattered;
@@ -178,8 +188,9 @@ static bool list_append(struct grow_list *l, const void *entry)
         l->scattered = true;
         for (size_t i = 0; i < at; i++) {
             uint64_t older = key_at(l, i);
-            if (older != UINT64_MAX && !map64_set(&l->latest, older, i))
+            if (older != UINT64_MAX && !map64_set(&l->latest, older, i)) {
                 return false;
+            }
         }
     }
     return key == UINT64_MAX || map64_set(&l->latest, key, at);
@@ -187,11 +198,13 @@ static bool list_append(struct grow_list *l, const void *entry)
 
 bool list_collect(const struct list_ref *r, const void **out)
 {
-    if (!r->list)
+    if (!r->list) {
         return true;
+    }
     if (r->n == r->distinct) {
-        for (size_t i = 0; i < r->n; i++)
+        for (size_t i = 0; i < r->n; i++) {
             out[i] = svec_at(&r->list->entries, i);
+        }
         return true;
     }
     struct map64 place = {0};
@@ -202,8 +215,9 @@ bool list_collect(const struct list_ref *r, const void **out)
         const void *entry = svec_at(&r->list->entries, i);
         uint64_t key = entry_key(r->list->kind, entry), at;
         if (key == UINT64_MAX) { /* the one key that map64 cannot hold */
-            if (!have_max)
+            if (!have_max) {
                 max_at = n++;
+            }
             have_max = true;
             out[max_at] = entry;
         } else if (map64_get(&place, key, &at)) {
@@ -223,8 +237,9 @@ static bool list_compact(struct state *s, struct list_ref *r)
     const void **entries = mem_alloc(r->distinct * sizeof *entries);
     struct list_ref fresh = {list_new(s, r->list->kind), 0, 0};
     bool ok = entries && fresh.list && list_collect(r, entries);
-    for (size_t i = 0; ok && i < r->distinct; i++)
+    for (size_t i = 0; ok && i < r->distinct; i++) {
         ok = list_append(fresh.list, entries[i]);
+    }
     mem_free(entries);
     if (!ok) {
         list_ref_drop(&fresh);
@@ -240,14 +255,17 @@ bool list_put(struct state *s, struct list_ref *r, enum list_kind kind, const vo
 {
     if (!r->list) {
         r->list = list_new(s, kind);
-        if (!r->list)
+        if (!r->list) {
             return false;
+        }
     }
     bool known = find_index(r->list, entry_key(kind, entry)) >= 0;
-    if (!list_append(r->list, entry))
+    if (!list_append(r->list, entry)) {
         return false;
-    if (!known)
+    }
+    if (!known) {
         r->list->n_distinct++;
+    }
     r->n = r->list->entries.len;
     r->distinct = r->list->n_distinct;
     return r->n <= 2 * r->distinct + 64 || list_compact(s, r);

@@ -19,23 +19,27 @@ const char *op_name(int code)
 
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
+    }
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 int op_check_crc(struct str line)
 {
-    if (line.n < OP_CRC_SUFFIX)
+    if (line.n < OP_CRC_SUFFIX) {
         return -1;
+    }
     const char *suffix = line.p + line.n - OP_CRC_SUFFIX;
-    if (memcmp(suffix, OP_CRC_KEY, OP_CRC_KEY_SIZE) != 0 || memcmp(suffix + OP_CRC_SUFFIX - 2, "\"}", 2) != 0)
+    if (memcmp(suffix, OP_CRC_KEY, OP_CRC_KEY_SIZE) != 0 || memcmp(suffix + OP_CRC_SUFFIX - 2, "\"}", 2) != 0) {
         return -1;
+    }
     uint32_t written = 0;
     for (int i = 0; i < 8; i++) {
         int digit = hex_value(suffix[OP_CRC_KEY_SIZE + i]);
-        if (digit < 0)
+        if (digit < 0) {
             return -1;
+        }
         written = written << 4 | (uint32_t)digit;
     }
     return crc32c(0, line.p, line.n - OP_CRC_SUFFIX) == written;

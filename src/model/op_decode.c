@@ -30,8 +30,9 @@ static struct json cursor(const struct line *l, enum op_member m)
 /* False when the member is missing, which is noted as odd. */
 static bool has(struct line *l, enum op_member m, int *rc)
 {
-    if (l->found[m].p)
+    if (l->found[m].p) {
         return true;
+    }
     *rc = op_odd(&l->r, m, "is missing");
     return false;
 }
@@ -41,8 +42,9 @@ static bool has(struct line *l, enum op_member m, int *rc)
 static int read_time(struct line *l, enum op_member m, bool null_allowed, struct tl_time *out)
 {
     int rc = TL_OK;
-    if (!has(l, m, &rc))
+    if (!has(l, m, &rc)) {
         return rc;
+    }
     struct json j = cursor(l, m);
     return op_read_time(&l->r, m, &j, null_allowed, out);
 }
@@ -64,8 +66,9 @@ static int read_create_study(struct line *l)
 static int read_attr(struct line *l, enum op_member m)
 {
     int rc = TL_OK;
-    if (!has(l, m, &rc))
+    if (!has(l, m, &rc)) {
         return rc;
+    }
     struct json j = cursor(l, m);
     return op_read_attr(&l->r, m, &j);
 }
@@ -79,13 +82,16 @@ static int read_template_values(struct line *l)
         rc = op_read_values(&l->r, &j);
     }
     struct json j = cursor(l, M_VALUE);
-    if (rc != TL_OK || !j.p || json_null(&j))
+    if (rc != TL_OK || !j.p || json_null(&j)) {
         return rc;
-    if (op->has_values)
+    }
+    if (op->has_values) {
         return op_odd(&l->r, M_VALUE, "and 'values' are both given");
+    }
     double *value = arena_alloc(l->r.a, sizeof *value);
-    if (!value)
+    if (!value) {
         return err_nomem(l->r.err);
+    }
     rc = op_read_number(&l->r, &j, value);
     op->has_values = true;
     op->values = value;
@@ -100,23 +106,29 @@ static int read_template(struct line *l)
     struct json j = cursor(l, M_DISTRIBUTIONS);
     int rc = j.p ? op_read_distributions(&l->r, &j, &params) : TL_OK;
     j = cursor(l, M_PARAMS);
-    if (rc == TL_OK && j.p)
+    if (rc == TL_OK && j.p) {
         rc = op_read_param_values(&l->r, &j, &params);
+    }
     rc = op_end_params(&l->r, &params, rc);
     j = cursor(l, M_STATE);
-    if (rc == TL_OK && j.p)
+    if (rc == TL_OK && j.p) {
         rc = op_read_state(&l->r, &j);
-    if (rc == TL_OK)
+    }
+    if (rc == TL_OK) {
         rc = read_template_values(l);
+    }
     j = cursor(l, M_USER_ATTRS);
-    if (rc == TL_OK && j.p)
+    if (rc == TL_OK && j.p) {
         rc = op_read_attrs(&l->r, &j, &op->user_attrs, &op->n_user_attrs);
+    }
     j = cursor(l, M_SYSTEM_ATTRS);
-    if (rc == TL_OK && j.p)
+    if (rc == TL_OK && j.p) {
         rc = op_read_attrs(&l->r, &j, &op->system_attrs, &op->n_system_attrs);
+    }
     j = cursor(l, M_INTERMEDIATE_VALUES);
-    if (rc == TL_OK && j.p)
+    if (rc == TL_OK && j.p) {
         rc = op_read_reports(&l->r, &j);
+    }
     return rc;
 }
 
@@ -126,15 +138,19 @@ static int read_create_trial(struct line *l)
         M_STATE,  M_VALUE,      M_VALUES,       M_DATETIME_COMPLETE,  M_DISTRIBUTIONS,
         M_PARAMS, M_USER_ATTRS, M_SYSTEM_ATTRS, M_INTERMEDIATE_VALUES};
     struct op *op = l->r.op;
-    for (size_t i = 0; i < TL_COUNT(template_members); i++)
+    for (size_t i = 0; i < TL_COUNT(template_members); i++) {
         op->is_template |= l->found[template_members[i]].p != NULL;
+    }
     int rc = read_time(l, M_DATETIME_START, true, &op->start);
-    if (rc == TL_OK && l->found[M_DATETIME_COMPLETE].p)
+    if (rc == TL_OK && l->found[M_DATETIME_COMPLETE].p) {
         rc = read_time(l, M_DATETIME_COMPLETE, false, &op->complete);
-    if (rc == TL_OK && op->is_template)
+    }
+    if (rc == TL_OK && op->is_template) {
         rc = read_template(l);
-    if (rc == TL_OK && !op->worker.p)
+    }
+    if (rc == TL_OK && !op->worker.p) {
         rc = op_odd(&l->r, M_WORKER_ID, "is missing");
+    }
     return rc;
 }
 
@@ -168,11 +184,13 @@ static int read_state(struct line *l)
     }
     if (rc == TL_OK && op->state == TL_RUNNING) {
         rc = read_time(l, M_DATETIME_START, false, &op->start);
-        if (rc == TL_OK && !op->worker.p)
+        if (rc == TL_OK && !op->worker.p) {
             rc = op_odd(&l->r, M_WORKER_ID, "is missing");
+        }
     }
-    if (rc == TL_OK && TL_STATE_IS_FINISHED(op->state))
+    if (rc == TL_OK && TL_STATE_IS_FINISHED(op->state)) {
         rc = read_time(l, M_DATETIME_COMPLETE, false, &op->complete);
+    }
     if (rc == TL_OK && has(l, M_VALUES, &rc)) {
         struct json j = cursor(l, M_VALUES);
         rc = op_read_values(&l->r, &j);
@@ -184,8 +202,9 @@ static int read_report(struct line *l)
 {
     struct op *op = l->r.op;
     int rc = TL_OK;
-    if (has(l, M_STEP, &rc) && op_whole_of(l->found[M_STEP], &op->step) != WHOLE_YES)
+    if (has(l, M_STEP, &rc) && op_whole_of(l->found[M_STEP], &op->step) != WHOLE_YES) {
         rc = op_odd(&l->r, M_STEP, "is no whole number within 64 bits");
+    }
     if (rc == TL_OK && has(l, M_INTERMEDIATE_VALUE, &rc)) {
         struct json j = cursor(l, M_INTERMEDIATE_VALUE);
         rc = op_read_number(&l->r, &j, &op->number);
@@ -230,31 +249,38 @@ static enum op_line read_head(struct line *l)
     };
     struct op *op = l->r.op;
     int64_t code, n;
-    if (!l->found[M_OP_CODE].p)
+    if (!l->found[M_OP_CODE].p) {
         return odd(l, M_OP_CODE, "is missing");
-    if (op_whole_of(l->found[M_OP_CODE], &code) != WHOLE_YES || code < 0 || code >= OP_N_CODES)
+    }
+    if (op_whole_of(l->found[M_OP_CODE], &code) != WHOLE_YES || code < 0 || code >= OP_N_CODES) {
         return odd(l, M_OP_CODE, "is no known operation");
+    }
     op->code = (enum op_code)code;
     struct json j = cursor(l, M_WORKER_ID);
     if (j.p) {
         op->worker = STR(""); /* what is no text is nobody's name */
-        if (json_peek(&j) == JSON_STRING && op_read_text(&l->r, M_WORKER_ID, &j, &op->worker) != TL_OK)
+        if (json_peek(&j) == JSON_STRING && op_read_text(&l->r, M_WORKER_ID, &j, &op->worker) != TL_OK) {
             return OP_LINE_BROKEN;
+        }
     }
-    if (l->found[M_N].p && op_whole_of(l->found[M_N], &n) == WHOLE_YES && n > 0)
+    if (l->found[M_N].p && op_whole_of(l->found[M_N], &n) == WHOLE_YES && n > 0) {
         op->n = (uint64_t)n;
-    if (ids[code] == '-')
+    }
+    if (ids[code] == '-') {
         return OP_LINE_OK;
+    }
     enum op_member target = ids[code] == 's' ? M_STUDY_ID : M_TRIAL_ID;
-    if (!l->found[target].p)
+    if (!l->found[target].p) {
         return odd(l, target, "is missing");
+    }
     switch (op_whole_of(l->found[target], &op->target)) {
     case WHOLE_UNHASHABLE: return odd(l, target, "is a list or an object");
     case WHOLE_NO: op->target = -1; break;
     case WHOLE_YES: break;
     }
-    if (op->target < 0)
+    if (op->target < 0) {
         op->target = -1;
+    }
     return OP_LINE_OK;
 }
 
@@ -262,8 +288,9 @@ static enum op_line read_head(struct line *l)
 static int member_of(struct str key)
 {
     int m = 0;
-    while (m < M_COUNT && !str_eq(key, op_member_names[m]))
+    while (m < M_COUNT && !str_eq(key, op_member_names[m])) {
         m++;
+    }
     return m;
 }
 
@@ -283,8 +310,9 @@ static int find_members(struct line *l, struct str text, bool *is_object)
     while (rc == TL_OK && (rc = json_next_key(&j, &first, l->r.a, &key, l->r.err)) > 0) {
         rc = json_skip(&j, &raw, l->r.err);
         int m = member_of(key);
-        if (m < M_COUNT)
+        if (m < M_COUNT) {
             l->found[m] = raw;
+        }
     }
     return rc == TL_OK ? json_finish(&j, l->r.err) : rc;
 }
@@ -300,11 +328,13 @@ static void guess_code(struct str line, struct op *out)
     static const struct str head = {"{\"op_code\":", 11};
     int64_t code;
     clear(out);
-    if (line.n <= head.n || memcmp(line.p, head.p, head.n) != 0)
+    if (line.n <= head.n || memcmp(line.p, head.p, head.n) != 0) {
         return;
+    }
     const char *end = num_parse_int(line.p + head.n, line.p + line.n, &code);
-    if (end && end < line.p + line.n && *end == ',' && code >= 0 && code < OP_N_CODES)
+    if (end && end < line.p + line.n && *end == ',' && code >= 0 && code < OP_N_CODES) {
         out->code = (enum op_code)code;
+    }
 }
 
 enum op_line op_decode_general(struct str line, struct arena *a, struct op *out, struct tl_err *err)
@@ -326,8 +356,9 @@ enum op_line op_decode_general(struct str line, struct arena *a, struct op *out,
         return OP_LINE_ODD;
     }
     enum op_line how = read_head(&l);
-    if (how == OP_LINE_OK && read_members(&l) != TL_OK)
+    if (how == OP_LINE_OK && read_members(&l) != TL_OK) {
         how = OP_LINE_BROKEN;
+    }
     return how;
 }
 
@@ -338,7 +369,8 @@ enum op_line op_decode(struct str line, struct arena *a, struct op *out, struct 
         err_set(err, TL_ECORRUPT, "the checksum is wrong");
         return OP_LINE_BROKEN;
     }
-    if (op_decode_fast(line, a, out))
+    if (op_decode_fast(line, a, out)) {
         return OP_LINE_OK;
+    }
     return op_decode_general(line, a, out, err);
 }

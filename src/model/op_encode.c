@@ -44,8 +44,9 @@ static void put_list(struct buf *out, const double *values, size_t n)
 {
     buf_add_char(out, '[');
     for (size_t i = 0; i < n; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(out, ',');
+        }
         json_put_double(out, values[i]);
     }
     buf_add_char(out, ']');
@@ -55,8 +56,9 @@ static void put_attrs(struct buf *out, const struct op_attr *attrs, size_t n)
 {
     buf_add_char(out, '{');
     for (size_t i = 0; i < n; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(out, ',');
+        }
         json_put_string(out, attrs[i].key);
         buf_add_char(out, ':');
         buf_add_str(out, attrs[i].json);
@@ -76,8 +78,9 @@ static void put_create_study(struct buf *out, const struct op *op)
     json_put_string(out, op->name);
     PUT(out, ",\"directions\":[");
     for (size_t i = 0; i < op->n_directions; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(out, ',');
+        }
         json_put_int(out, op->directions[i]);
     }
     buf_add_char(out, ']');
@@ -94,8 +97,9 @@ static void put_params(struct buf *out, const struct op *op)
 {
     PUT(out, ",\"distributions\":{");
     for (size_t i = 0; i < op->n_params; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(out, ',');
+        }
         json_put_string(out, op->params[i].name);
         buf_add_char(out, ':');
         put_dist(out, op->params[i].dist, op->params[i].dist_escaped);
@@ -103,10 +107,12 @@ static void put_params(struct buf *out, const struct op *op)
     PUT(out, "},\"params\":{");
     bool first = true;
     for (size_t i = 0; i < op->n_params; i++) {
-        if (!op->params[i].has_value)
+        if (!op->params[i].has_value) {
             continue;
-        if (!first)
+        }
+        if (!first) {
             buf_add_char(out, ',');
+        }
         first = false;
         json_put_string(out, op->params[i].name);
         buf_add_char(out, ':');
@@ -121,15 +127,17 @@ static void put_template(struct buf *out, const struct op *op)
     json_put_int(out, op->state);
     PUT(out, ",\"value\":");
     bool one = op->has_values && op->n_values == 1;
-    if (one)
+    if (one) {
         json_put_double(out, op->values[0]);
-    else
+    } else {
         PUT(out, "null");
+    }
     PUT(out, ",\"values\":");
-    if (op->has_values && !one)
+    if (op->has_values && !one) {
         put_list(out, op->values, op->n_values);
-    else
+    } else {
         PUT(out, "null");
+    }
     if (op->complete.set) {
         PUT(out, ",\"datetime_complete\":");
         put_time(out, op->complete);
@@ -143,8 +151,9 @@ static void put_template(struct buf *out, const struct op *op)
     for (size_t i = 0; i < op->n_reports; i++) {
         char step[NUM_MAX];
         size_t n = num_format_int(op->reports[i].step, step);
-        if (i > 0)
+        if (i > 0) {
             buf_add_char(out, ',');
+        }
         buf_add_char(out, '"');
         buf_add(out, step, n);
         PUT(out, "\":");
@@ -158,8 +167,9 @@ static void put_create_trial(struct buf *out, const struct op *op)
     put_target(out, ",\"study_id\":", op);
     PUT(out, ",\"datetime_start\":");
     put_time(out, op->start);
-    if (op->is_template)
+    if (op->is_template) {
         put_template(out, op);
+    }
 }
 
 static void put_param(struct buf *out, const struct op *op)
@@ -179,10 +189,11 @@ static void put_state(struct buf *out, const struct op *op)
     PUT(out, ",\"state\":");
     json_put_int(out, op->state);
     PUT(out, ",\"values\":");
-    if (op->has_values)
+    if (op->has_values) {
         put_list(out, op->values, op->n_values);
-    else
+    } else {
         PUT(out, "null");
+    }
     if (op->state == TL_RUNNING) {
         PUT(out, ",\"datetime_start\":");
         put_time(out, op->start);
@@ -204,12 +215,15 @@ static void put_report(struct buf *out, const struct op *op)
 /* Is there a line for it that every Optuna reads as this operation? */
 static bool has_line(const struct op *op)
 {
-    if (op->odd || !op->worker.p || op->code >= OP_N_CODES)
+    if (op->odd || !op->worker.p || op->code >= OP_N_CODES) {
         return false;
-    if (op->code != OP_TRIAL_STATE && !(op->code == OP_CREATE_TRIAL && op->is_template))
+    }
+    if (op->code != OP_TRIAL_STATE && !(op->code == OP_CREATE_TRIAL && op->is_template)) {
         return true;
-    if (op->state < TL_RUNNING || op->state > TL_WAITING)
+    }
+    if (op->state < TL_RUNNING || op->state > TL_WAITING) {
         return false;
+    }
     return op->code == OP_CREATE_TRIAL || ((op->state != TL_RUNNING || op->start.set) &&
                                            (!TL_STATE_IS_FINISHED(op->state) || op->complete.set));
 }
@@ -249,16 +263,18 @@ static void put_crc(struct buf *out, size_t start)
     static const char hex[] = "0123456789abcdef";
     uint32_t crc = crc32c(0, out->data + start, out->len - start);
     char suffix[OP_CRC_SUFFIX + 1] = OP_CRC_KEY "xxxxxxxx\"}";
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         suffix[OP_CRC_KEY_SIZE + i] = hex[crc >> (28 - 4 * i) & 15];
+    }
     suffix[OP_CRC_SUFFIX] = '\n';
     buf_add(out, suffix, sizeof suffix);
 }
 
 int op_encode(const struct op *op, struct buf *out)
 {
-    if (!has_line(op))
+    if (!has_line(op)) {
         return TL_EINVAL;
+    }
     size_t start = out->len;
     PUT(out, "{\"op_code\":");
     json_put_int(out, op->code);
@@ -269,9 +285,11 @@ int op_encode(const struct op *op, struct buf *out)
         PUT(out, ",\"n\":");
         json_put_int(out, (int64_t)op->n);
     }
-    if (!out->failed)
+    if (!out->failed) {
         put_crc(out, start);
-    if (out->failed)
+    }
+    if (out->failed) {
         out->len = start;
+    }
     return out->failed;
 }

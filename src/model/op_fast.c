@@ -24,8 +24,9 @@ struct scan {
 #define EAT(c, literal) eat((c), (literal), sizeof(literal) - 1)
 static inline bool eat(struct scan *c, const char *literal, size_t n)
 {
-    if ((size_t)(c->end - c->p) < n || memcmp(c->p, literal, n) != 0)
+    if ((size_t)(c->end - c->p) < n || memcmp(c->p, literal, n) != 0) {
         return false;
+    }
     c->p += n;
     return true;
 }
@@ -54,10 +55,12 @@ static inline bool plain_string(struct scan *c, struct str *out)
         }
     }
 #endif
-    while (p < end && !is_odd(*p))
+    while (p < end && !is_odd(*p)) {
         p++;
-    if (p == end || *p != '"')
+    }
+    if (p == end || *p != '"') {
         return false;
+    }
     *out = (struct str){c->p, (size_t)(p - c->p)};
     c->p = p + 1;
     return true;
@@ -67,8 +70,9 @@ static inline bool plain_string(struct scan *c, struct str *out)
 static inline bool last_string(struct scan *c, struct str *out, bool *escaped)
 {
     const char *last = op_scan_text(c->p, c->end, escaped);
-    if (!last || last + 1 != c->end)
+    if (!last || last + 1 != c->end) {
         return false;
+    }
     *out = (struct str){c->p, (size_t)(last - c->p)};
     c->p = c->end;
     return true;
@@ -81,10 +85,12 @@ static inline bool whole(struct scan *c, int64_t *out)
 {
     const char *p = c->p;
     int64_t v = 0;
-    while (p < c->end && *p >= '0' && *p <= '9' && p - c->p < 18)
+    while (p < c->end && *p >= '0' && *p <= '9' && p - c->p < 18) {
         v = v * 10 + (*p++ - '0');
-    if (p == c->p || (*c->p == '0' && p - c->p > 1))
+    }
+    if (p == c->p || (*c->p == '0' && p - c->p > 1)) {
         return false;
+    }
     c->p = p;
     *out = v;
     return true;
@@ -93,8 +99,9 @@ static inline bool whole(struct scan *c, int64_t *out)
 static inline bool number(struct scan *c, double *out)
 {
     const char *end = num_parse(c->p, c->end, out, NULL);
-    if (!end || end - c->p > 1000) /* Python refuses whole numbers of over 4,300 digits */
+    if (!end || end - c->p > 1000) { /* Python refuses whole numbers of over 4,300 digits */
         return false;
+    }
     c->p = end;
     return true;
 }
@@ -111,14 +118,17 @@ static bool values(struct scan *c)
 {
     double few[8], *kept;
     size_t n = 0;
-    if (!EAT(c, "["))
+    if (!EAT(c, "[")) {
         return false;
+    }
     do {
-        if (n == TL_COUNT(few) || !number(c, &few[n++]))
+        if (n == TL_COUNT(few) || !number(c, &few[n++])) {
             return false;
+        }
     } while (EAT(c, ","));
-    if (!EAT(c, "]") || !(kept = arena_alloc(c->a, n * sizeof *kept)))
+    if (!EAT(c, "]") || !(kept = arena_alloc(c->a, n * sizeof *kept))) {
         return false;
+    }
     memcpy(kept, few, n * sizeof *kept);
     c->op->has_values = true;
     c->op->values = kept;
@@ -148,8 +158,9 @@ static bool attr_value(struct scan *c)
 {
     struct op *op = c->op;
     const char *first = c->p;
-    if (first == c->end || *--c->end != '}')
+    if (first == c->end || *--c->end != '}') {
         return false;
+    }
     if (*first == '"') {
         struct str inside;
         c->p++;
@@ -178,13 +189,16 @@ static bool state(struct scan *c)
     int64_t number_of_state;
     if (!EAT(c, ",\"trial_id\":") || !whole(c, &op->target) || !EAT(c, ",\"state\":") ||
         !whole(c, &number_of_state) || number_of_state >= TL_N_STATES || !EAT(c, ",\"values\":") ||
-        !(EAT(c, "null") || values(c)))
+        !(EAT(c, "null") || values(c))) {
         return false;
+    }
     op->state = (int)number_of_state;
-    if (op->state == TL_RUNNING && !(EAT(c, ",\"datetime_start\":") && instant(c, &op->start)))
+    if (op->state == TL_RUNNING && !(EAT(c, ",\"datetime_start\":") && instant(c, &op->start))) {
         return false;
-    if (TL_STATE_IS_FINISHED(op->state) && !(EAT(c, ",\"datetime_complete\":") && instant(c, &op->complete)))
+    }
+    if (TL_STATE_IS_FINISHED(op->state) && !(EAT(c, ",\"datetime_complete\":") && instant(c, &op->complete))) {
         return false;
+    }
     return c->p == c->end;
 }
 
@@ -196,12 +210,14 @@ static bool state(struct scan *c)
 static bool template_values(struct scan *c, struct op_reader *r)
 {
     struct json j = {c->p, c->p, c->end};
-    if (!EAT(c, ",\"value\":"))
+    if (!EAT(c, ",\"value\":")) {
         return false;
+    }
     if (!EAT(c, "null")) {
         double *value = arena_alloc(c->a, sizeof *value);
-        if (!value || !number(c, value))
+        if (!value || !number(c, value)) {
             return false;
+        }
         c->op->has_values = true;
         c->op->values = value;
         c->op->n_values = 1;
@@ -217,10 +233,12 @@ static bool template(struct scan *c)
     struct op_params params = OP_PARAMS_INIT;
     struct json j = {c->p, c->p, c->end};
     op->is_template = true;
-    if (!MEMBER(c, j, ",\"state\":", op_read_state(&r, &j)) || !template_values(c, &r))
+    if (!MEMBER(c, j, ",\"state\":", op_read_state(&r, &j)) || !template_values(c, &r)) {
         return false;
-    if (EAT(c, ",\"datetime_complete\":") && !instant(c, &op->complete))
+    }
+    if (EAT(c, ",\"datetime_complete\":") && !instant(c, &op->complete)) {
         return false;
+    }
     bool ok = MEMBER(c, j, ",\"distributions\":", op_read_distributions(&r, &j, &params)) &&
               MEMBER(c, j, ",\"params\":", op_read_param_values(&r, &j, &params));
     ok = op_end_params(&r, &params, ok ? TL_OK : TL_EINVAL) == TL_OK && ok;
@@ -233,8 +251,9 @@ static bool create_trial(struct scan *c)
 {
     struct op *op = c->op;
     if (!EAT(c, ",\"study_id\":") || !whole(c, &op->target) || !EAT(c, ",\"datetime_start\":") ||
-        !(EAT(c, "null") || instant(c, &op->start)))
+        !(EAT(c, "null") || instant(c, &op->start))) {
         return false;
+    }
     return c->p == c->end || template(c);
 }
 
@@ -244,25 +263,30 @@ static bool create_trial(struct scan *c)
 static bool find_end(struct scan *c, struct str line)
 {
     const char *start = line.p, *end = start + line.n;
-    if (line.n < 32 || end[-1] != '}')
+    if (line.n < 32 || end[-1] != '}') {
         return false;
+    }
     end--;
     const char *suffix = end + 1 - OP_CRC_SUFFIX;
     if (memcmp(suffix, OP_CRC_KEY, OP_CRC_KEY_SIZE) == 0 && end[-1] == '"') {
-        for (int i = 0; i < 8; i++)
-            if (is_odd(suffix[OP_CRC_KEY_SIZE + i]))
+        for (int i = 0; i < 8; i++) {
+            if (is_odd(suffix[OP_CRC_KEY_SIZE + i])) {
                 return false;
+            }
+        }
         end = suffix;
     }
     c->end = end;
     const char *p = end;
-    while (end - p < 18 && p[-1] >= '0' && p[-1] <= '9')
+    while (end - p < 18 && p[-1] >= '0' && p[-1] <= '9') {
         p--;
+    }
     if (p < end && p - start > 5 && memcmp(p - 5, ",\"n\":", 5) == 0) {
         int64_t n;
         struct scan digits = {p, end, NULL, NULL};
-        if (!whole(&digits, &n) || digits.p != end)
+        if (!whole(&digits, &n) || digits.p != end) {
             return false;
+        }
         c->op->n = (uint64_t)n;
         c->end = p - 5;
     }
@@ -275,8 +299,9 @@ bool op_decode_fast(struct str line, struct arena *a, struct op *out)
     int64_t code;
     *out = (struct op){.code = OP_N_CODES, .target = -1, .state = TL_RUNNING};
     if (!find_end(&c, line) || !EAT(&c, "{\"op_code\":") || !whole(&c, &code) || code >= OP_N_CODES ||
-        !EAT(&c, ",\"worker_id\":\"") || !plain_string(&c, &out->worker))
+        !EAT(&c, ",\"worker_id\":\"") || !plain_string(&c, &out->worker)) {
         return false;
+    }
     out->code = (enum op_code)code;
     switch (out->code) {
     case OP_TRIAL_PARAM: return param(&c);

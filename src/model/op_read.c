@@ -23,13 +23,15 @@ const struct str op_member_names[M_COUNT] = {
 
 int op_odd(struct op_reader *r, enum op_member member, const char *what)
 {
-    if (r->op->odd)
+    if (r->op->odd) {
         return TL_OK;
+    }
     struct str name = op_member_names[member];
     size_t n = strlen(what);
     char *text = arena_alloc(r->a, name.n + n + 4);
-    if (!text)
+    if (!text) {
         return err_nomem(r->err);
+    }
     text[0] = '\'';
     memcpy(text + 1, name.p, name.n);
     memcpy(text + 1 + name.n, "' ", 2);
@@ -49,14 +51,17 @@ static int refuse(struct op_reader *r, enum op_member m, struct json *j, const c
 /* Room for element n of an array in the arena. */
 static bool grow(struct arena *a, void **array, size_t *cap, size_t n, size_t elem)
 {
-    if (n < *cap)
+    if (n < *cap) {
         return true;
+    }
     size_t more = *cap ? *cap * 2 : 8;
     void *bigger = arena_alloc(a, more * elem);
-    if (!bigger)
+    if (!bigger) {
         return false;
-    if (*array)
+    }
+    if (*array) {
         memcpy(bigger, *array, n * elem);
+    }
     *array = bigger;
     *cap = more;
     return true;
@@ -76,13 +81,16 @@ static size_t keys_find(struct op_keys *k, struct str key, bool add)
 {
     if (k->n < FEW_KEYS) {
         size_t i = 0;
-        while (i < k->n && !str_eq(keys_at(k, i), key))
+        while (i < k->n && !str_eq(keys_at(k, i), key)) {
             i++;
+        }
         return i;
     }
-    for (size_t i = k->table.strings.len; i < k->n; i++)
-        if (intern_add(&k->table, keys_at(k, i)) == INTERN_NONE)
+    for (size_t i = k->table.strings.len; i < k->n; i++) {
+        if (intern_add(&k->table, keys_at(k, i)) == INTERN_NONE) {
             return SIZE_MAX;
+        }
+    }
     if (!add) {
         uint32_t at = intern_find(&k->table, key);
         return at == INTERN_NONE ? k->n : at;
@@ -104,19 +112,22 @@ enum op_whole op_whole_of(struct str raw, int64_t *out)
     case 'f': *out = raw.p[0] == 't'; return WHOLE_YES;
     default: break;
     }
-    if (num_parse_int(raw.p, end, out) == end)
+    if (num_parse_int(raw.p, end, out) == end) {
         return WHOLE_YES;
+    }
     bool integer;
-    if (num_parse(raw.p, end, &v, &integer) != end || integer || !(v >= -0x1p63 && v < 0x1p63) || v != trunc(v))
+    if (num_parse(raw.p, end, &v, &integer) != end || integer || !(v >= -0x1p63 && v < 0x1p63) || v != trunc(v)) {
         return WHOLE_NO;
+    }
     *out = (int64_t)v;
     return WHOLE_YES;
 }
 
 int op_read_text(struct op_reader *r, enum op_member m, struct json *j, struct str *out)
 {
-    if (json_peek(j) != JSON_STRING)
+    if (json_peek(j) != JSON_STRING) {
         return refuse(r, m, j, "is no text");
+    }
     return json_string(j, r->a, out, r->err);
 }
 
@@ -144,8 +155,9 @@ const char *op_scan_text(const char *p, const char *end, bool *escaped)
     }
 #endif
     for (; p < end; p++) {
-        if ((*p == '"') != (p[-1] == '\\') || (signed char)*p < 0x20)
+        if ((*p == '"') != (p[-1] == '\\') || (signed char)*p < 0x20) {
             return *p == '"' && p[-1] != '\\' ? p : NULL;
+        }
         *escaped |= *p == '"';
     }
     return NULL;
@@ -153,15 +165,17 @@ const char *op_scan_text(const char *p, const char *end, bool *escaped)
 
 int op_read_raw_text(struct op_reader *r, enum op_member m, struct json *j, struct str *out, bool *escaped)
 {
-    if (json_peek(j) != JSON_STRING)
+    if (json_peek(j) != JSON_STRING) {
         return refuse(r, m, j, "is no text");
+    }
     const char *first = j->p + 1, *last = op_scan_text(first, j->end, escaped);
     if (last) {
         j->p = last + 1;
     } else {
         int rc = json_skip(j, NULL, r->err);
-        if (rc != TL_OK)
+        if (rc != TL_OK) {
             return rc;
+        }
         last = j->p - 1;
         *escaped = memchr(first, '\\', (size_t)(last - first)) != NULL;
     }
@@ -176,11 +190,13 @@ int op_read_time(struct op_reader *r, enum op_member m, struct json *j, bool nul
         return TL_OK;
     }
     struct str text;
-    if (json_peek(j) != JSON_STRING)
+    if (json_peek(j) != JSON_STRING) {
         return refuse(r, m, j, "is no instant");
+    }
     int rc = json_string(j, r->a, &text, r->err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     return time_parse(text, out) ? TL_OK : op_odd(r, m, "is no instant");
 }
 
@@ -198,8 +214,9 @@ int op_read_number(struct op_reader *r, struct json *j, double *out)
     enum json_kind kind = json_peek(j);
     if (kind == JSON_NUMBER) {
         const char *end = num_parse(j->p, j->end, out, NULL);
-        if (!end)
+        if (!end) {
             return json_fail(j, r->err, "no number");
+        }
         j->p = end;
         return TL_OK;
     }
@@ -218,8 +235,9 @@ int op_read_state(struct op_reader *r, struct json *j)
     struct str raw;
     int64_t state = -1;
     int rc = json_skip(j, &raw, r->err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     if (op_whole_of(raw, &state) != WHOLE_YES || state < 0 || state >= TL_N_STATES) {
         r->op->state = -1;
         return op_odd(r, M_STATE, "is no trial state");
@@ -236,8 +254,9 @@ static int read_no_directions(struct op_reader *r, struct json *j)
 {
     struct str raw;
     int rc = json_skip(j, &raw, r->err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     struct json inside = JSON_OF(raw.p + 1, raw.n - 1);
     bool empty = raw.n >= 2 && ((raw.p[0] == '"' && raw.n == 2) || (raw.p[0] == '{' && json_eat(&inside, '}')));
     return empty ? TL_OK : op_odd(r, M_DIRECTIONS, "is no list of directions");
@@ -248,18 +267,22 @@ int op_read_directions(struct op_reader *r, struct json *j)
     uint8_t *directions = NULL;
     size_t cap = 0, n = 0;
     bool first = true;
-    if (json_peek(j) != JSON_ARRAY)
+    if (json_peek(j) != JSON_ARRAY) {
         return read_no_directions(r, j);
+    }
     int rc = json_open(j, '[', r->err);
     while (rc == TL_OK && (rc = json_next_item(j, &first, r->err)) > 0) {
         struct str raw;
         int64_t direction = -1;
-        if ((rc = json_skip(j, &raw, r->err)) != TL_OK)
+        if ((rc = json_skip(j, &raw, r->err)) != TL_OK) {
             break;
-        if (!grow(r->a, (void **)&directions, &cap, n, sizeof *directions))
+        }
+        if (!grow(r->a, (void **)&directions, &cap, n, sizeof *directions)) {
             return err_nomem(r->err);
-        if (op_whole_of(raw, &direction) != WHOLE_YES || direction < TL_NOT_SET || direction > TL_MAXIMIZE)
+        }
+        if (op_whole_of(raw, &direction) != WHOLE_YES || direction < TL_NOT_SET || direction > TL_MAXIMIZE) {
             rc = op_odd(r, M_DIRECTIONS, "holds what is no direction");
+        }
         directions[n++] = (uint8_t)direction;
     }
     r->op->directions = directions;
@@ -272,14 +295,17 @@ int op_read_values(struct op_reader *r, struct json *j)
     double *values = NULL;
     size_t cap = 0, n = 0;
     bool first = true;
-    if (json_null(j))
+    if (json_null(j)) {
         return TL_OK;
-    if (json_peek(j) != JSON_ARRAY)
+    }
+    if (json_peek(j) != JSON_ARRAY) {
         return refuse(r, M_VALUES, j, "is no list");
+    }
     int rc = json_open(j, '[', r->err);
     while (rc == TL_OK && (rc = json_next_item(j, &first, r->err)) > 0) {
-        if (!grow(r->a, (void **)&values, &cap, n, sizeof *values))
+        if (!grow(r->a, (void **)&values, &cap, n, sizeof *values)) {
             return err_nomem(r->err);
+        }
         rc = op_read_number(r, j, &values[n++]);
     }
     r->op->has_values = true;
@@ -295,19 +321,23 @@ int op_read_attr(struct op_reader *r, enum op_member m, struct json *j)
     bool first = true;
     size_t n = 0;
     struct str key, json;
-    if (json_peek(j) != JSON_OBJECT)
+    if (json_peek(j) != JSON_OBJECT) {
         return refuse(r, m, j, "is no object");
+    }
     int rc = json_open(j, '{', r->err);
     while (rc == TL_OK && (rc = json_next_key(j, &first, r->a, &key, r->err)) > 0) {
-        if ((rc = json_skip(j, &json, r->err)) != TL_OK)
+        if ((rc = json_skip(j, &json, r->err)) != TL_OK) {
             break;
-        if (n == 0 || !str_eq(key, r->op->name))
+        }
+        if (n == 0 || !str_eq(key, r->op->name)) {
             n++;
+        }
         r->op->name = key;
         r->op->text = json;
     }
-    if (rc == TL_OK && n != 1)
+    if (rc == TL_OK && n != 1) {
         rc = op_odd(r, m, "does not have exactly one key");
+    }
     return rc;
 }
 
@@ -318,20 +348,23 @@ int op_read_attrs(struct op_reader *r, struct json *j, const struct op_attr **ou
     size_t cap = 0;
     bool first = true;
     struct str key, json;
-    if (json_peek(j) != JSON_OBJECT) /* Optuna keeps whatever it is; the trial must exist for the ids to hold */
+    if (json_peek(j) != JSON_OBJECT) { /* Optuna keeps whatever it is; the trial must exist for the ids to hold */
         return json_skip(j, &json, r->err);
+    }
     int rc = json_open(j, '{', r->err);
     while (rc == TL_OK && (rc = json_next_key(j, &first, r->a, &key, r->err)) > 0) {
-        if ((rc = json_skip(j, &json, r->err)) != TL_OK)
+        if ((rc = json_skip(j, &json, r->err)) != TL_OK) {
             break;
+        }
         size_t at = keys_find(&keys, key, true);
         if (at == SIZE_MAX || !grow(r->a, (void **)&attrs, &cap, keys.n, sizeof *attrs)) {
             rc = err_nomem(r->err);
             break;
         }
         keys.names = (const char *)attrs;
-        if (at == keys.n)
+        if (at == keys.n) {
             attrs[keys.n++].key = key;
+        }
         attrs[at].json = json;
     }
     intern_release(&keys.table);
@@ -350,28 +383,36 @@ static bool python_blank(char c)
 static int python_int(struct str text, int64_t *out)
 {
     const char *p = text.p, *end = p + text.n;
-    while (p < end && python_blank(*p))
+    while (p < end && python_blank(*p)) {
         p++;
-    while (end > p && python_blank(end[-1]))
+    }
+    while (end > p && python_blank(end[-1])) {
         end--;
+    }
     bool neg = p < end && *p == '-', fits = true;
-    if (p < end && (*p == '-' || *p == '+'))
+    if (p < end && (*p == '-' || *p == '+')) {
         p++;
+    }
     int64_t v = 0; /* kept negative: its range is the larger one */
-    if (p == end || *p == '_')
+    if (p == end || *p == '_') {
         return -1;
+    }
     for (; p < end; p++) {
-        if (*p == '_' && p + 1 < end && p[1] != '_')
+        if (*p == '_' && p + 1 < end && p[1] != '_') {
             continue;
-        if (*p < '0' || *p > '9')
+        }
+        if (*p < '0' || *p > '9') {
             return -1;
+        }
         int digit = *p - '0';
         fits = fits && v >= (INT64_MIN + digit) / 10;
-        if (fits)
+        if (fits) {
             v = v * 10 - digit;
+        }
     }
-    if (!neg && v == INT64_MIN)
+    if (!neg && v == INT64_MIN) {
         fits = false;
+    }
     *out = neg || !fits ? v : -v;
     return fits;
 }
@@ -381,11 +422,14 @@ static int python_int(struct str text, int64_t *out)
 static size_t report_at(const struct op_report *reports, size_t n, struct intern *table, int64_t step)
 {
     size_t known = table->strings.len;
-    if (known == 0 && (n == 0 || reports[n - 1].step < step))
+    if (known == 0 && (n == 0 || reports[n - 1].step < step)) {
         return n;
-    for (size_t i = known; i < n; i++)
-        if (intern_add(table, (struct str){(const char *)&reports[i].step, sizeof step}) == INTERN_NONE)
+    }
+    for (size_t i = known; i < n; i++) {
+        if (intern_add(table, (struct str){(const char *)&reports[i].step, sizeof step}) == INTERN_NONE) {
             return SIZE_MAX;
+        }
+    }
     uint32_t at = intern_add(table, (struct str){(const char *)&step, sizeof step});
     return at == INTERN_NONE ? SIZE_MAX : at;
 }
@@ -397,18 +441,22 @@ int op_read_reports(struct op_reader *r, struct json *j)
     size_t cap = 0, n = 0;
     bool first = true;
     struct str key;
-    if (json_peek(j) != JSON_OBJECT)
+    if (json_peek(j) != JSON_OBJECT) {
         return refuse(r, M_INTERMEDIATE_VALUES, j, "is no object");
+    }
     int rc = json_open(j, '{', r->err);
     while (rc == TL_OK && (rc = json_next_key(j, &first, r->a, &key, r->err)) > 0) {
         struct op_report report;
-        if ((rc = op_read_number(r, j, &report.value)) != TL_OK)
+        if ((rc = op_read_number(r, j, &report.value)) != TL_OK) {
             break;
+        }
         int known = python_int(key, &report.step);
-        if (known < 0)
+        if (known < 0) {
             rc = op_odd(r, M_INTERMEDIATE_VALUES, "has a step that is no whole number");
-        if (known <= 0) /* beyond 64 bits: left out */
+        }
+        if (known <= 0) { /* beyond 64 bits: left out */
             continue;
+        }
         size_t at = report_at(reports, n, &table, report.step);
         if (at == SIZE_MAX || !grow(r->a, (void **)&reports, &cap, n, sizeof *reports)) {
             rc = err_nomem(r->err);
@@ -430,16 +478,19 @@ int op_read_distributions(struct op_reader *r, struct json *j, struct op_params 
     size_t cap = 0;
     bool first = true;
     struct str key;
-    if (json_peek(j) != JSON_OBJECT)
+    if (json_peek(j) != JSON_OBJECT) {
         return refuse(r, M_DISTRIBUTIONS, j, "is no object");
+    }
     int rc = json_open(j, '{', r->err);
     while (rc == TL_OK && (rc = json_next_key(j, &first, r->a, &key, r->err)) > 0) {
         struct op_param x = {.name = key};
-        if ((rc = op_read_raw_text(r, M_DISTRIBUTIONS, j, &x.dist, &x.dist_escaped)) != TL_OK)
+        if ((rc = op_read_raw_text(r, M_DISTRIBUTIONS, j, &x.dist, &x.dist_escaped)) != TL_OK) {
             break;
+        }
         size_t at = keys_find(&p->keys, key, true);
-        if (at == SIZE_MAX || !grow(r->a, (void **)&p->known, &cap, p->keys.n, sizeof x))
+        if (at == SIZE_MAX || !grow(r->a, (void **)&p->known, &cap, p->keys.n, sizeof x)) {
             return err_nomem(r->err);
+        }
         p->keys.names = (const char *)p->known;
         p->known[at] = x;
         p->keys.n += at == p->keys.n;
@@ -451,19 +502,22 @@ int op_read_param_values(struct op_reader *r, struct json *j, struct op_params *
 {
     bool first = true;
     struct str key;
-    if (json_peek(j) != JSON_OBJECT)
+    if (json_peek(j) != JSON_OBJECT) {
         return refuse(r, M_PARAMS, j, "is no object");
+    }
     if (p->keys.n > 0) {
         p->values = arena_alloc(r->a, p->keys.n * sizeof *p->values);
-        if (!p->values)
+        if (!p->values) {
             return err_nomem(r->err);
+        }
     }
     p->value_keys.names = (const char *)p->values;
     int rc = json_open(j, '{', r->err);
     while (rc == TL_OK && (rc = json_next_key(j, &first, r->a, &key, r->err)) > 0) {
         double v;
-        if ((rc = op_read_number(r, j, &v)) != TL_OK)
+        if ((rc = op_read_number(r, j, &v)) != TL_OK) {
             break;
+        }
         /* mostly in the same order as the distributions */
         size_t n = p->value_keys.n;
         size_t known = n < p->keys.n && str_eq(p->known[n].name, key) ? n : keys_find(&p->keys, key, false);
@@ -474,8 +528,9 @@ int op_read_param_values(struct op_reader *r, struct json *j, struct op_params *
         size_t at = known == SIZE_MAX           ? SIZE_MAX
                     : p->known[known].has_value ? keys_find(&p->value_keys, key, false)
                                                 : n;
-        if (at == SIZE_MAX)
+        if (at == SIZE_MAX) {
             return err_nomem(r->err);
+        }
         if (at == n) {
             p->known[known].has_value = true;
             p->values[n] = p->known[known];
@@ -493,9 +548,11 @@ int op_end_params(struct op_reader *r, struct op_params *p, int rc)
         p->values = p->known;
         n = p->keys.n;
     } else {
-        for (size_t i = 0; rc == TL_OK && i < p->keys.n; i++)
-            if (!p->known[i].has_value)
+        for (size_t i = 0; rc == TL_OK && i < p->keys.n; i++) {
+            if (!p->known[i].has_value) {
                 p->values[n++] = p->known[i];
+            }
+        }
     }
     r->op->params = p->values;
     r->op->n_params = n;

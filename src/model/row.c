@@ -20,14 +20,17 @@
 static size_t column_index(struct study *st, uint32_t name)
 {
     uint64_t at;
-    if (map64_get(&st->column_of, name, &at))
+    if (map64_get(&st->column_of, name, &at)) {
         return (size_t)at;
+    }
     at = st->columns.len;
-    if (!map64_set(&st->column_of, name, at))
+    if (!map64_set(&st->column_of, name, at)) {
         return SIZE_MAX;
+    }
     struct column *c = svec_push(&st->columns);
-    if (!c)
+    if (!c) {
         return SIZE_MAX;
+    }
     c->name = name;
     c->blocks = (struct svec)SVEC_INIT(void *);
     return (size_t)at;
@@ -40,16 +43,18 @@ static struct column_block *column_block(struct study *st, struct column *c, siz
 {
     size_t index = row / BLOCK;
     while (c->blocks.len <= index) {
-        if (!svec_push(&c->blocks))
+        if (!svec_push(&c->blocks)) {
             return NULL;
+        }
     }
     atomic_store_explicit(&c->n_blocks, c->blocks.len, memory_order_release);
     block_slot *slot = svec_at(&c->blocks, index);
     struct column_block *b = atomic_load_explicit(slot, memory_order_relaxed);
     if (!b) {
         uint64_t offset = space_alloc(&st->blocks, sizeof *b);
-        if (offset == 0)
+        if (offset == 0) {
             return NULL;
+        }
         b = space_at(&st->blocks, offset);
         memset(b, 0, sizeof *b);
         b->dist = dist;
@@ -69,8 +74,9 @@ struct column_block *column_block_restore(struct study *st, struct column *c, si
     struct column_block *b = column_block(st, c, index * BLOCK, dist);
     if (b && dists) {
         uint64_t offset = space_alloc(&st->blocks, BLOCK * sizeof(uint32_t));
-        if (offset == 0)
+        if (offset == 0) {
             return NULL;
+        }
         memset(space_at(&st->blocks, offset), 0, BLOCK * sizeof(uint32_t));
         atomic_store_explicit(&b->dists, (uint32_t *)space_at(&st->blocks, offset), memory_order_release);
     }
@@ -79,8 +85,9 @@ struct column_block *column_block_restore(struct study *st, struct column *c, si
 
 const struct column_block *column_block_at(const struct column *c, size_t index)
 {
-    if (index >= atomic_load_explicit(&c->n_blocks, memory_order_acquire))
+    if (index >= atomic_load_explicit(&c->n_blocks, memory_order_acquire)) {
         return NULL;
+    }
     block_slot *slot = svec_at(&c->blocks, index);
     return atomic_load_explicit(slot, memory_order_acquire);
 }
@@ -88,21 +95,25 @@ const struct column_block *column_block_at(const struct column *c, size_t index)
 static bool column_set(struct study *st, struct column *c, size_t row, const struct param_entry *p)
 {
     struct column_block *b = column_block(st, c, row, p->dist);
-    if (!b)
+    if (!b) {
         return false;
+    }
     uint32_t *dists = atomic_load_explicit(&b->dists, memory_order_relaxed);
     unsigned i = (unsigned)(row % BLOCK);
     if (!dists && p->dist != b->dist) {
         uint64_t offset = space_alloc(&st->blocks, BLOCK * sizeof *dists);
-        if (offset == 0)
+        if (offset == 0) {
             return false;
+        }
         dists = space_at(&st->blocks, offset);
-        for (unsigned k = 0; k < BLOCK; k++)
+        for (unsigned k = 0; k < BLOCK; k++) {
             dists[k] = b->dist;
+        }
         atomic_store_explicit(&b->dists, dists, memory_order_release);
     }
-    if (dists)
+    if (dists) {
         dists[i] = p->dist;
+    }
     b->values[i] = p->internal;
     if (p->has_value) {
         uint64_t present = atomic_load_explicit(&b->present, memory_order_relaxed);
@@ -116,8 +127,9 @@ static bool column_set(struct study *st, struct column *c, size_t row, const str
 static uint32_t shape_hash(const uint32_t *columns, uint32_t n)
 {
     uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ n;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         h = (h ^ columns[i]) * UINT64_C(0xff51afd7ed558ccd) ^ (h >> 29);
+    }
     return (uint32_t)(h >> 32);
 }
 
@@ -136,15 +148,18 @@ static uint32_t shape_index(struct study *st, const uint32_t *columns, uint32_t 
 {
     uint64_t at;
     uint32_t hash = shape_hash(columns, n);
-    if (map64_get(&st->shape_of, hash, &at) && shape_same(st, svec_at(&st->shapes, at), columns, n))
+    if (map64_get(&st->shape_of, hash, &at) && shape_same(st, svec_at(&st->shapes, at), columns, n)) {
         return (uint32_t)at;
+    }
     uint64_t offset = space_alloc(&st->bytes, n ? n * sizeof *columns : 1);
     struct shape *sh = offset ? svec_push(&st->shapes) : NULL;
-    if (!sh)
+    if (!sh) {
         return UINT32_MAX;
+    }
     sh->columns = offset;
-    if (n)
+    if (n) {
         memcpy(space_at(&st->bytes, offset), columns, n * sizeof *columns);
+    }
     sh->n = n;
     sh->hash = hash;
     at = st->shapes.len - 1;
@@ -165,15 +180,17 @@ static bool put_params(struct study *st, const struct live_trial *t, const void 
         const struct param_entry *p = entries[i];
         size_t at = column_index(st, p->name);
         ok = at != SIZE_MAX && column_set(st, svec_at(&st->columns, at), row, p);
-        if (ok)
+        if (ok) {
             columns[i] = (uint32_t)at | (p->has_value ? 0 : SHAPE_NO_VALUE);
+        }
     }
     if (ok) {
         out->shape = shape_index(st, columns, (uint32_t)n);
         ok = out->shape != UINT32_MAX;
     }
-    if (columns != small)
+    if (columns != small) {
         mem_free(columns);
+    }
     return ok;
 }
 
@@ -182,13 +199,16 @@ static bool put_params(struct study *st, const struct live_trial *t, const void 
 static bool put_attrs(struct study *st, const struct live_trial *t, const void **entries, struct row *out)
 {
     size_t n = t->attrs.distinct, size = sizeof(uint64_t);
-    if (n == 0)
+    if (n == 0) {
         return true;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         size += 8 + (((const struct attr_entry *)entries[i])->json.n + 3) / 4 * 4;
+    }
     out->attrs = space_alloc(&st->bytes, size);
-    if (out->attrs == 0)
+    if (out->attrs == 0) {
         return false;
+    }
     char *p = space_at(&st->bytes, out->attrs);
     *(uint64_t *)(void *)p = n;
     p += sizeof(uint64_t);
@@ -217,8 +237,9 @@ struct attr_walk row_attrs(const struct study *st, const struct row *r)
 
 bool attr_walk_next(struct attr_walk *w, struct attr_entry *out)
 {
-    if (w->left == 0)
+    if (w->left == 0) {
         return false;
+    }
     uint32_t head[2];
     memcpy(head, w->p, sizeof head);
     out->key = head[0] >> 1;
@@ -232,22 +253,26 @@ bool attr_walk_next(struct attr_walk *w, struct attr_entry *out)
 static bool put_reports(struct study *st, const struct live_trial *t, const void **entries, struct row *out)
 {
     size_t n = t->reports.distinct;
-    if (n == 0)
+    if (n == 0) {
         return true;
+    }
     bool dense = true;
-    for (size_t i = 0; dense && i < n; i++)
+    for (size_t i = 0; dense && i < n; i++) {
         dense = ((const struct report_entry *)entries[i])->step == (int64_t)i;
+    }
     out->reports = space_alloc(&st->bytes, sizeof(uint64_t) + n * (dense ? sizeof(double) : sizeof(struct report_entry)));
-    if (out->reports == 0)
+    if (out->reports == 0) {
         return false;
+    }
     uint64_t *p = space_at(&st->bytes, out->reports);
     *p++ = (uint64_t)n << 1 | dense;
     for (size_t i = 0; i < n; i++) {
         const struct report_entry *e = entries[i];
-        if (dense)
+        if (dense) {
             ((double *)p)[i] = e->value;
-        else
+        } else {
             ((struct report_entry *)p)[i] = *e;
+        }
     }
     return true;
 }
@@ -260,35 +285,41 @@ size_t row_n_reports(const struct study *st, const struct row *r)
 struct report_entry row_report(const struct study *st, const struct row *r, size_t i)
 {
     const uint64_t *p = space_at(&st->bytes, r->reports);
-    if (*p & 1)
+    if (*p & 1) {
         return (struct report_entry){(int64_t)i, ((const double *)(p + 1))[i]};
+    }
     return ((const struct report_entry *)(p + 1))[i];
 }
 
 bool row_report_at(const struct study *st, const struct row *r, int64_t step, double *value)
 {
-    if (!r->reports)
+    if (!r->reports) {
         return false;
+    }
     const uint64_t *p = space_at(&st->bytes, r->reports);
     size_t n = (size_t)(*p >> 1), i = 0;
     if (*p++ & 1) {
-        if (step < 0 || (uint64_t)step >= n)
+        if (step < 0 || (uint64_t)step >= n) {
             return false;
+        }
         *value = ((const double *)p)[step];
         return true;
     }
     const struct report_entry *e = (const struct report_entry *)p;
-    while (i < n && e[i].step != step)
+    while (i < n && e[i].step != step) {
         i++;
-    if (i < n)
+    }
+    if (i < n) {
         *value = e[i].value;
+    }
     return i < n;
 }
 
 bool row_last_report(const struct study *st, const struct row *r, struct report_entry *out)
 {
-    if (!r->reports)
+    if (!r->reports) {
         return false;
+    }
     const uint64_t *p = space_at(&st->bytes, r->reports);
     size_t n = (size_t)(*p >> 1), last = 0;
     if (*p++ & 1) {
@@ -296,16 +327,18 @@ bool row_last_report(const struct study *st, const struct row *r, struct report_
         return true;
     }
     const struct report_entry *e = (const struct report_entry *)p;
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 1; i < n; i++) {
         last = e[i].step > e[last].step ? i : last;
+    }
     *out = e[last];
     return true;
 }
 
 const double *row_values(const struct study *st, const struct row *r)
 {
-    if (!r->has_values || r->n_values == 0)
+    if (!r->has_values || r->n_values == 0) {
         return NULL;
+    }
     return r->n_values == 1 ? &r->value : space_at(&st->bytes, r->values);
 }
 
@@ -334,8 +367,9 @@ bool row_finish(struct state *s, struct study *st, struct live_trial *t)
     most = t->attrs.distinct > most ? t->attrs.distinct : most;
     most = t->reports.distinct > most ? t->reports.distinct : most;
     const void *small[64], **entries = most <= TL_COUNT(small) ? small : mem_alloc(most * sizeof *entries);
-    if (!entries)
+    if (!entries) {
         return false;
+    }
 
     size_t index = st->rows.len;
     struct row r = {.number = t->number,
@@ -353,16 +387,20 @@ bool row_finish(struct state *s, struct study *st, struct live_trial *t)
     if (ok && r.n_values > 1) {
         r.values = space_alloc(&st->bytes, r.n_values * sizeof(double));
         ok = r.values != 0;
-        if (ok)
+        if (ok) {
             memcpy(space_at(&st->bytes, r.values), t->values, r.n_values * sizeof(double));
+        }
     }
     struct row *slot = ok ? svec_push(&st->rows) : NULL;
-    if (slot)
+    if (slot) {
         *slot = r;
-    if (entries != small)
+    }
+    if (entries != small) {
         mem_free(entries);
-    if (!slot)
+    }
+    if (!slot) {
         return false;
+    }
     list_recycle(s, &t->params);
     list_recycle(s, &t->attrs);
     list_recycle(s, &t->reports);

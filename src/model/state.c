@@ -31,8 +31,9 @@ struct state *state_new(void)
 {
     static atomic_uint_fast64_t epochs;
     struct state *s = mem_zalloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
         return NULL;
+    }
     atomic_store_explicit(&s->refs, 1, memory_order_relaxed);
     s->names = (struct intern)INTERN_INIT;
     s->workers = (struct intern)INTERN_INIT;
@@ -54,8 +55,9 @@ static void study_free(struct study *st)
         list_ref_drop(&st->live[i]->reports);
         mem_free(st->live[i]);
     }
-    for (size_t i = 0; i < st->columns.len; i++)
+    for (size_t i = 0; i < st->columns.len; i++) {
         svec_release(&((struct column *)svec_at(&st->columns, i))->blocks);
+    }
     mem_free(st->live);
     list_ref_drop(&st->attrs);
     mem_free((void *)(uintptr_t)st->name.p);
@@ -84,10 +86,12 @@ struct state *state_ref(struct state *s)
 
 void state_unref(struct state *s)
 {
-    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
         return;
-    for (size_t i = 0; i < s->studies.len; i++)
+    }
+    for (size_t i = 0; i < s->studies.len; i++) {
         study_free(*(struct study **)svec_at(&s->studies, i));
+    }
     list_pool_release(s);
     svec_release(&s->studies);
     svec_release(&s->trials);
@@ -104,8 +108,9 @@ void state_unref(struct state *s)
 
 struct study *state_study_any(const struct state *s, int64_t id)
 {
-    if (id < 0 || (uint64_t)id >= s->studies.len)
+    if (id < 0 || (uint64_t)id >= s->studies.len) {
         return NULL;
+    }
     return *(struct study **)svec_at(&s->studies, (size_t)id);
 }
 
@@ -119,15 +124,17 @@ struct study *state_study_by_name(const struct state *s, struct str name)
 {
     uint64_t id;
     uint32_t number = intern_find(&s->study_names, name);
-    if (number == INTERN_NONE || !map64_get(&s->study_by_name, number, &id))
+    if (number == INTERN_NONE || !map64_get(&s->study_by_name, number, &id)) {
         return NULL;
+    }
     return state_study_any(s, (int64_t)id);
 }
 
 bool state_trial_place(const struct state *s, int64_t trial_id, struct study **study, uint32_t *number)
 {
-    if (trial_id < 0 || (uint64_t)trial_id >= s->trials.len)
+    if (trial_id < 0 || (uint64_t)trial_id >= s->trials.len) {
         return false;
+    }
     const struct trial_place *place = svec_at(&s->trials, (size_t)trial_id);
     *study = state_study_any(s, place->study);
     *number = place->number;
@@ -137,15 +144,17 @@ bool state_trial_place(const struct state *s, int64_t trial_id, struct study **s
 /* Number of a worker; lines of one worker tend to follow one another, so the last one is compared first. */
 static uint32_t worker_find(const struct state *s, struct str worker)
 {
-    if (s->last_worker != INTERN_NONE && str_eq(intern_str(&s->workers, s->last_worker), worker))
+    if (s->last_worker != INTERN_NONE && str_eq(intern_str(&s->workers, s->last_worker), worker)) {
         return s->last_worker;
+    }
     return intern_find(&s->workers, worker);
 }
 
 uint32_t worker_add(struct state *s, struct str worker)
 {
-    if (!worker.p)
+    if (!worker.p) {
         return INTERN_NONE;
+    }
     uint32_t w = worker_find(s, worker);
     if (w == INTERN_NONE) {
         w = intern_add(&s->workers, worker);
@@ -176,35 +185,42 @@ static bool study_init(struct state *s, struct study *st, const struct op *op)
     st->shapes = (struct svec)SVEC_INIT(struct shape);
     st->name = (struct str){mem_dup(op->name.p, op->name.n), op->name.n};
     st->directions = mem_alloc(op->n_directions ? op->n_directions : 1);
-    if (!st->name.p || !st->directions)
+    if (!st->name.p || !st->directions) {
         return false;
-    if (op->n_directions)
+    }
+    if (op->n_directions) {
         memcpy(st->directions, op->directions, op->n_directions);
+    }
     st->n_directions = op->n_directions;
     return true;
 }
 
 static enum verdict apply_create_study(struct state *s, const struct op *op, struct applied *out)
 {
-    if (op->odd)
+    if (op->odd) {
         return V_ODD;
+    }
     uint64_t taken;
     uint32_t name = intern_add(&s->study_names, op->name);
-    if (name == INTERN_NONE)
+    if (name == INTERN_NONE) {
         return broken(s);
-    if (map64_get(&s->study_by_name, name, &taken))
+    }
+    if (map64_get(&s->study_by_name, name, &taken)) {
         return V_EXISTS;
+    }
     struct study *st = mem_zalloc(1, sizeof *st);
-    if (!st)
+    if (!st) {
         return broken(s);
+    }
     struct study **slot = study_init(s, st, op) ? svec_push(&s->studies) : NULL;
     if (!slot) {
         study_free(st);
         return broken(s);
     }
     *slot = st;
-    if (!map64_set(&s->study_by_name, name, (uint64_t)st->id))
+    if (!map64_set(&s->study_by_name, name, (uint64_t)st->id)) {
         return broken(s);
+    }
     s->n_studies++;
     out->id = st->id;
     return V_APPLIED;
@@ -213,8 +229,9 @@ static enum verdict apply_create_study(struct state *s, const struct op *op, str
 static enum verdict apply_delete_study(struct state *s, const struct op *op, struct applied *out)
 {
     struct study *st = state_study(s, op->target);
-    if (!st)
+    if (!st) {
         return V_NOT_FOUND;
+    }
     st->deleted = true;
     st->version++;
     s->n_studies--;
@@ -226,13 +243,16 @@ static enum verdict apply_delete_study(struct state *s, const struct op *op, str
 static enum verdict apply_study_attr(struct state *s, const struct op *op, struct applied *out)
 {
     struct study *st = state_study(s, op->target);
-    if (!st)
+    if (!st) {
         return V_NOT_FOUND;
-    if (op->odd)
+    }
+    if (op->odd) {
         return V_ODD;
+    }
     enum tl_attr_kind kind = op->code == OP_STUDY_USER_ATTR ? TL_ATTR_USER : TL_ATTR_SYSTEM;
-    if (!attr_put(s, &st->attrs, kind, op->name, op->text))
+    if (!attr_put(s, &st->attrs, kind, op->name, op->text)) {
         return broken(s);
+    }
     st->version++;
     out->id = st->id;
     return V_APPLIED;
@@ -263,14 +283,16 @@ static void explain(const struct op *op, enum verdict v, struct tl_err *why)
                 op->name.p);
         break;
     case V_INCOMPATIBLE:
-        if (why && why->code == TL_OK)
+        if (why && why->code == TL_OK) {
             err_set(why, TL_EINCOMPATIBLE,
                     "parameter '%.*s': kind, log flag or choices differ from the study's earlier distribution",
                     (int)(op->name.n < 120 ? op->name.n : 120), op->name.p);
+        }
         break;
     case V_ODD:
-        if (why && why->code == TL_OK)
+        if (why && why->code == TL_OK) {
             err_set(why, TL_EINVAL, "%s: %s", subject, op->odd ? op->odd : "no Optuna could apply it");
+        }
         break;
     case V_APPLIED:
     case V_NOT_YOURS:
@@ -301,25 +323,31 @@ int state_apply(struct state *s, const struct op *op, struct applied *out, struc
 {
     out->id = -1;
     out->verdict = V_ODD;
-    if (s->broken)
+    if (s->broken) {
         return TL_ENOMEM;
-    if (why)
+    }
+    if (why) {
         *why = (struct tl_err)TL_ERR_INIT;
+    }
     if (op->n != 0) {
         uint32_t w = worker_add(s, op->worker);
         if (w != INTERN_NONE) {
             uint64_t *last = svec_at(&s->worker_n, w);
-            if (op->n > *last)
+            if (op->n > *last) {
                 *last = op->n;
+            }
         }
     }
     enum verdict v = s->broken ? V_ODD : dispatch(s, op, out, why);
-    if (s->broken)
+    if (s->broken) {
         return err_nomem(why);
-    if (v == V_ODD)
+    }
+    if (v == V_ODD) {
         s->n_odd++;
-    if (v != V_APPLIED)
+    }
+    if (v != V_APPLIED) {
         explain(op, v, why);
+    }
     out->verdict = v;
     s->seq++;
     return TL_OK;
@@ -327,8 +355,9 @@ int state_apply(struct state *s, const struct op *op, struct applied *out, struc
 
 int state_skip(struct state *s, int64_t placeholder_study)
 {
-    if (s->broken)
+    if (s->broken) {
         return TL_ENOMEM;
+    }
     if (placeholder_study >= 0) {
         struct op op = {.code = OP_CREATE_TRIAL, .target = placeholder_study, .state = TL_FAIL, .is_template = true};
         struct applied done;

@@ -26,10 +26,11 @@ void study_trial(const struct study *st, uint32_t number, const struct row **row
     uint32_t where = atomic_load_explicit(slot_of(st, number), memory_order_acquire);
     *row = NULL;
     *live = NULL;
-    if (where & LIVE_BIT)
+    if (where & LIVE_BIT) {
         *live = st->live[where & ~LIVE_BIT];
-    else
+    } else {
         *row = svec_at(&st->rows, where);
+    }
 }
 
 int study_trial_state(const struct study *st, uint32_t number)
@@ -54,8 +55,9 @@ const struct column *study_column(const struct study *st, uint32_t name)
 
 static bool live_add(struct study *st, struct live_trial *t)
 {
-    if (!mem_grow((void **)&st->live, &st->cap_live, st->n_live + 1, sizeof(struct live_trial *)))
+    if (!mem_grow((void **)&st->live, &st->cap_live, st->n_live + 1, sizeof(struct live_trial *))) {
         return false;
+    }
     atomic_store_explicit(slot_of(st, t->number), LIVE_BIT | (uint32_t)st->n_live, memory_order_release);
     st->live[st->n_live++] = t;
     return true;
@@ -81,17 +83,21 @@ static void live_remove(struct study *st, struct live_trial *t, uint32_t row)
 static bool settle_internal(const struct tl_dist *d, double *internal)
 {
     double v = *internal;
-    if (d->kind == TL_DIST_FLOAT)
+    if (d->kind == TL_DIST_FLOAT) {
         return true;
-    if (!isfinite(v))
+    }
+    if (!isfinite(v)) {
         return false;
+    }
     v = trunc(v) + 0.0; /* no negative zero */
     if (d->kind == TL_DIST_CATEGORICAL) {
         double n = (double)d->n_choices;
-        if (v < 0)
+        if (v < 0) {
             v += n;
-        if (v < 0 || v >= n)
+        }
+        if (v < 0 || v >= n) {
             return false;
+        }
     }
     *internal = v;
     return true;
@@ -101,8 +107,9 @@ static bool settle_internal(const struct tl_dist *d, double *internal)
 static bool note_first(struct study *st, uint32_t number, uint32_t name, uint32_t dist)
 {
     uint64_t first;
-    if (map64_get(&st->first_dist, name, &first) && (first >> 32) < number)
+    if (map64_get(&st->first_dist, name, &first) && (first >> 32) < number) {
         return true;
+    }
     return map64_set(&st->first_dist, name, (uint64_t)number << 32 | dist);
 }
 
@@ -112,8 +119,9 @@ static bool values_set(struct study *st, struct live_trial *t, const double *val
         t->values = NULL;
     } else {
         uint64_t at = space_alloc(&st->bytes, n * sizeof *values);
-        if (at == 0)
+        if (at == 0) {
             return false;
+        }
         memcpy(space_at(&st->bytes, at), values, n * sizeof *values);
         t->values = space_at(&st->bytes, at);
     }
@@ -126,8 +134,9 @@ static bool values_set(struct study *st, struct live_trial *t, const double *val
 static enum verdict finish(struct state *s, struct study *st, struct live_trial *t)
 {
     uint32_t row = (uint32_t)st->rows.len;
-    if (!row_finish(s, st, t) || !facts_finished(s, st, row))
+    if (!row_finish(s, st, t) || !facts_finished(s, st, row)) {
         return broken(s);
+    }
     live_remove(st, t, row);
     return V_APPLIED;
 }
@@ -146,10 +155,12 @@ static bool template_dists(struct state *s, const struct op *op, struct param_en
     for (size_t i = 0; i < op->n_params; i++) {
         const struct op_param *p = &op->params[i];
         int rc = dist_table_add(&s->dists, p->dist, p->dist_escaped, &out[i].dist, why);
-        if (rc == TL_ENOMEM)
+        if (rc == TL_ENOMEM) {
             s->broken = true;
-        if (rc != TL_OK)
+        }
+        if (rc != TL_OK) {
             return false;
+        }
         out[i].internal = p->internal;
         out[i].has_value = p->has_value;
         if (p->has_value && !settle_internal(&dist_table_get(&s->dists, out[i].dist)->d, &out[i].internal)) {
@@ -170,23 +181,28 @@ static bool template_fill(struct state *s, struct study *st, struct live_trial *
                           const struct param_entry *params)
 {
     for (size_t i = 0; i < op->n_params; i++) {
-        if (!list_put(s, &t->params, LIST_PARAMS, &params[i]))
+        if (!list_put(s, &t->params, LIST_PARAMS, &params[i])) {
             return false;
-        if (params[i].has_value && !note_first(st, t->number, params[i].name, params[i].dist))
+        }
+        if (params[i].has_value && !note_first(st, t->number, params[i].name, params[i].dist)) {
             return false;
+        }
     }
     for (size_t i = 0; i < op->n_user_attrs; i++) {
-        if (!attr_put(s, &t->attrs, TL_ATTR_USER, op->user_attrs[i].key, op->user_attrs[i].json))
+        if (!attr_put(s, &t->attrs, TL_ATTR_USER, op->user_attrs[i].key, op->user_attrs[i].json)) {
             return false;
+        }
     }
     for (size_t i = 0; i < op->n_system_attrs; i++) {
-        if (!attr_put(s, &t->attrs, TL_ATTR_SYSTEM, op->system_attrs[i].key, op->system_attrs[i].json))
+        if (!attr_put(s, &t->attrs, TL_ATTR_SYSTEM, op->system_attrs[i].key, op->system_attrs[i].json)) {
             return false;
+        }
     }
     for (size_t i = 0; i < op->n_reports; i++) {
         struct report_entry e = {op->reports[i].step, op->reports[i].value};
-        if (!list_put(s, &t->reports, LIST_REPORTS, &e))
+        if (!list_put(s, &t->reports, LIST_REPORTS, &e)) {
             return false;
+        }
     }
     return !op->has_values || values_set(st, t, op->values, op->n_values);
 }
@@ -219,30 +235,35 @@ static struct live_trial *trial_new(struct state *s, struct study *st, const str
 enum verdict apply_create_trial(struct state *s, const struct op *op, struct applied *out, struct tl_err *why)
 {
     struct study *st = state_study(s, op->target);
-    if (!st)
+    if (!st) {
         return V_NOT_FOUND;
-    if (op->odd || op->state < TL_RUNNING || op->state > TL_WAITING)
+    }
+    if (op->odd || op->state < TL_RUNNING || op->state > TL_WAITING) {
         return V_ODD;
+    }
     struct param_entry small[32], *params = op->n_params <= TL_COUNT(small) ? small : mem_alloc(op->n_params * sizeof *params);
-    if (!params)
+    if (!params) {
         return broken(s);
+    }
     enum verdict v = V_ODD;
     if (template_dists(s, op, params, why)) {
         struct live_trial *t = trial_new(s, st, op);
         if (t && template_fill(s, st, t, op, params)) {
             out->id = t->id;
             v = V_APPLIED;
-            if (TL_STATE_IS_FINISHED(t->state))
+            if (TL_STATE_IS_FINISHED(t->state)) {
                 v = finish(s, st, t);
-            else if (t->state == TL_WAITING && !facts_waiting(st, t->number))
+            } else if (t->state == TL_WAITING && !facts_waiting(st, t->number)) {
                 v = broken(s);
+            }
         } else {
             v = broken(s);
         }
         st->version++;
     }
-    if (params != small)
+    if (params != small) {
         mem_free(params);
+    }
     return v;
 }
 
@@ -253,45 +274,57 @@ static enum verdict apply_param(struct state *s, struct study *st, struct live_t
 {
     struct param_entry e = {INTERN_NONE, 0, op->number, true};
     int rc = dist_table_add(&s->dists, op->text, op->text_escaped, &e.dist, why);
-    if (rc == TL_ENOMEM)
+    if (rc == TL_ENOMEM) {
         return broken(s);
-    if (rc != TL_OK)
+    }
+    if (rc != TL_OK) {
         return V_ODD;
+    }
     e.name = intern_add(&s->names, op->name);
-    if (e.name == INTERN_NONE)
+    if (e.name == INTERN_NONE) {
         return broken(s);
+    }
     const struct dist *d = dist_table_get(&s->dists, e.dist);
     uint32_t first = study_first_dist(st, e.name);
-    if (first != 0 && first != e.dist && !dist_compatible(dist_table_get(&s->dists, first), d))
+    if (first != 0 && first != e.dist && !dist_compatible(dist_table_get(&s->dists, first), d)) {
         return V_INCOMPATIBLE;
-    if (!settle_internal(&d->d, &e.internal))
+    }
+    if (!settle_internal(&d->d, &e.internal)) {
         return V_ODD;
-    if (!list_put(s, &t->params, LIST_PARAMS, &e) || !note_first(st, t->number, e.name, e.dist))
+    }
+    if (!list_put(s, &t->params, LIST_PARAMS, &e) || !note_first(st, t->number, e.name, e.dist)) {
         return broken(s);
+    }
     return V_APPLIED;
 }
 
 static enum verdict apply_state(struct state *s, struct study *st, struct live_trial *t, const struct op *op)
 {
-    if (op->state < TL_RUNNING || op->state > TL_WAITING)
+    if (op->state < TL_RUNNING || op->state > TL_WAITING) {
         return V_ODD;
-    if (op->state == TL_RUNNING && t->state == TL_RUNNING)
+    }
+    if (op->state == TL_RUNNING && t->state == TL_RUNNING) {
         return V_NOT_YOURS; /* the first claim in the log wins */
-    if (op->odd)
+    }
+    if (op->odd) {
         return V_ODD;
-    if (op->has_values && !values_set(st, t, op->values, op->n_values))
+    }
+    if (op->has_values && !values_set(st, t, op->values, op->n_values)) {
         return broken(s);
+    }
     if (op->state == TL_RUNNING) {
         t->start = time_pack(op->start);
         t->owner = worker_add(s, op->worker);
-        if (s->broken)
+        if (s->broken) {
             return V_ODD;
+        }
     }
     count_move(st, t->state, op->state);
     bool was_waiting = t->state == TL_WAITING;
     t->state = (uint8_t)op->state;
-    if (op->state == TL_WAITING && !was_waiting && !facts_waiting(st, t->number))
+    if (op->state == TL_WAITING && !was_waiting && !facts_waiting(st, t->number)) {
         return broken(s);
+    }
     if (TL_STATE_IS_FINISHED(op->state)) {
         t->complete = time_pack(op->complete);
         return finish(s, st, t);
@@ -309,15 +342,18 @@ enum verdict apply_trial(struct state *s, const struct op *op, struct applied *o
 {
     struct study *st;
     uint32_t number;
-    if (!state_trial_place(s, op->target, &st, &number))
+    if (!state_trial_place(s, op->target, &st, &number)) {
         return V_NOT_FOUND;
+    }
     uint32_t where = atomic_load_explicit(slot_of(st, number), memory_order_relaxed);
-    if (!(where & LIVE_BIT))
+    if (!(where & LIVE_BIT)) {
         return V_FINISHED;
+    }
     struct live_trial *t = st->live[where & ~LIVE_BIT];
     out->id = op->target;
-    if (op->odd && op->code != OP_TRIAL_STATE)
+    if (op->odd && op->code != OP_TRIAL_STATE) {
         return V_ODD;
+    }
     st->version++;
     t->changes++;
     switch (op->code) {

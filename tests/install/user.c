@@ -27,12 +27,14 @@ static int optimize(tl_storage *storage, struct tl_err *err)
     double best = -1;
     int rc = tl_study_create(storage, "install", NULL, &study, err);
 
-    if (rc)
+    if (rc) {
         return rc;
+    }
     options.n_trials = 50;
     rc = tl_study_optimize(study, objective, NULL, &options, err);
-    if (!rc)
+    if (!rc) {
         rc = tl_study_best(study, &number, &best, err);
+    }
     tl_study_free(study);
     if (!rc && (number < 0 || number >= 50 || best < 0 || best > 144)) {
         printf("wrong: best trial %d with value %g\n", (int)number, best);
@@ -51,8 +53,9 @@ int main(int argc, char **argv)
         rc = optimize(storage, &err);
         tl_storage_close(storage);
     }
-    if (rc)
+    if (rc) {
         printf("%s: %s\n", tl_code_name(rc), err.message);
+    }
     if (own_names() != 42) {
         printf("wrong: own_names\n");
         return 1;

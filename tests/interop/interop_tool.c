@@ -23,8 +23,9 @@ static struct tl_err err = TL_ERR_INIT;
 
 static void must(int rc, const char *what)
 {
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         return;
+    }
     fprintf(stderr, "interop_tool: %s: %s: %s\n", what, tl_code_name(rc), err.message);
     exit(1);
 }
@@ -37,10 +38,11 @@ static void print_string(const char *s, size_t n)
     putchar('"');
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c == '"' || c == '\\')
+        if (c < 0x20 || c == '"' || c == '\\') {
             printf("\\u%04x", c);
-        else
+        } else {
             putchar(c);
+        }
     }
     putchar('"');
 }
@@ -49,18 +51,20 @@ static void print_bits(double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    if (isnan(v))
+    if (isnan(v)) {
         printf("\"nan\"");
-    else
+    } else {
         printf("\"%016" PRIx64 "\"", bits);
+    }
 }
 
 static void print_time(struct tl_time t)
 {
-    if (!t.set)
+    if (!t.set) {
         printf("null");
-    else
+    } else {
         printf("[\"%c\",%" PRId64 "]", t.naive ? 'n' : 'u', t.us);
+    }
 }
 
 static void print_value(const struct tl_value *v)
@@ -88,8 +92,9 @@ static void print_attrs(const struct tl_attr *attrs, size_t n, enum tl_attr_kind
     const char *comma = "";
     putchar('[');
     for (size_t i = 0; i < n; i++) {
-        if (attrs[i].kind != kind)
+        if (attrs[i].kind != kind) {
             continue;
+        }
         printf("%s[", comma);
         print_string(attrs[i].key.s, attrs[i].key.len);
         printf(",%.*s]", (int)attrs[i].json.len, attrs[i].json.s);
@@ -105,8 +110,9 @@ static void print_dist(const struct tl_dist *d)
     if (d->kind == TL_DIST_CATEGORICAL) {
         printf(",[");
         for (size_t i = 0; i < d->n_choices; i++) {
-            if (i)
+            if (i) {
                 putchar(',');
+            }
             print_value(&d->choices[i]);
         }
         putchar(']');
@@ -126,8 +132,9 @@ static void print_params(const struct tl_frozen_trial *t)
     printf(",[");
     for (size_t i = 0; i < t->n_params; i++) {
         struct tl_value v;
-        if (!t->params[i].has_value)
+        if (!t->params[i].has_value) {
             continue;
+        }
         must(tl_dist_external(t->params[i].dist, t->params[i].internal, &v, &err), "external value");
         printf("%s[", comma);
         print_string(t->params[i].name.s, t->params[i].name.len);
@@ -155,12 +162,14 @@ static void print_trial(const struct tl_frozen_trial *t)
     print_time(t->complete);
     printf(t->has_values ? ",[" : ",null");
     for (size_t i = 0; i < t->n_values; i++) {
-        if (i)
+        if (i) {
             putchar(',');
+        }
         print_bits(t->values[i]);
     }
-    if (t->has_values)
+    if (t->has_values) {
         putchar(']');
+    }
     print_params(t);
     print_attrs(t->attrs, t->n_attrs, TL_ATTR_USER);
     putchar(',');
@@ -190,8 +199,9 @@ static int print_study(void *ctx, int64_t study_id, const char *name)
     print_string(name, strlen(name));
     printf(",[");
     const enum tl_direction *directions = tl_view_directions(view, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         printf("%s%d", i ? "," : "", directions[i]);
+    }
     printf("],");
     const struct tl_attr *attrs = tl_view_study_attrs(view, &n);
     print_attrs(attrs, n, TL_ATTR_USER);
@@ -200,8 +210,9 @@ static int print_study(void *ctx, int64_t study_id, const char *name)
     printf(",[");
     for (size_t i = 0; i < tl_view_n_trials(view); i++) {
         must(tl_view_trial(view, (int64_t)i, &trial, &err), "read a trial");
-        if (i)
+        if (i) {
             putchar(',');
+        }
         print_trial(&trial);
     }
     printf("]]");
@@ -355,8 +366,9 @@ static void keep_pace(tl_storage *storage, int64_t study_id, size_t k)
         must(tl_view_open(storage, study_id, true, &view, &err), "open a view");
         size_t n = tl_view_n_trials(view) - tl_view_count(view, TL_WAITING);
         tl_view_close(view);
-        if (n + 2 * ROUND >= ROUND * k)
+        if (n + 2 * ROUND >= ROUND * k) {
             return;
+        }
         must(tl_storage_wait(storage, 1000, &err), "wait");
     }
 }
@@ -379,12 +391,13 @@ static void work_one(tl_study *study, int index, int k, int64_t *number)
     must(tl_trial_report(trial, 0, x, &err), "report");
     must(tl_trial_report(trial, 1, x * x, &err), "report");
     double value = x * x + (double)n;
-    if (k % 7 == 3)
+    if (k % 7 == 3) {
         must(tl_study_tell(study, trial, TL_PRUNED, NULL, 0, NULL, &err), "tell");
-    else if (k % 11 == 5)
+    } else if (k % 11 == 5) {
         must(tl_study_tell(study, trial, TL_FAIL, NULL, 0, NULL, &err), "tell");
-    else
+    } else {
         must(tl_study_tell(study, trial, TL_COMPLETE, &value, 1, NULL, &err), "tell");
+    }
 }
 
 static void work(const char *path, const char *name, int index, int trials)
@@ -402,8 +415,9 @@ static void work(const char *path, const char *name, int index, int trials)
         work_one(study, index, k, &numbers[k]);
     }
     printf("done [");
-    for (int k = 0; k < trials; k++)
+    for (int k = 0; k < trials; k++) {
         printf("%s%" PRId64, k ? "," : "", numbers[k]);
+    }
     puts("]");
     fflush(stdout);
     await("dump");

@@ -34,19 +34,21 @@ static void put_bits(struct buf *out, double v)
 {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    if (v != v)
+    if (v != v) {
         buf_add_text(out, "\"nan\"");
-    else
+    } else {
         buf_printf(out, "\"%016" PRIx64 "\"", bits);
+    }
 }
 
 static void put_time(struct buf *out, int64_t packed)
 {
     struct tl_time t = time_unpack(packed);
-    if (!t.set)
+    if (!t.set) {
         buf_add_text(out, "null");
-    else
+    } else {
         buf_printf(out, "[\"%c\",%" PRId64 "]", t.naive ? 'n' : 'u', t.us);
+    }
 }
 
 static void put_external(struct buf *out, const struct tl_value *v)
@@ -93,8 +95,9 @@ struct trial {
 static void *room(struct arena *a, size_t n, size_t size)
 {
     void *p = arena_alloc(a, (n + 1) * size);
-    if (!p)
+    if (!p) {
         die("out of memory");
+    }
     return p;
 }
 
@@ -119,18 +122,24 @@ static void read_live(const struct live_trial *t, struct arena *a, struct trial 
     out->attrs = room(a, out->n_attrs, sizeof *out->attrs);
     out->reports = room(a, out->n_reports, sizeof *out->reports);
     const void **p = room(a, out->n_params + out->n_attrs + out->n_reports, sizeof *p);
-    if (!list_collect(&t->params, p))
+    if (!list_collect(&t->params, p)) {
         die("out of memory");
-    for (size_t i = 0; i < out->n_params; i++)
+    }
+    for (size_t i = 0; i < out->n_params; i++) {
         out->params[i] = *(const struct param_entry *)p[i];
-    if (!list_collect(&t->attrs, p))
+    }
+    if (!list_collect(&t->attrs, p)) {
         die("out of memory");
-    for (size_t i = 0; i < out->n_attrs; i++)
+    }
+    for (size_t i = 0; i < out->n_attrs; i++) {
         out->attrs[i] = *(const struct attr_entry *)p[i];
-    if (!list_collect(&t->reports, p))
+    }
+    if (!list_collect(&t->reports, p)) {
         die("out of memory");
-    for (size_t i = 0; i < out->n_reports; i++)
+    }
+    for (size_t i = 0; i < out->n_reports; i++) {
         out->reports[i] = *(const struct report_entry *)p[i];
+    }
 }
 
 /* What is found by step agrees with the list of all. */
@@ -140,18 +149,22 @@ static void check_reports(const struct study *st, const struct row *r, const str
     double value;
     int64_t lowest = 0, highest = INT64_MIN;
     for (size_t i = 0; i < t->n_reports; i++) {
-        if (!row_report_at(st, r, t->reports[i].step, &value) || memcmp(&value, &t->reports[i].value, sizeof value) != 0)
+        if (!row_report_at(st, r, t->reports[i].step, &value) || memcmp(&value, &t->reports[i].value, sizeof value) != 0) {
             die("row_report_at misses a report");
+        }
         highest = t->reports[i].step > highest ? t->reports[i].step : highest;
         lowest = t->reports[i].step < lowest ? t->reports[i].step : lowest;
     }
     if ((lowest > INT64_MIN && row_report_at(st, r, lowest - 1, &value)) ||
-        (highest < INT64_MAX && row_report_at(st, r, highest + 1, &value)))
+        (highest < INT64_MAX && row_report_at(st, r, highest + 1, &value))) {
         die("row_report_at finds a report that is none");
-    if (row_last_report(st, r, &last) != (t->n_reports > 0) || (t->n_reports > 0 && last.step != highest))
+    }
+    if (row_last_report(st, r, &last) != (t->n_reports > 0) || (t->n_reports > 0 && last.step != highest)) {
         die("row_last_report: another step than the highest");
-    if (t->n_reports > 0 && (!row_report_at(st, r, highest, &value) || memcmp(&value, &last.value, sizeof value) != 0))
+    }
+    if (t->n_reports > 0 && (!row_report_at(st, r, highest, &value) || memcmp(&value, &last.value, sizeof value) != 0)) {
         die("row_last_report: another value than that step's");
+    }
 }
 
 static void read_row(const struct study *st, const struct row *r, struct arena *a, struct trial *out)
@@ -173,15 +186,18 @@ static void read_row(const struct study *st, const struct row *r, struct arena *
                           NULL,
                           row_n_reports(st, r)};
     out->params = room(a, out->n_params, sizeof *out->params);
-    for (size_t i = 0; i < out->n_params; i++)
+    for (size_t i = 0; i < out->n_params; i++) {
         out->params[i] = row_param(st, r, index, i);
+    }
     struct attr_walk w = row_attrs(st, r);
     out->attrs = room(a, w.left, sizeof *out->attrs);
-    while (attr_walk_next(&w, &out->attrs[out->n_attrs]))
+    while (attr_walk_next(&w, &out->attrs[out->n_attrs])) {
         out->n_attrs++;
+    }
     out->reports = room(a, out->n_reports, sizeof *out->reports);
-    for (size_t i = 0; i < out->n_reports; i++)
+    for (size_t i = 0; i < out->n_reports; i++) {
         out->reports[i] = row_report(st, r, i);
+    }
     check_reports(st, r, out);
 }
 
@@ -191,8 +207,9 @@ static void put_attrs(const struct state *s, struct buf *out, const struct attr_
     const char *comma = "";
     buf_add_char(out, '[');
     for (size_t i = 0; i < n; i++) {
-        if (attrs[i].kind != kind)
+        if (attrs[i].kind != kind) {
             continue;
+        }
         buf_printf(out, "%s[", comma);
         json_put_string(out, intern_str(&s->names, attrs[i].key));
         buf_add_char(out, ',');
@@ -220,11 +237,13 @@ static void put_params(const struct state *s, struct buf *out, const struct tria
     buf_add_text(out, ",[");
     for (size_t i = 0; i < t->n_params; i++) {
         struct tl_value v;
-        if (!t->params[i].has_value)
+        if (!t->params[i].has_value) {
             continue;
+        }
         if (tl_dist_external(&dist_table_get(&s->dists, t->params[i].dist)->d, t->params[i].internal, &v,
-                             NULL) != TL_OK)
+                             NULL) != TL_OK) {
             v = (struct tl_value){.kind = TL_VALUE_STRING, .as.text = {"no such value", 13}};
+        }
         buf_printf(out, "%s[", comma);
         json_put_string(out, intern_str(&s->names, t->params[i].name));
         buf_add_char(out, ',');
@@ -236,8 +255,9 @@ static void put_params(const struct state *s, struct buf *out, const struct tria
     for (size_t i = 0; i < t->n_params; i++) {
         const struct dist *d = dist_table_get(&s->dists, t->params[i].dist);
         struct buf text = BUF_INIT(SIZE_MAX);
-        if (dist_format(&d->d, &text) != TL_OK)
+        if (dist_format(&d->d, &text) != TL_OK) {
             die("dist_format failed");
+        }
         buf_add_text(out, i ? ",[" : "[");
         json_put_string(out, intern_str(&s->names, t->params[i].name));
         buf_printf(out, ",\"%s\",", class_names[d->class_]);
@@ -256,12 +276,14 @@ static void put_trial(const struct state *s, struct buf *out, int64_t study, con
     put_time(out, t->complete);
     buf_add_text(out, t->has_values ? ",[" : ",null");
     for (size_t i = 0; i < t->n_values; i++) {
-        if (i)
+        if (i) {
             buf_add_char(out, ',');
+        }
         put_bits(out, t->values[i]);
     }
-    if (t->has_values)
+    if (t->has_values) {
         buf_add_char(out, ']');
+    }
     put_params(s, out, t);
     buf_add_char(out, ',');
     put_attrs(s, out, t->attrs, t->n_attrs, TL_ATTR_USER);
@@ -274,10 +296,11 @@ static void put_trial(const struct state *s, struct buf *out, int64_t study, con
         buf_add_char(out, ']');
     }
     buf_add_text(out, "],");
-    if (t->state == TL_RUNNING && t->owner != INTERN_NONE)
+    if (t->state == TL_RUNNING && t->owner != INTERN_NONE) {
         json_put_string(out, intern_str(&s->workers, t->owner));
-    else
+    } else {
         buf_add_text(out, "null");
+    }
     buf_add_char(out, ']');
 }
 
@@ -290,17 +313,21 @@ static void put_trials(const struct state *s, struct buf *out, struct arena *a)
         const struct row *row;
         const struct live_trial *live;
         struct trial t;
-        if (!state_trial_place(s, (int64_t)id, &st, &number))
+        if (!state_trial_place(s, (int64_t)id, &st, &number)) {
             die("a trial has no place");
+        }
         study_trial(st, number, &row, &live);
-        if (live)
+        if (live) {
             read_live(live, a, &t);
-        else
+        } else {
             read_row(st, row, a, &t);
-        if (t.id != (int64_t)id || t.number != number || study_trial_state(st, number) != t.state)
+        }
+        if (t.id != (int64_t)id || t.number != number || study_trial_state(st, number) != t.state) {
             die("a trial is not where its id says");
-        if (id)
+        }
+        if (id) {
             buf_add_char(out, ',');
+        }
         put_trial(s, out, st->id, &t);
         arena_reset(a);
     }
@@ -313,22 +340,27 @@ static void put_studies(const struct state *s, struct buf *out, struct arena *a)
     buf_add_text(out, "\"studies\":[");
     for (size_t id = 0; id < s->studies.len; id++) {
         const struct study *st = state_study(s, (int64_t)id);
-        if (!st)
+        if (!st) {
             continue;
-        if (state_study_by_name(s, st->name) != st)
+        }
+        if (state_study_by_name(s, st->name) != st) {
             die("a study is not found by its name");
+        }
         size_t n = st->attrs.distinct;
         struct attr_entry *attrs = room(a, n, sizeof *attrs);
         const void **p = room(a, n, sizeof *p);
-        if (!list_collect(&st->attrs, p))
+        if (!list_collect(&st->attrs, p)) {
             die("out of memory");
-        for (size_t i = 0; i < n; i++)
+        }
+        for (size_t i = 0; i < n; i++) {
             attrs[i] = *(const struct attr_entry *)p[i];
+        }
         buf_printf(out, "%s[%zu,", seen++ ? "," : "", id);
         json_put_string(out, st->name);
         buf_add_text(out, ",[");
-        for (size_t i = 0; i < st->n_directions; i++)
+        for (size_t i = 0; i < st->n_directions; i++) {
             buf_printf(out, "%s%d", i ? "," : "", st->directions[i]);
+        }
         buf_add_text(out, "],");
         put_attrs(s, out, attrs, n, TL_ATTR_USER);
         buf_add_char(out, ',');
@@ -345,8 +377,9 @@ static void put_studies(const struct state *s, struct buf *out, struct arena *a)
         buf_add_text(out, "]]");
         arena_reset(a);
     }
-    if (seen != s->n_studies)
+    if (seen != s->n_studies) {
         die("the number of studies is wrong");
+    }
     buf_add_char(out, ']');
 }
 
@@ -360,20 +393,24 @@ static void check_columns(const struct study *st)
             struct param_entry p = row_param(st, r, i, k);
             const struct column *c = study_column(st, p.name);
             const struct column_block *b = c ? column_block_at(c, i / BLOCK) : NULL;
-            if (!b || (b->present >> i % BLOCK & 1) != p.has_value)
+            if (!b || (b->present >> i % BLOCK & 1) != p.has_value) {
                 die("a column does not agree with its row");
+            }
             want += p.has_value;
         }
     }
     for (size_t i = 0; i < st->columns.len; i++) {
         const struct column *c = svec_at(&st->columns, i);
         const struct column_block *b;
-        for (size_t k = 0; k <= st->rows.len / BLOCK; k++)
-            if ((b = column_block_at(c, k)) != NULL)
+        for (size_t k = 0; k <= st->rows.len / BLOCK; k++) {
+            if ((b = column_block_at(c, k)) != NULL) {
                 have += (size_t)__builtin_popcountll(b->present);
+            }
+        }
     }
-    if (have != want)
+    if (have != want) {
         die("columns hold more than their rows");
+    }
 }
 
 /* The front is ordered by the first objective. */
@@ -382,10 +419,12 @@ static void check_front(const struct study *st)
     double last = 0;
     for (size_t i = 0; st->front && i < st->front->n; i++) {
         double v = row_values(st, svec_at(&st->rows, st->front->rows[i]))[0];
-        if (st->directions[0] == TL_MAXIMIZE)
+        if (st->directions[0] == TL_MAXIMIZE) {
             v = -v;
-        if (i > 0 && v < last)
+        }
+        if (i > 0 && v < last) {
             die("the front is not in order");
+        }
         last = v;
     }
 }
@@ -397,20 +436,23 @@ static void put_facts(const struct state *s, struct buf *out)
     buf_add_text(out, "\"facts\":[");
     for (size_t id = 0; id < s->studies.len; id++) {
         struct study *st = state_study(s, (int64_t)id);
-        if (!st)
+        if (!st) {
             continue;
+        }
         check_columns(st);
         check_front(st);
         buf_printf(out, "%s[%zu,[", comma, id);
         comma = ",";
-        for (int i = 0; i < TL_N_STATES; i++)
+        for (int i = 0; i < TL_N_STATES; i++) {
             buf_printf(out, "%s%zu", i ? "," : "", st->counts[i]);
+        }
         int64_t best =
             st->best < 0 ? -1 : (int64_t)((const struct row *)svec_at(&st->rows, (size_t)st->best))->number;
         buf_printf(out, "],%" PRId64 ",%" PRId64 ",[", study_first_waiting(st), best);
-        for (size_t i = 0; st->front && i < st->front->n; i++)
+        for (size_t i = 0; st->front && i < st->front->n; i++) {
             buf_printf(out, "%s%u", i ? "," : "",
                        ((const struct row *)svec_at(&st->rows, st->front->rows[i]))->number);
+        }
         const struct search_space *spaces[] = {&st->complete_space, &st->pruned_space};
         for (int k = 0; k < 2; k++) {
             buf_add_text(out, "],[");
@@ -433,8 +475,9 @@ static void put_workers(const struct state *s, struct buf *out)
     for (uint32_t i = 0; i < s->workers.strings.len; i++) {
         struct str name = intern_str(&s->workers, i);
         uint64_t n = state_worker_n(s, name);
-        if (n == 0)
+        if (n == 0) {
             continue;
+        }
         buf_printf(out, "%s[", comma);
         json_put_string(out, name);
         buf_printf(out, ",%" PRIu64 "]", n);
@@ -462,8 +505,9 @@ struct list {
 
 static void skip(struct list *l, int64_t placeholder_study)
 {
-    if (state_skip(l->state, placeholder_study) != TL_OK)
+    if (state_skip(l->state, placeholder_study) != TL_OK) {
         die("state_skip failed");
+    }
 }
 
 /* A create-trial line was damaged: its place is held by a failed trial. */
@@ -473,8 +517,9 @@ static void place_holder(struct list *l, const char *line)
     size_t before = l->state->trials.len;
     skip(l, id ? strtoll(id + 11, NULL, 10) : -1);
     buf_add_char(&l->verdicts, l->state->trials.len > before ? 'A' : 'N');
-    if (l->state->trials.len > before)
+    if (l->state->trials.len > before) {
         buf_printf(&l->ids, "%s%zu", l->ids.len ? "," : "", before);
+    }
 }
 
 /* Decodes and applies a line; the letter of its verdict. */
@@ -486,28 +531,34 @@ static char apply(struct list *l, struct str line)
     arena_reset(&l->arena);
     enum op_line how = op_decode(line, &l->arena, &op, &err);
     if (how != OP_LINE_OK) {
-        if (err.code == TL_ENOMEM)
+        if (err.code == TL_ENOMEM) {
             die("out of memory");
+        }
         skip(l, -1);
         return how == OP_LINE_ODD ? 'O' : 'B';
     }
     uint64_t odd = l->state->n_odd;
-    if (state_apply(l->state, &op, &done, &err) != TL_OK)
+    if (state_apply(l->state, &op, &done, &err) != TL_OK) {
         die("state_apply failed");
-    if (l->state->n_odd != odd + (done.verdict == V_ODD))
+    }
+    if (l->state->n_odd != odd + (done.verdict == V_ODD)) {
         die("odd operations are counted wrongly");
-    if (done.verdict == V_APPLIED && (op.code == OP_CREATE_STUDY || op.code == OP_CREATE_TRIAL))
+    }
+    if (done.verdict == V_APPLIED && (op.code == OP_CREATE_STUDY || op.code == OP_CREATE_TRIAL)) {
         buf_printf(&l->ids, "%s%" PRId64, l->ids.len ? "," : "", done.id);
+    }
     return verdict_letter(done.verdict);
 }
 
 static size_t read_line(char **line, size_t *cap)
 {
     ssize_t n = getline(line, cap, stdin);
-    if (n <= 0)
+    if (n <= 0) {
         return 0;
-    if ((*line)[n - 1] != '\n')
+    }
+    if ((*line)[n - 1] != '\n') {
         die("the input ends within a line");
+    }
     return (size_t)n;
 }
 
@@ -515,19 +566,22 @@ static void run_list(size_t n_lines, char **line, size_t *cap)
 {
     struct list l = {.state = state_new(), .verdicts = BUF_INIT(SIZE_MAX), .ids = BUF_INIT(SIZE_MAX)};
     struct buf out = BUF_INIT(SIZE_MAX);
-    if (!l.state)
+    if (!l.state) {
         die("out of memory");
+    }
     for (size_t i = 0; i < n_lines; i++) {
         size_t n = read_line(line, cap);
-        if (n < 2)
+        if (n < 2) {
             die("the input ends within a list");
+        }
         if (**line == 'P') {
             place_holder(&l, *line);
         } else {
             buf_add_char(&l.verdicts, apply(&l, (struct str){*line + 1, n - 2}));
         }
-        if (l.state->seq != i + 1)
+        if (l.state->seq != i + 1) {
             die("the position did not move by one");
+        }
     }
     buf_add_text(&out, "{\"v\":\"");
     buf_add(&out, l.verdicts.data, l.verdicts.len);
@@ -542,8 +596,9 @@ static void run_list(size_t n_lines, char **line, size_t *cap)
     buf_add_char(&out, ',');
     put_facts(l.state, &out);
     buf_add_text(&out, "}\n");
-    if (out.failed || l.verdicts.failed || l.ids.failed)
+    if (out.failed || l.verdicts.failed || l.ids.failed) {
         die("out of memory");
+    }
     fwrite(out.data, 1, out.len, stdout);
     fflush(stdout);
     buf_release(&out);
@@ -562,8 +617,9 @@ int main(void)
     fflush(stdout);
     while (read_line(&line, &cap) > 0) {
         char *space = strchr(line, ' ');
-        if (line[0] != '#' || !space)
+        if (line[0] != '#' || !space) {
             die("a list has no header");
+        }
         run_list(strtoul(space + 1, NULL, 10), &line, &cap);
     }
     free(line);

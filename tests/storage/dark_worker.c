@@ -59,12 +59,14 @@ static int read_value(tl_storage *s, int64_t study, char out[32], struct tl_err 
     tl_view *v;
     size_t n;
     int rc = tl_view_open(s, study, false, &v, err);
-    if (rc != TL_OK)
+    if (rc != TL_OK) {
         return rc;
+    }
     const struct tl_attr *attrs = tl_view_study_attrs(v, &n);
     snprintf(out, 32, "none");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         snprintf(out, 32, "%.*s", (int)attrs[i].json.len, attrs[i].json.s);
+    }
     tl_view_close(v);
     return TL_OK;
 }
@@ -76,19 +78,19 @@ static bool obey(tl_storage *s, int64_t study, const char *line)
     int64_t began = now_ms(), trial;
     char text[32] = "";
     int rc = TL_OK;
-    if (strncmp(line, "write ", 6) == 0)
+    if (strncmp(line, "write ", 6) == 0) {
         rc = tl_storage_set_study_attr(s, study, TL_ATTR_USER, "n", line + 6, &err);
-    else if (strcmp(line, "begin") == 0)
+    } else if (strcmp(line, "begin") == 0) {
         rc = tl_storage_create_trial(s, study, NULL, &trial, NULL, &err);
-    else if (strcmp(line, "read") == 0)
+    } else if (strcmp(line, "read") == 0) {
         rc = tl_storage_sync(s, &err);
-    else if (strcmp(line, "value") == 0)
+    } else if (strcmp(line, "value") == 0) {
         rc = read_value(s, study, text, &err);
-    else if (strcmp(line, "wait") == 0)
+    } else if (strcmp(line, "wait") == 0) {
         rc = tl_storage_wait(s, -1, &err);
-    else if (strcmp(line, "replaced") == 0)
+    } else if (strcmp(line, "replaced") == 0) {
         snprintf(text, sizeof text, "%ld", replaced);
-    else if (strncmp(line, "cancel ", 7) == 0) {
+    } else if (strncmp(line, "cancel ", 7) == 0) {
         asked = 0;
         cancel_at = strtol(line + 7, NULL, 10);
     } else {
@@ -107,21 +109,24 @@ int main(int argc, char **argv)
     tl_storage *s;
     int64_t study, began = now_ms();
     char line[200];
-    if (argc != 4)
+    if (argc != 4) {
         return 2;
+    }
     caller = pthread_self();
     o.timeout_ms = strtoll(argv[2], NULL, 10);
     o.lease_ms = strtoll(argv[3], NULL, 10);
     o.cancelled = cancelled;
     o.log = &(struct tl_log_sink){on_event, NULL, 0};
     int rc = tl_storage_open(argv[1], &o, &s, &err);
-    if (rc == TL_OK)
+    if (rc == TL_OK) {
         rc = open_study(s, &study, &err);
+    }
     answer(rc, began, err.message);
     while (rc == TL_OK && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = 0;
-        if (!obey(s, study, line))
+        if (!obey(s, study, line)) {
             return 0;
+        }
     }
     return rc != TL_OK;
 }

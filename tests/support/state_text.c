@@ -17,11 +17,13 @@ enum verdict feed_line(struct state *s, const char *line)
     struct op op;
     struct applied done = {V_ODD, -1};
     size_t n = strlen(line);
-    if (n && line[n - 1] == '\n')
+    if (n && line[n - 1] == '\n') {
         n--;
+    }
     if (op_decode((struct str){line, n}, &a, &op, NULL) == OP_LINE_OK) {
-        if (state_apply(s, &op, &done, NULL) != TL_OK)
+        if (state_apply(s, &op, &done, NULL) != TL_OK) {
             abort();
+        }
     } else if (state_skip(s, -1) != TL_OK) {
         abort();
     }
@@ -39,8 +41,9 @@ void feed_lines(struct state *s, const char *bytes, size_t n)
         struct op op;
         struct applied done;
         if (op_decode((struct str){bytes, len}, &a, &op, NULL) == OP_LINE_OK) {
-            if (state_apply(s, &op, &done, NULL) != TL_OK)
+            if (state_apply(s, &op, &done, NULL) != TL_OK) {
                 abort();
+            }
         } else if (state_skip(s, -1) != TL_OK) {
             abort();
         }
@@ -52,8 +55,9 @@ void feed_lines(struct state *s, const char *bytes, size_t n)
 
 static void put_time(struct buf *out, const char *what, struct tl_time t)
 {
-    if (t.set)
+    if (t.set) {
         buf_printf(out, " %s=%" PRId64 "%s", what, t.us, t.naive ? "n" : "");
+    }
 }
 
 static void put_attr(struct buf *out, const struct tl_attr *a)
@@ -82,14 +86,16 @@ static void put_trial(struct buf *out, const struct tl_frozen_trial *t)
         buf_add_text(out, "  param ");
         json_put_string(out, (struct str){t->params[i].name.s, t->params[i].name.len});
         buf_add_char(out, ' ');
-        if (t->params[i].has_value)
+        if (t->params[i].has_value) {
             json_put_double(out, t->params[i].internal);
+        }
         buf_add_char(out, ' ');
         buf_add(out, t->params[i].dist_text.s, t->params[i].dist_text.len);
         buf_add_char(out, '\n');
     }
-    for (size_t i = 0; i < t->n_attrs; i++)
+    for (size_t i = 0; i < t->n_attrs; i++) {
         put_attr(out, &t->attrs[i]);
+    }
     for (size_t i = 0; i < t->n_reports; i++) {
         buf_printf(out, "  report %" PRId64 " ", t->reports[i].step);
         json_put_double(out, t->reports[i].value);
@@ -116,24 +122,29 @@ static void put_study(struct buf *out, const tl_view *v)
     const enum tl_direction *d = tl_view_directions(v, &n);
     buf_printf(out, "study %" PRId64 " ", tl_view_study_id(v));
     json_put_string(out, str_of(tl_view_study_name(v)));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         buf_printf(out, " %s", tl_direction_name((int)d[i]));
-    for (int s = 0; s < TL_N_STATES; s++)
+    }
+    for (int s = 0; s < TL_N_STATES; s++) {
         buf_printf(out, " %zu", tl_view_count(v, (enum tl_state)s));
+    }
     buf_printf(out, " best=%" PRId64 " front", tl_view_best(v));
     const int64_t *front = tl_view_front(v, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         buf_printf(out, " %" PRId64, front[i]);
+    }
     buf_add_char(out, '\n');
     put_space(out, v, false);
     put_space(out, v, true);
     const struct tl_attr *attrs = tl_view_study_attrs(v, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         put_attr(out, &attrs[i]);
+    }
     struct tl_frozen_trial t = TL_FROZEN_TRIAL_INIT;
     for (size_t i = 0; i < tl_view_n_trials(v); i++) {
-        if (tl_view_trial(v, (int64_t)i, &t, NULL) != TL_OK)
+        if (tl_view_trial(v, (int64_t)i, &t, NULL) != TL_OK) {
             abort();
+        }
         put_trial(out, &t);
     }
     tl_frozen_release(&t);
@@ -144,8 +155,9 @@ void state_text(struct state *s, struct buf *out)
     buf_printf(out, "seq %" PRIu64 " studies %zu trials %zu\n", s->seq, s->n_studies, s->trials.len);
     for (size_t i = 0; i < s->studies.len; i++) {
         tl_view *v;
-        if (store_view(NULL, s, (int64_t)i, &v, NULL) != TL_OK)
+        if (store_view(NULL, s, (int64_t)i, &v, NULL) != TL_OK) {
             continue;
+        }
         put_study(out, v);
         buf_printf(out, " first waiting %" PRId64 "\n", study_first_waiting(state_study(s, (int64_t)i)));
         tl_view_close(v);
@@ -159,6 +171,7 @@ void state_text(struct state *s, struct buf *out)
             buf_printf(out, " %" PRIu64 "\n", n);
         }
     }
-    if (out->failed)
+    if (out->failed) {
         abort();
+    }
 }

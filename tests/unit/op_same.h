@@ -26,33 +26,36 @@ static inline bool same_time(struct tl_time a, struct tl_time b)
 static inline bool same_values(const double *a, size_t na, const double *b, size_t nb)
 {
     bool same = na == nb;
-    for (size_t i = 0; same && i < na; i++)
+    for (size_t i = 0; same && i < na; i++) {
         same = same_double(a[i], b[i]);
+    }
     return same;
 }
 
 static inline bool same_attrs(const struct op_attr *a, size_t na, const struct op_attr *b, size_t nb)
 {
     bool same = na == nb;
-    for (size_t i = 0; same && i < na; i++)
+    for (size_t i = 0; same && i < na; i++) {
         same = same_str(a[i].key, b[i].key) && same_str(a[i].json, b[i].json);
+    }
     return same;
 }
 
 static inline bool same_reports(const struct op *a, const struct op *b)
 {
     bool same = a->n_reports == b->n_reports;
-    for (size_t i = 0; same && i < a->n_reports; i++)
-        same =
-            a->reports[i].step == b->reports[i].step && same_double(a->reports[i].value, b->reports[i].value);
+    for (size_t i = 0; same && i < a->n_reports; i++) {
+        same = a->reports[i].step == b->reports[i].step && same_double(a->reports[i].value, b->reports[i].value);
+    }
     return same;
 }
 
 /* A text between the quotes of a line and the same text without escapes count as equal when `a` is given. */
 static inline bool same_text(struct str x, bool x_escaped, struct str y, bool y_escaped, struct arena *a)
 {
-    if (!a || x_escaped == y_escaped)
+    if (!a || x_escaped == y_escaped) {
         return x_escaped == y_escaped && same_str(x, y);
+    }
     struct str escaped = x_escaped ? x : y;
     char *quoted = arena_alloc(a, escaped.n + 2);
     quoted[0] = quoted[escaped.n + 1] = '"';

@@ -78,8 +78,9 @@ END_TEST
 START_TEST(dots)
 {
     begin(2, 1, false);
-    for (int y = 0; y < 4; y++)
+    for (int y = 0; y < 4; y++) {
         canvas_dot(&cv, 0, y, INK_PLAIN);
+    }
     canvas_dot(&cv, 3, 3, INK_PLAIN);
     ck_assert_str_eq(written(COLOURS_NONE), "\xe2\xa1\x87\xe2\xa2\x80\n"); /* U+2847, U+2880 */
     canvas_dot(&cv, -1, 0, INK_PLAIN);
@@ -93,10 +94,12 @@ START_TEST(dots)
     canvas_dot(&cv, 0, 0, INK_PLAIN); /* from top to bottom */
     canvas_dot(&cv, 2, 1, INK_PLAIN);
     canvas_dot(&cv, 4, 3, INK_PLAIN);
-    for (int y = 0; y < 4; y++)
+    for (int y = 0; y < 4; y++) {
         canvas_dot(&cv, 6, y, INK_PLAIN);
-    for (int i = 0; i < 8; i++)
+    }
+    for (int i = 0; i < 8; i++) {
         canvas_dot(&cv, 8 + i % 2, i / 2, INK_PLAIN);
+    }
     ck_assert_str_eq(written(COLOURS_NONE), "'*.|#\n");
 }
 END_TEST

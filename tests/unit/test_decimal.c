@@ -44,8 +44,9 @@ START_TEST(high_snaps_as_in_python)
     double high = s->high;
     int rc = decimal_snap(s->low, s->high, s->step, &high);
     ck_assert_int_eq(rc, s->result);
-    if (rc >= 0)
+    if (rc >= 0) {
         ck_assert_double_eq(high, rc ? s->snapped : s->high);
+    }
 }
 END_TEST
 

@@ -263,10 +263,12 @@ START_TEST(values_are_equal_as_in_python)
         {JSON_V("{\"a\":[NaN,false]}"), 22},
         {JSON_V("oops"), 23},
     };
-    for (size_t i = 0; i < TL_COUNT(t); i++)
-        for (size_t k = 0; k < TL_COUNT(t); k++)
+    for (size_t i = 0; i < TL_COUNT(t); i++) {
+        for (size_t k = 0; k < TL_COUNT(t); k++) {
             ck_assert_msg(dist_value_equal(&t[i].v, &t[k].v) == (t[i].group == t[k].group), "%zu and %zu", i,
                           k);
+        }
+    }
 }
 END_TEST
 
@@ -496,8 +498,9 @@ START_TEST(texts_get_numbers)
     ck_assert_int_eq(dist_table_add(&t, STR("\"\""), true, &id, NULL), TL_EINVAL);
     ck_assert_uint_eq(id, 77);
     const struct dist *p[9];
-    for (uint32_t i = 1; i < 9; i++)
+    for (uint32_t i = 1; i < 9; i++) {
         p[i] = dist_table_get(&t, i);
+    }
     ck_assert_str_eq(p[a]->text.p, "{\"type\":\"int\"," RANGE "}");
     ck_assert(dist_equal(p[a], p[b]) && !dist_equal(p[a], p[c]) && !dist_equal(p[a], p[d]) &&
               dist_equal(p[e], p[f]));
@@ -554,8 +557,9 @@ START_TEST(every_allocation_may_fail)
         dist_table_release(&t);
         ck_assert_int_eq(f.out, 0);
         mem_set_hooks(NULL);
-        if (failures == 0)
+        if (failures == 0) {
             break;
+        }
     }
 }
 END_TEST
@@ -579,8 +583,9 @@ START_TEST(reading_may_run_out_of_memory)
             mem_set_hooks(NULL);
             ck_assert_int_eq(f.out, 0);
             failures += rc != TL_OK;
-            if (!f.failed)
+            if (!f.failed) {
                 break;
+            }
         }
     }
     ck_assert_int_gt(failures, 0);

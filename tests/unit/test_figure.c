@@ -76,8 +76,9 @@ START_TEST(gaps)
     p.y.kind = AXIS_LOG;
     const char *text = drawn(&p, 24, 9);
     int marks = 0;
-    for (const char *s = text; *s; s++)
+    for (const char *s = text; *s; s++) {
         marks += *s == '*' || *s == 'O';
+    }
     ck_assert_int_ge(marks, 3);
     ck_assert(p.y.low > 0.5 && p.y.high < 200);
 }

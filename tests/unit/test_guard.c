@@ -54,8 +54,9 @@ static void *meet(void *ctx)
 {
     struct met *m = ctx;
     m->rc = guard_enter(&g, m->deadline_ns, m->cancelled, &g, &m->err);
-    if (m->rc == TL_OK)
+    if (m->rc == TL_OK) {
         guard_leave(&g);
+    }
     return NULL;
 }
 
@@ -126,10 +127,12 @@ static void *count(void *ctx)
 START_TEST(one_at_a_time)
 {
     pthread_t t[THREADS];
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         ck_assert_int_eq(pthread_create(&t[i], NULL, count, NULL), 0);
-    for (int i = 0; i < THREADS; i++)
+    }
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(t[i], NULL);
+    }
     ck_assert_int_eq(counter, THREADS * TURNS);
 }
 END_TEST

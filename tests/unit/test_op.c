@@ -188,8 +188,9 @@ START_TEST(lines_have_optunas_form)
     struct op again;
     ck_assert_int_eq(op_decode(line, &arena, &again, NULL), OP_LINE_OK);
     struct op expected = e->op;
-    if (e->op.code == OP_CREATE_STUDY || e->op.code == OP_DISCARD_TRIALS) /* no target of their own */
+    if (e->op.code == OP_CREATE_STUDY || e->op.code == OP_DISCARD_TRIALS) { /* no target of their own */
         expected.target = -1;
+    }
     ck_assert(op_same_meaning(&expected, &again, &arena));
     buf_release(&b);
 }
@@ -208,8 +209,9 @@ START_TEST(operations_without_a_line_are_refused)
     struct buf b = BUF_INIT(1 << 20);
     ck_assert_int_eq(op_encode(&good, &b), TL_OK);
     size_t len = b.len;
-    for (size_t i = 0; i < TL_COUNT(bad); i++)
+    for (size_t i = 0; i < TL_COUNT(bad); i++) {
         ck_assert_int_eq(op_encode(&bad[i], &b), TL_EINVAL);
+    }
     ck_assert_uint_eq(b.len, len);
     ck_assert_int_eq(b.failed, 0);
     buf_release(&b);
@@ -448,17 +450,21 @@ START_TEST(many_parameters_attributes_and_reports)
     struct op op;
     buf_add_text(
         &b, "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":null,\"distributions\":{");
-    for (int i = 0; i < 2 * N; i++)
+    for (int i = 0; i < 2 * N; i++) {
         buf_printf(&b, "%s\"p%d\":\"%d\"", i ? "," : "", i % N, i);
+    }
     buf_add_text(&b, "},\"params\":{");
-    for (int i = 2 * N; i-- > 0;)
+    for (int i = 2 * N; i-- > 0;) {
         buf_printf(&b, "\"p%d\":%d%s", i / 2, i, i ? "," : "");
+    }
     buf_add_text(&b, "},\"user_attrs\":{");
-    for (int i = 0; i < 2 * N; i++)
+    for (int i = 0; i < 2 * N; i++) {
         buf_printf(&b, "%s\"%d\":%d", i ? "," : "", i % N, i);
+    }
     buf_add_text(&b, "},\"intermediate_values\":{");
-    for (int i = 0; i < 2 * N; i++)
+    for (int i = 0; i < 2 * N; i++) {
         buf_printf(&b, "%s\"%d\":%d", i ? "," : "", i % N, i);
+    }
     buf_add_text(&b, "}}");
     ck_assert_int_eq(op_decode((struct str){b.data, b.len}, &arena, &op, NULL), OP_LINE_OK);
     ck_assert_ptr_null(op.odd);
@@ -537,8 +543,9 @@ START_TEST(every_allocation_may_fail)
             ck_assert_int_eq(f.out, 0);
             ck_assert(how == OP_LINE_OK || (how == OP_LINE_BROKEN && err.code == TL_ENOMEM && f.failed));
             failures += how == OP_LINE_BROKEN;
-            if (!f.failed)
+            if (!f.failed) {
                 break;
+            }
         }
     }
     ck_assert_int_gt(failures, 0);
@@ -581,17 +588,19 @@ static struct op some_op(struct rng *r)
     struct op op = {.code = (enum op_code)rng_below(r, OP_N_CODES),
                     .worker = some_bytes(r),
                     .n = rng_u64(r) >> rng_below(r, 64) >> 1};
-    if (op.code != OP_CREATE_STUDY && op.code != OP_DISCARD_TRIALS)
+    if (op.code != OP_CREATE_STUDY && op.code != OP_DISCARD_TRIALS) {
         op.target = (int64_t)rng_below(r, 1u << 30);
-    else
+    } else {
         op.target = -1;
+    }
     switch (op.code) {
     case OP_CREATE_STUDY: {
         uint8_t *d = arena_alloc(&arena, 4);
         op.name = some_bytes(r);
         op.n_directions = rng_below(r, 4);
-        for (size_t i = 0; i < op.n_directions; i++)
+        for (size_t i = 0; i < op.n_directions; i++) {
             d[i] = (uint8_t)rng_below(r, 3);
+        }
         op.directions = d;
         break;
     }
@@ -614,24 +623,30 @@ static struct op some_op(struct rng *r)
         break;
     case OP_CREATE_TRIAL:
         op.is_template = rng_below(r, 2);
-        if (rng_below(r, 2))
+        if (rng_below(r, 2)) {
             op.start = some_instant(r);
-        if (!op.is_template)
+        }
+        if (!op.is_template) {
             break;
-        if (rng_below(r, 2))
+        }
+        if (rng_below(r, 2)) {
             op.complete = some_instant(r);
+        }
         /* fall through */
     case OP_TRIAL_STATE: {
         double *v = arena_alloc(&arena, 10 * sizeof *v);
         op.state = (int)rng_below(r, TL_N_STATES);
-        if (op.code == OP_TRIAL_STATE && op.state == TL_RUNNING)
+        if (op.code == OP_TRIAL_STATE && op.state == TL_RUNNING) {
             op.start = some_instant(r);
-        if (op.code == OP_TRIAL_STATE && TL_STATE_IS_FINISHED(op.state))
+        }
+        if (op.code == OP_TRIAL_STATE && TL_STATE_IS_FINISHED(op.state)) {
             op.complete = some_instant(r);
+        }
         op.has_values = rng_below(r, 2);
         op.n_values = op.has_values ? rng_below(r, 10) : 0;
-        for (size_t i = 0; i < op.n_values; i++)
+        for (size_t i = 0; i < op.n_values; i++) {
             v[i] = some_double(r);
+        }
         op.values = v;
         break;
     }

@@ -33,17 +33,21 @@ static void same(const struct order_stat *s, double *v, size_t n)
     for (size_t i = 0; i < n; i++) {
         size_t below = i, up_to = i;
         ck_assert(order_stat_at(s, i) == v[i]);
-        if (n > 2000 && i % 97)
+        if (n > 2000 && i % 97) {
             continue;
-        while (below > 0 && v[below - 1] == v[i])
+        }
+        while (below > 0 && v[below - 1] == v[i]) {
             below--;
-        while (up_to < n && v[up_to] == v[i])
+        }
+        while (up_to < n && v[up_to] == v[i]) {
             up_to++;
+        }
         ck_assert_uint_eq(order_stat_below(s, v[i]), below);
         ck_assert_uint_eq(order_stat_up_to(s, v[i]), up_to);
         double between = i + 1 < n ? v[i] + (v[i + 1] - v[i]) / 2 : v[i] + 1;
-        if (between > v[i] && (i + 1 == n || between < v[i + 1]))
+        if (between > v[i] && (i + 1 == n || between < v[i + 1])) {
             ck_assert_uint_eq(order_stat_up_to(s, between), i + 1);
+        }
     }
     ck_assert_uint_eq(order_stat_below(s, -INFINITY), 0);
     ck_assert_uint_eq(order_stat_up_to(s, INFINITY), n);

@@ -15,8 +15,9 @@ static tl_pruner *make(const char *name, const char *const *words)
     struct tl_option options[8];
     size_t n = 0;
     tl_pruner *p = NULL;
-    for (; words[2 * n]; n++)
+    for (; words[2 * n]; n++) {
         options[n] = (struct tl_option){words[2 * n], words[2 * n + 1]};
+    }
     OK(tl_pruner_create(name, options, n, &p, err));
     return p;
 }
@@ -37,8 +38,9 @@ static void add(tl_study *study, double value, size_t n)
 {
     struct tl_report_spec reports[64];
     struct tl_trial_spec spec = TL_TRIAL_SPEC_INIT;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         reports[i] = (struct tl_report_spec){(int64_t)i, value};
+    }
     spec.state = TL_COMPLETE;
     spec.values = &value;
     spec.n_values = 1;
@@ -66,8 +68,9 @@ START_TEST(all_names)
         const char *names[] = {d->name, d->optuna_name};
         struct tl_option o = {NULL, NULL};
         for (size_t i = 0; i < 3; i++) {
-            if (strcmp(d->name, required[i][0]) == 0)
+            if (strcmp(d->name, required[i][0]) == 0) {
                 o = (struct tl_option){required[i][1], required[i][2]};
+            }
         }
         for (size_t i = 0; i < 2; i++) {
             tl_pruner *p = NULL;
@@ -96,12 +99,14 @@ START_TEST(documented_defaults)
         tl_pruner *p = NULL;
         for (const struct tl_option_doc *o = d->options; o->name; o++) {
             const char *value = strcmp(o->def, "none") == 0 || !*o->def ? "null" : o->def;
-            if (strchr(o->name, '*'))
+            if (strchr(o->name, '*')) {
                 continue;
+            }
             options[n++] = (struct tl_option){o->name, strcmp(value, "required") == 0 ? "3" : value};
         }
-        if (strcmp(d->name, "threshold") == 0)
+        if (strcmp(d->name, "threshold") == 0) {
             options[0].value = "1";
+        }
         OK(tl_pruner_create(d->name, options, n, &p, err));
         tl_pruner_free(p);
     }
@@ -143,16 +148,18 @@ START_TEST(bad_options)
         size_t n = 0;
         tl_pruner *p = NULL;
         struct tl_err err = TL_ERR_INIT;
-        for (; n < 3 && cases[i].words[2 * n]; n++)
+        for (; n < 3 && cases[i].words[2 * n]; n++) {
             o[n] = (struct tl_option){cases[i].words[2 * n], cases[i].words[2 * n + 1]};
+        }
         int rc = tl_pruner_create(cases[i].pruner, o, n, &p, &err);
         ck_assert_msg(rc == TL_EINVAL || rc == TL_EUNSUPPORTED, "case %zu: %s", i, tl_code_name(rc));
         ck_assert_msg(strstr(err.message, cases[i].why) != NULL, "case %zu: %s", i, err.message);
     }
     /* nesting has an end */
     char deep[400] = "";
-    while (strlen(deep) < 300)
+    while (strlen(deep) < 300) {
         strcat(deep, "wrapped_pruner.");
+    }
     strcat(deep, "patience");
     struct tl_option o[] = {{"patience", "1"}, {"wrapped_pruner", "patient"}, {deep, "1"}};
     tl_pruner *p = NULL;
@@ -203,8 +210,9 @@ START_TEST(wilcoxon_spares_a_mean_that_is_as_good)
         spec.n_reports = 5;
         OK(tl_study_add_trial(study, &spec, NULL, err));
         tl_trial *t = kit_ask(study);
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++) {
             ck_assert(!ask(t, i, i + 1));
+        }
         ck_assert(ask(t, 3, 4) == !equal);
         tl_trial_free(t);
         tl_study_free(study);
@@ -345,13 +353,16 @@ static int climb(tl_trial *t, double *values, void *ctx)
     double x = 0;
     bool prune = false;
     (void)ctx;
-    if (tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, NULL) != 0)
+    if (tl_trial_suggest_float(t, "x", 0, 1, 0, false, &x, NULL) != 0) {
         return -1;
+    }
     for (int i = 1; i <= 9; i++) {
-        if (tl_trial_report(t, i, x + 1.0 / i, NULL) != 0 || tl_trial_should_prune(t, &prune, NULL) != 0)
+        if (tl_trial_report(t, i, x + 1.0 / i, NULL) != 0 || tl_trial_should_prune(t, &prune, NULL) != 0) {
             return -1;
-        if (prune)
+        }
+        if (prune) {
             return TL_PRUNE;
+        }
     }
     values[0] = x;
     return 0;
@@ -399,13 +410,16 @@ START_TEST(every_allocation_may_fail)
         tl_pruner *p = make(names[_i], options[_i]);
         tl_study *study = study_with(s, "s", p);
         bool prune = false;
-        for (int i = 0; i < 150; i++)
+        for (int i = 0; i < 150; i++) {
             add(study, i, 12);
+        }
         tl_trial *t = kit_ask(study);
-        for (int i = 8; i > 0; i--) /* out of order */
+        for (int i = 8; i > 0; i--) { /* out of order */
             OK(tl_trial_report(t, i, 500 + i, err));
-        if (limit >= 0)
+        }
+        if (limit >= 0) {
             mem_set_hooks(&hooks);
+        }
         int rc = tl_trial_should_prune(t, &prune, NULL);
         mem_set_hooks(NULL);
         ck_assert_msg(rc == TL_OK || ((rc == TL_ENOMEM || rc == TL_EUNKNOWN) && f.failed), "%s at %ld: %s", names[_i], limit, tl_code_name(rc));
@@ -413,16 +427,18 @@ START_TEST(every_allocation_may_fail)
             failures++;
             OK(tl_trial_should_prune(t, &prune, err));
         }
-        if (limit < 0)
+        if (limit < 0) {
             want = prune;
+        }
         ck_assert_msg(prune == want, "%s at %ld: says %d", names[_i], limit, prune);
         bool done = limit >= 0 && rc == TL_OK && !f.failed;
         tl_trial_free(t);
         tl_study_free(study);
         tl_pruner_free(p);
         tl_storage_close(s);
-        if (done)
+        if (done) {
             break;
+        }
     }
     ck_assert_int_gt(failures, 3);
 }

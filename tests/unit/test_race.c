@@ -36,8 +36,9 @@ static void one_trial(tl_study *study, int i)
     double x;
     must(tl_study_ask(study, NULL, &t, &err), &err);
     must(tl_trial_suggest_float(t, i % 7 ? "x" : "y", 0, 1, 0, false, &x, &err), &err);
-    for (int step = 0; step < 3; step++)
+    for (int step = 0; step < 3; step++) {
         must(tl_trial_report(t, step, x, &err), &err);
+    }
     must(tl_trial_set_attr(t, TL_ATTR_USER, "k", "[1]", &err), &err);
     must(tl_study_tell(study, t, i % 5 ? TL_COMPLETE : TL_FAIL, &x, i % 5 ? 1 : 0, NULL, &err), &err);
     atomic_fetch_add(&acknowledged, 1);
@@ -65,8 +66,9 @@ static tl_study *load(tl_storage *st)
 static void *write_shared(void *ctx)
 {
     tl_study *study = load(ctx);
-    for (int i = 0; !atomic_load(&stop); i++)
+    for (int i = 0; !atomic_load(&stop); i++) {
         one_trial(study, i);
+    }
     tl_study_free(study);
     return NULL;
 }
@@ -77,8 +79,9 @@ static void *write_own(void *ctx)
     while (!atomic_load(&stop)) {
         tl_storage *st = open_storage();
         tl_study *study = load(st);
-        for (int i = 0; i < 4 && !atomic_load(&stop); i++)
+        for (int i = 0; i < 4 && !atomic_load(&stop); i++) {
             one_trial(study, i);
+        }
         tl_study_free(study);
         tl_storage_close(st);
     }
@@ -94,17 +97,20 @@ static void *read_views(void *ctx)
         tl_view *v;
         size_t n;
         must(tl_study_view(study, &v, &err), &err);
-        for (size_t i = tl_view_n_trials(v); i > 0 && i + 20 > tl_view_n_trials(v); i--)
+        for (size_t i = tl_view_n_trials(v); i > 0 && i + 20 > tl_view_n_trials(v); i--) {
             must(tl_view_trial(v, (int64_t)i - 1, &t, &err), &err);
+        }
         const double *values;
-        for (size_t b = 0; b * 64 < tl_view_n_rows(v); b++)
+        for (size_t b = 0; b * 64 < tl_view_n_rows(v); b++) {
             tl_view_block(v, tl_view_column(v, "x"), b, &values);
+        }
         tl_view_search_space(v, true, &n);
         tl_view_close(v);
         if (round % 16 == 0) {
             int rc = tl_storage_snapshot(ctx, &err);
-            if (rc != TL_OK && rc != TL_EUNAVAILABLE)
+            if (rc != TL_OK && rc != TL_EUNAVAILABLE) {
                 must(rc, &err);
+            }
         }
     }
     tl_frozen_release(&t);
@@ -122,17 +128,21 @@ START_TEST(writers_readers_snapshots_and_closes_race)
     tl_storage *st = open_storage();
     tl_study *study;
     must(tl_study_create(st, "race", NULL, &study, &err), &err);
-    for (int i = 0; i < WRITERS; i++)
+    for (int i = 0; i < WRITERS; i++) {
         ck_assert_int_eq(pthread_create(&writers[i], NULL, i % 2 ? write_shared : write_own, st), 0);
-    for (int i = 0; i < READERS; i++)
+    }
+    for (int i = 0; i < READERS; i++) {
         ck_assert_int_eq(pthread_create(&readers[i], NULL, read_views, st), 0);
+    }
     struct timespec t = {seconds ? strtol(seconds, NULL, 10) : 3, 0}; /* how long the race lasts, not a synchronisation */
     nanosleep(&t, NULL);
     atomic_store(&stop, true);
-    for (int i = 0; i < WRITERS; i++)
+    for (int i = 0; i < WRITERS; i++) {
         pthread_join(writers[i], NULL);
-    for (int i = 0; i < READERS; i++)
+    }
+    for (int i = 0; i < READERS; i++) {
         pthread_join(readers[i], NULL);
+    }
 
     tl_storage *fresh = open_storage();
     tl_study *again = load(fresh);

@@ -36,12 +36,14 @@ static double by_enumeration(const double *d, size_t n, bool less)
 {
     int signs[16];
     double observed, hits = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         signs[i] = 1;
+    }
     observed = plus_of(d, signs, n);
     for (unsigned long m = 0; m < 1ul << n; m++) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             signs[i] = m >> i & 1 ? 1 : -1;
+        }
         double sum = plus_of(d, signs, n);
         hits += less ? sum <= observed : sum >= observed;
     }
@@ -54,8 +56,9 @@ START_TEST(as_all_choices_of_signs)
     rng_init(&r, seed, 3, (uint64_t)_i, STR("signs"));
     for (size_t n = 1; n <= 10; n++) {
         double d[16], copy[16];
-        for (size_t i = 0; i < n; i++) /* ties and zeros in most rounds */
+        for (size_t i = 0; i < n; i++) { /* ties and zeros in most rounds */
             d[i] = _i % 3 ? (double)rng_below(&r, 7) - 3 : rng_uniform(&r) - 0.4;
+        }
         for (int less = 0; less < 2; less++) {
             double want = by_enumeration(d, n, less), got;
             memcpy(copy, d, sizeof d);
@@ -101,8 +104,9 @@ START_TEST(exact_and_approximate)
     rng_init(&r, seed, 4, 0, STR("near"));
     for (int round = 0; round < 200; round++) {
         size_t n = 30 + (size_t)rng_below(&r, 21);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             d[i] = (double)rng_below(&r, 21) - 9;
+        }
         memcpy(copy, d, sizeof d);
         double approximate = signed_rank_p(copy, n, false, SIGNED_RANK_AUTO);
         memcpy(copy, d, sizeof d);
@@ -110,8 +114,9 @@ START_TEST(exact_and_approximate)
         ck_assert_msg(fabs(exact - approximate) < 0.02, "%g and %g", exact, approximate);
         ck_assert(exact != approximate);
     }
-    for (size_t i = 0; i < 60; i++)
+    for (size_t i = 0; i < 60; i++) {
         d[i] = (double)i + 1;
+    }
     memcpy(copy, d, sizeof d);
     double p = signed_rank_p(copy, 50, false, SIGNED_RANK_AUTO);
     ck_assert(p == ldexp(1, -50));

@@ -63,8 +63,9 @@ START_TEST(choices)
     const struct tl_dist *d = &space.params[0].dist;
     static const enum tl_value_kind kinds[] = {TL_VALUE_STRING, TL_VALUE_INT,    TL_VALUE_FLOAT,  TL_VALUE_BOOL};
     ck_assert_uint_eq(d->n_choices, 9);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         ck_assert_int_eq(d->choices[i].kind, kinds[i]);
+    }
 }
 END_TEST
 
@@ -119,8 +120,9 @@ static bool truth(const char *condition, double a, double b, double c)
     ck_assert_int_eq(search_space_add(&s, STR("c=choice(u,\"v w\",3,null)"), &err), 0);
     int rc = search_space_add(&s, str_of(text), &err);
     ck_assert_msg(rc == 0, "%s: %s at %d", text, err.message, (int)err.offset);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         given[i] = (struct space_value){values[i] == values[i], values[i]};
+    }
     bool result = search_space_active(&s, 3, given);
     search_space_release(&s);
     return result;
@@ -174,8 +176,9 @@ START_TEST(wrong_conditions)
     refuse("p=int(0,1) if a>1 and", ".....................^");
     refuse("p=int(0,1) if not", ".................^");
     char deep[400] = "p=int(0,1) if ";
-    for (int i = 0; i < 65; i++)
+    for (int i = 0; i < 65; i++) {
         strcat(deep, "(");
+    }
     char mark[400];
     memset(mark, '.', sizeof mark);
     mark[14 + 64 + 1] = 0;
@@ -187,11 +190,13 @@ START_TEST(deepest_condition)
 {
     char deep[1000] = "p=int(0,1) if ";
     add("a=int(0,9)");
-    for (int i = 0; i < 31; i++)
+    for (int i = 0; i < 31; i++) {
         strcat(deep, "a==1 or (");
+    }
     strcat(deep, "a==2 or a==3");
-    for (int i = 0; i < 31; i++)
+    for (int i = 0; i < 31; i++) {
         strcat(deep, ")");
+    }
     add(deep);
     struct space_value v[2] = {{true, 3}, {false, 0}};
     ck_assert(search_space_active(&space, 1, v));
@@ -260,8 +265,9 @@ START_TEST(placeholders)
     struct space_value v[3] = {{true, 1e-5}, {true, 1}, {false, 0}};
     char **argv = fill(words, TL_COUNT(words), v);
     size_t n = 0;
-    for (; argv[n]; n++)
+    for (; argv[n]; n++) {
         ck_assert_str_eq(argv[n], want[n]);
+    }
     ck_assert_uint_eq(n, TL_COUNT(want));
     arena_release(&arena);
 }
@@ -301,8 +307,9 @@ START_TEST(environment)
     add("n=int(0,1) if a.b-C>0.6");
     ck_assert_int_eq(command_environment(&facts, inherited, &arena, &env, &err), 0);
     size_t n = 0;
-    for (; env[n]; n++)
+    for (; env[n]; n++) {
         ck_assert_str_eq(env[n], want[n]);
+    }
     ck_assert_uint_eq(n, TL_COUNT(want));
     arena_release(&arena);
 }

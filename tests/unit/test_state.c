@@ -53,8 +53,9 @@ static void end_trial(struct state *s, int trial, int state, const double *value
     struct buf b = BUF_INIT(1 << 20);
     buf_printf(&b, "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":%d,\"state\":%d,\"values\":[", trial, state);
     for (size_t i = 0; i < n; i++) {
-        if (i)
+        if (i) {
             buf_add_char(&b, ',');
+        }
         json_put_double(&b, values[i]);
     }
     buf_add_text(&b, "],\"datetime_complete\":\"2026-01-01T00:00:01.000000+00:00\"}");
@@ -89,8 +90,9 @@ START_TEST(best_is_lowest_number_on_a_tie_and_feasible)
     struct state *s = state_new();
     create_study(s, "s", _i ? "2" : "1");
     double sign = _i ? -1 : 1;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         create_trial(s, 0);
+    }
     end_trial(s, 4, TL_COMPLETE, (double[]){sign * 2}, 1);
     ck_assert_int_eq(state_study(s, 0)->best, 0);
     end_trial(s, 3, TL_COMPLETE, (double[]){sign * 2}, 1);
@@ -116,8 +118,9 @@ static bool dominated(const double *a, const double *b, const int *sign, int m) 
 {
     bool better = false;
     for (int k = 0; k < m; k++) {
-        if (sign[k] * b[k] > sign[k] * a[k])
+        if (sign[k] * b[k] > sign[k] * a[k]) {
             return false;
+        }
         better = better || sign[k] * b[k] < sign[k] * a[k];
     }
     return better;
@@ -128,27 +131,32 @@ START_TEST(front_equals_brute_force)
     enum { N = 300 };
     static const char *directions[] = {"", "", "1,2", "2,1,1", "1,1,2,1"};
     int m = _i, sign[4];
-    for (int k = 0; k < m; k++)
+    for (int k = 0; k < m; k++) {
         sign[k] = directions[m][2 * k] == '2' ? -1 : 1;
+    }
     struct state *s = state_new();
     create_study(s, "s", directions[m]);
     static double values[N][4];
-    for (int i = 0; i < N; i++)
-        create_trial(s, 0);
     for (int i = 0; i < N; i++) {
-        for (int k = 0; k < m; k++)
+        create_trial(s, 0);
+    }
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < m; k++) {
             values[i][k] = (double)below(m == 2 ? 40 : 12);
+        }
         end_trial(s, i, TL_COMPLETE, values[i], (size_t)m);
-        if (i % 37 != 0 && i != N - 1)
+        if (i % 37 != 0 && i != N - 1) {
             continue;
+        }
         tl_view *v;
         size_t n, want = 0;
         ck_assert_int_eq(store_view(NULL, s, 0, &v, NULL), TL_OK);
         const int64_t *front = tl_view_front(v, &n);
         for (int a = 0; a <= i; a++) {
             bool out = false;
-            for (int b = 0; b <= i && !out; b++)
+            for (int b = 0; b <= i && !out; b++) {
                 out = dominated(values[a], values[b], sign, m);
+            }
             if (!out) {
                 ck_assert_uint_lt(want, n);
                 ck_assert_int_eq(front[want++], a);
@@ -167,8 +175,9 @@ START_TEST(waiting_queue_gives_the_lowest_number)
     create_study(s, "s", "1");
     enum { N = 200 };
     int waiting[N] = {0};
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         create_trial(s, 0);
+    }
     for (int round = 0; round < 2000; round++) {
         int t = (int)below(N), to = below(2) ? TL_WAITING : TL_RUNNING;
         struct buf b = BUF_INIT(1000);
@@ -178,8 +187,9 @@ START_TEST(waiting_queue_gives_the_lowest_number)
         buf_release(&b);
         waiting[t] = to == TL_WAITING;
         int first = -1;
-        for (int i = N - 1; i >= 0; i--)
+        for (int i = N - 1; i >= 0; i--) {
             first = waiting[i] ? i : first;
+        }
         ck_assert_int_eq(study_first_waiting(state_study(s, 0)), first);
     }
     state_unref(s);
@@ -190,8 +200,9 @@ START_TEST(search_space_keeps_equal_distributions_only)
 {
     struct state *s = state_new();
     create_study(s, "s", "1");
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         create_trial(s, 0);
+    }
     set_float(s, 0, "b", 0, 1);
     set_float(s, 0, "a", 0, 1);
     set_float(s, 0, "c", 0, 1);
@@ -233,14 +244,16 @@ START_TEST(a_view_stays_as_it_was)
         create_trial(s, 0);
         set_float(s, i, "x", 0, i);
         system_attr(s, i, "k", "1");
-        if (i % 2)
+        if (i % 2) {
             end_trial(s, i, TL_COMPLETE, (double[]){i}, 1);
+        }
     }
     tl_view *v;
     ck_assert_int_eq(store_view(NULL, s, 0, &v, NULL), TL_OK);
     for (int i = 0; i < 100; i += 2) {
-        for (int k = 0; k < 100; k++)
+        for (int k = 0; k < 100; k++) {
             system_attr(s, i, "k", "2");
+        }
         set_float(s, i, "x", 0, 10);
         end_trial(s, i, TL_COMPLETE, (double[]){-1}, 1);
     }
@@ -283,8 +296,9 @@ static int memory_read(struct image_source *source, void *out, size_t n, struct 
     struct memory *m = (struct memory *)source;
     (void)err;
     ck_assert_uint_le(n, source->left);
-    if (n)
+    if (n) {
         memcpy(out, m->bytes.data + m->at, n);
+    }
     m->at += n;
     source->left -= n;
     return TL_OK;
@@ -312,22 +326,23 @@ static void random_lines(struct state *s, int n)
     struct buf b = BUF_INIT(1 << 20);
     for (int i = 0; i < n; i++) {
         unsigned study = below(4), trial = below(60), kind = below(20);
-        if (kind == 0)
+        if (kind == 0) {
             buf_printf(&b, "{\"op_code\":0,\"worker_id\":\"w\",\"n\":%d,\"study_name\":\"s%u\",\"directions\":[%s]}", i + 1, study, study == 2 ? "1,2" : "1");
-        else if (kind == 1 && below(20) == 0)
+        } else if (kind == 1 && below(20) == 0) {
             buf_printf(&b, "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":%u}", study);
-        else if (kind < 5)
+        } else if (kind < 5) {
             buf_printf(&b, "{\"op_code\":4,\"worker_id\":\"v%u\",\"study_id\":%u,\"datetime_start\":\"2026-01-01T00:00:00\"}", study, study);
-        else if (kind < 8)
+        } else if (kind < 8) {
             buf_printf(&b, "{\"op_code\":5,\"worker_id\":\"w\",\"trial_id\":%u,\"param_name\":\"p%u\",\"param_value_internal\":%u.5,\"distribution\":\"{\\\"name\\\": \\\"FloatDistribution\\\", \\\"attributes\\\": {\\\"step\\\": null, \\\"low\\\": %u.0, \\\"high\\\": 100.0, \\\"log\\\": false}}\"}", trial, below(70), below(9), below(2));
-        else if (kind < 12)
+        } else if (kind < 12) {
             buf_printf(&b, "{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":%u,\"step\":%u,\"intermediate_value\":%u.25}", trial, below(30), below(9));
-        else if (kind < 16)
+        } else if (kind < 16) {
             buf_printf(&b, "{\"op_code\":%u,\"worker_id\":\"w\",\"trial_id\":%u,\"%s_attr\":{\"k%u\":[%u,\"x\"]}}", 8 + kind % 2, trial, kind % 2 ? "system" : "user", below(40), below(1000));
-        else if (kind < 18)
+        } else if (kind < 18) {
             buf_printf(&b, "{\"op_code\":3,\"worker_id\":\"w\",\"study_id\":%u,\"system_attr\":{\"k%u\":%u}}", study, below(20), below(1000));
-        else
+        } else {
             buf_printf(&b, "{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":%u,\"state\":%u,\"values\":[%u.0%s],\"datetime_start\":\"2026-01-01T00:00:00\",\"datetime_complete\":\"2026-01-01T00:00:00+00:00\"}", trial, below(5), below(50), below(3) == 0 ? ",2.0" : "");
+        }
         feed_line(s, buf_cstr(&b));
         buf_clear(&b);
     }
@@ -432,8 +447,9 @@ START_TEST(every_byte_of_an_image_may_be_wrong)
     }
     ck_assert_uint_gt(refused, 1000);
     refused = 0;
-    for (size_t n = 0; n < m.bytes.len; n++)
+    for (size_t n = 0; n < m.bytes.len; n++) {
         try_image(&m, n, &refused);
+    }
     ck_assert_uint_eq(refused, m.bytes.len);
     buf_add(&m.bytes, "x", 1);
     refused = 0;
@@ -457,8 +473,9 @@ START_TEST(an_image_is_read_whole_or_not_at_all_when_memory_ends)
         rc = read_image(&m, m.bytes.len, &copy, &err);
         ck_assert_msg(rc == TL_OK || rc == TL_ENOMEM, "allocation %ld: %s", n, err.message);
         ck_assert(rc == TL_ENOMEM || !f.failed);
-        if (rc == TL_OK)
+        if (rc == TL_OK) {
             state_unref(copy);
+        }
         ck_assert_int_eq(f.out, 0);
         mem_set_hooks(NULL);
     }
@@ -483,8 +500,9 @@ START_TEST(a_key_written_often_stays_small)
     create_study(s, "s", "1");
     create_trial(s, 0);
     double t = seconds();
-    for (int i = 0; i < 300000; i++)
+    for (int i = 0; i < 300000; i++) {
         feed_line(s, "{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":0,\"user_attr\":{\"progress\":12345}}");
+    }
     ck_assert_msg(seconds() - t < 20, "300,000 writes took %.1f s", seconds() - t);
     ck_assert_uint_lt(state_study(s, 0)->live[0]->attrs.n, 200);
     state_unref(s);

@@ -55,8 +55,9 @@ static int decide_number(struct commit *c, const struct state *s, struct tl_err 
     struct op_attr *attr = arena_alloc(&c->arena, sizeof *attr);
     char *text = arena_alloc(&c->arena, 32);
     c->ops = arena_alloc(&c->arena, sizeof *c->ops);
-    if (!attr || !text || !c->ops)
+    if (!attr || !text || !c->ops) {
         return TL_ENOMEM;
+    }
     int n = snprintf(text, 32, "%zu", state_study(s, 0)->n_trials);
     *attr = (struct op_attr){STR("expected"), {text, (size_t)n}};
     *c->ops = (struct op){.code = OP_CREATE_TRIAL,
@@ -73,8 +74,9 @@ static void *write_trials(void *ctx)
     tl_storage *st = ctx;
     for (int i = 0; i < EACH; i++) {
         struct commit c = {.decide = decide_number};
-        if (store_commit(st, &c, NULL) != TL_OK || c.applied[0].verdict != V_APPLIED)
+        if (store_commit(st, &c, NULL) != TL_OK || c.applied[0].verdict != V_APPLIED) {
             abort();
+        }
         double value = i;
         struct op op = {.code = OP_TRIAL_STATE,
                         .target = c.applied[0].id,
@@ -84,8 +86,9 @@ static void *write_trials(void *ctx)
                         .n_values = 1,
                         .complete = {2, true, false}};
         struct commit end = {.ops = &op, .n_ops = 1};
-        if (store_commit(st, &end, NULL) != TL_OK)
+        if (store_commit(st, &end, NULL) != TL_OK) {
             abort();
+        }
         commit_release(&c);
         commit_release(&end);
     }
@@ -101,20 +104,25 @@ static void *read_views(void *ctx)
     uint64_t seq = 0;
     while (!atomic_load(&stop)) {
         tl_view *v;
-        if (tl_view_open(st, 0, true, &v, NULL) != TL_OK || tl_view_seq(v) < seq)
+        if (tl_view_open(st, 0, true, &v, NULL) != TL_OK || tl_view_seq(v) < seq) {
             abort();
+        }
         seq = tl_view_seq(v);
         size_t n = tl_view_n_trials(v), finished = 0;
         for (size_t i = n > 50 ? n - 50 : 0; i < n; i++) {
-            if (tl_view_trial(v, (int64_t)i, &t, NULL) != TL_OK || t.n_attrs != 1)
+            if (tl_view_trial(v, (int64_t)i, &t, NULL) != TL_OK || t.n_attrs != 1) {
                 abort();
-            if (t.state == TL_COMPLETE && t.n_values != 1)
+            }
+            if (t.state == TL_COMPLETE && t.n_values != 1) {
                 abort();
+            }
         }
-        for (int s = TL_COMPLETE; s <= TL_FAIL; s++)
+        for (int s = TL_COMPLETE; s <= TL_FAIL; s++) {
             finished += tl_view_count(v, (enum tl_state)s);
-        if (finished != tl_view_n_rows(v))
+        }
+        if (finished != tl_view_n_rows(v)) {
             abort();
+        }
         tl_view_close(v);
     }
     tl_frozen_release(&t);
@@ -148,15 +156,19 @@ START_TEST(decisions_see_what_came_before)
     pthread_t writers[WRITERS], readers[READERS];
     create_study(a, "s");
     atomic_store(&stop, false);
-    for (int i = 0; i < READERS; i++)
+    for (int i = 0; i < READERS; i++) {
         ck_assert_int_eq(pthread_create(&readers[i], NULL, read_views, i % 2 ? a : b), 0);
-    for (int i = 0; i < WRITERS; i++)
+    }
+    for (int i = 0; i < WRITERS; i++) {
         ck_assert_int_eq(pthread_create(&writers[i], NULL, write_trials, i % 2 ? a : b), 0);
-    for (int i = 0; i < WRITERS; i++)
+    }
+    for (int i = 0; i < WRITERS; i++) {
         pthread_join(writers[i], NULL);
+    }
     atomic_store(&stop, true);
-    for (int i = 0; i < READERS; i++)
+    for (int i = 0; i < READERS; i++) {
         pthread_join(readers[i], NULL);
+    }
     check_numbers(a, WRITERS * EACH);
     check_numbers(b, WRITERS * EACH);
     if (b != a) {
@@ -177,8 +189,9 @@ static int decide_fail(struct commit *c, const struct state *s, struct tl_err *e
 {
     (void)c;
     (void)s;
-    if (err)
+    if (err) {
         err->code = TL_EEXHAUSTED;
+    }
     return TL_EEXHAUSTED;
 }
 
@@ -323,8 +336,9 @@ static size_t n_queued(tl_storage *st)
 {
     size_t n = 0;
     pthread_mutex_lock(&st->queue_lock);
-    for (const struct commit *c = st->queue; c; c = c->next)
+    for (const struct commit *c = st->queue; c; c = c->next) {
         n++;
+    }
     pthread_mutex_unlock(&st->queue_lock);
     return n;
 }
@@ -344,10 +358,12 @@ START_TEST(the_part_of_a_group_that_landed_is_flushed)
     tl_storage *st = open_storage();
     int fd = os->open("j", O_RDWR, 0);
     ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, create_named, st), 0);
-    while (n_queued(st) < 2) /* the leader waits for the lock, the others for the leader */
+    }
+    while (n_queued(st) < 2) { /* the leader waits for the lock, the others for the leader */
         os->sleep_ns(1000000);
+    }
     os->close(fd);
     for (int i = 0; i < 3; i++) {
         void *how;
@@ -390,8 +406,9 @@ static int lock_slowly(int fd, enum os_lock how, enum os_range range)
     if (atomic_load(&step) == 1 && n_queued(failing) == 0) {
         atomic_store(&step, 2);
         ck_assert_int_eq(pthread_create(&waiting, NULL, create_last, failing), 0);
-        while (n_queued(failing) < 1)
+        while (n_queued(failing) < 1) {
             os_system.sleep_ns(1000000);
+        }
     }
     return os_system.lock(fd, how, range);
 }
@@ -405,8 +422,9 @@ static int64_t write_one_line(int fd, const void *bytes, size_t n)
         return -ENOSPC;
     }
     int64_t written = os_system.write(fd, bytes, n);
-    if (memmem(bytes, n, "op_code", 7))
+    if (memmem(bytes, n, "op_code", 7)) {
         (void)atomic_compare_exchange_strong(&step, &expected, 1);
+    }
     return written;
 }
 
@@ -426,10 +444,12 @@ START_TEST(nobody_decides_on_what_was_not_written)
     failing = open_storage();
     int fd = os->open("j", O_RDWR, 0);
     ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, create_named, failing), 0);
-    while (n_queued(failing) < 2)
+    }
+    while (n_queued(failing) < 2) {
         os->sleep_ns(1000000);
+    }
     os->close(fd);
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], &how);
@@ -492,8 +512,9 @@ START_TEST(who_waits_for_the_leader_is_asked_whatever_the_clock_says)
     int fd = os->open("j", O_RDWR, 0);
     ck_assert_int_eq(os->lock(fd, OS_LOCK_TRY, OS_RANGE_BOTH), 0);
     ck_assert_int_eq(pthread_create(&leader, NULL, create_last, st), 0);
-    while (!is_led(st))
+    while (!is_led(st)) {
         os->sleep_ns(1000000);
+    }
     gives_up = true; /* this thread alone */
     struct commit c = {.decide = decide_nothing};
     ck_assert_int_eq(store_commit(st, &c, &err), TL_ECANCELLED);

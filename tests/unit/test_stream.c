@@ -29,8 +29,9 @@ static void setup(void)
     const char *given = getenv("TRIALOG_SEED");
     state = given ? strtoull(given, NULL, 10) : (uint64_t)getpid() << 20 ^ (uint64_t)time(NULL);
     printf("TRIALOG_SEED=%llu\n", (unsigned long long)state);
-    for (size_t i = 0; i < MOST; i++)
+    for (size_t i = 0; i < MOST; i++) {
         bytes[i] = (char)below(256);
+    }
 }
 
 struct from {
@@ -43,8 +44,9 @@ static int fetch(struct piece_source *in, struct str *piece, struct tl_err *err)
 {
     struct from *f = (struct from *)(void *)in;
     size_t n = 1 + below(f->longest);
-    if (++f->fetches == f->fail_at)
+    if (++f->fetches == f->fail_at) {
         return err_set(err, TL_EIO, "gone");
+    }
     n = n < f->end - f->at ? n : f->end - f->at;
     *piece = (struct str){bytes + f->at, n};
     f->at += n;
@@ -64,8 +66,9 @@ static int put(struct piece_sink *out, struct str piece, struct tl_err *err)
     ck_assert(!t->ended);
     ck_assert(piece.n > 0 && piece.n <= out->size);
     t->ended = piece.n < out->size;
-    if (++t->puts == t->fail_at)
+    if (++t->puts == t->fail_at) {
         return err_set(err, TL_ENOSPC, "full");
+    }
     memcpy(came + t->n, piece.p, piece.n);
     t->n += piece.n;
     return TL_OK;

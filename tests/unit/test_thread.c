@@ -42,10 +42,11 @@ static void *take_turns(void *ctx)
     pthread_mutex_lock(&t.mutex);
     takes_signals |= !sigismember(&blocked, SIGINT) || !sigismember(&blocked, SIGUSR1);
     while (!t.stop && !(leaves && turns == wanted)) {
-        if (turns < wanted)
+        if (turns < wanted) {
             turns++;
-        else
+        } else {
             (void)cond_wait_for(&t.changed, &t.mutex, DAY);
+        }
     }
     t.running = false;
     pthread_mutex_unlock(&t.mutex);
@@ -55,8 +56,9 @@ static void *take_turns(void *ctx)
 static void want_turn(void)
 {
     pthread_mutex_lock(&t.mutex);
-    if (!t.running)
+    if (!t.running) {
         ck_assert_int_eq(thread_start_locked(&t, take_turns, &t), 0);
+    }
     wanted++;
     pthread_cond_signal(&t.changed);
     pthread_mutex_unlock(&t.mutex);
@@ -89,8 +91,9 @@ END_TEST
 START_TEST(one_that_ended_by_itself_is_started_again)
 {
     leaves = true;
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         want_turn();
+    }
     await_turns();
     ck_assert_int_eq(turns, 100);
 }
@@ -149,8 +152,9 @@ START_TEST(the_longest_wait_ends_when_it_is_woken)
     pthread_t waker;
     pthread_mutex_lock(&t.mutex);
     ck_assert_int_eq(thread_create(&waker, 0, wake, NULL), 0);
-    while (!wanted)
+    while (!wanted) {
         ck_assert(cond_wait_for(&t.changed, &t.mutex, INT64_MAX));
+    }
     pthread_mutex_unlock(&t.mutex);
     pthread_join(waker, NULL);
 }

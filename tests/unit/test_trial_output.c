@@ -51,8 +51,9 @@ static int values_of(const struct output_rules *rules, const char *text)
         err = (struct tl_err)TL_ERR_INIT;
         memset(values, 0, sizeof values);
         ck_assert_int_eq(trial_output_init(&o, rules, &sink), 0);
-        for (size_t i = 0; i < n; i += size)
+        for (size_t i = 0; i < n; i += size) {
             ck_assert_int_eq(trial_output_feed(&o, text + i, n - i < size ? n - i : size), 0);
+        }
         ck_assert_int_eq(trial_output_end(&o), 0);
         int rc = trial_output_values(&o, values, &err);
         if (piece == 1) {

@@ -41,8 +41,9 @@ static double double_of(const char *hex)
 
 static void put_hex(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    for (size_t i = 0; i < s.n; i++) {
         printf("%02x", (unsigned char)s.p[i]);
+    }
 }
 
 static int nibble(char c)
@@ -54,8 +55,9 @@ static struct str from_hex(const char *hex)
 {
     size_t n = strlen(hex) / 2;
     char *p = malloc(n + 1);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         p[i] = (char)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+    }
     return (struct str){p, n};
 }
 
@@ -85,8 +87,9 @@ static void answer_dist(const char *arg)
         json_put_string(&quoted, text);
         if (dist_table_add(&table, (struct str){quoted.data + 1, quoted.len - 2}, true, &again, &err) !=
                 TL_OK ||
-            again != id)
+            again != id) {
             abort();
+        }
         buf_release(&quoted);
         const struct dist *d = dist_table_get(&table, id);
         struct buf b = BUF_INIT(SIZE_MAX);
@@ -108,12 +111,14 @@ static void answer_internal(const struct dist *d, const char *arg)
     struct tl_dist value;
     struct tl_err err = TL_ERR_INIT;
     double internal;
-    if (dist_parse(text, &a, &value, NULL, &err) != TL_OK)
+    if (dist_parse(text, &a, &value, NULL, &err) != TL_OK) {
         abort();
-    if (tl_dist_internal(&d->d, &value.choices[0], &internal, &err) != TL_OK)
+    }
+    if (tl_dist_internal(&d->d, &value.choices[0], &internal, &err) != TL_OK) {
         refused(&err);
-    else
+    } else {
         printf("%016" PRIx64 "\n", bits_of(internal));
+    }
     arena_release(&a);
     free((void *)(uintptr_t)text.p);
 }
@@ -139,10 +144,11 @@ static void put_bits(const char *key, double v)
 
 static void put_time(const char *key, struct tl_time t)
 {
-    if (t.set)
+    if (t.set) {
         printf(",\"%s\":[%" PRId64 ",%s]", key, t.us, t.naive ? "true" : "false");
-    else
+    } else {
         printf(",\"%s\":null", key);
+    }
 }
 
 static void put_attrs(const char *key, const struct op_attr *attrs, size_t n)
@@ -172,12 +178,14 @@ static void put_op(const struct op *op)
     put_time("complete", op->complete);
     fputs(",\"values\":", stdout);
     fputs(op->has_values ? "[" : "null", stdout);
-    for (size_t i = 0; i < op->n_values; i++)
+    for (size_t i = 0; i < op->n_values; i++) {
         printf("%s\"%016" PRIx64 "\"", i ? "," : "", bits_of(op->values[i]));
+    }
     fputs(op->has_values ? "]" : "", stdout);
     fputs(",\"directions\":[", stdout);
-    for (size_t i = 0; i < op->n_directions; i++)
+    for (size_t i = 0; i < op->n_directions; i++) {
         printf("%s%d", i ? "," : "", op->directions[i]);
+    }
     fputs("],\"params\":[", stdout);
     for (size_t i = 0; i < op->n_params; i++) {
         const struct op_param *p = &op->params[i];
@@ -191,9 +199,10 @@ static void put_op(const struct op *op)
     put_attrs("user_attrs", op->user_attrs, op->n_user_attrs);
     put_attrs("system_attrs", op->system_attrs, op->n_system_attrs);
     fputs(",\"reports\":[", stdout);
-    for (size_t i = 0; i < op->n_reports; i++)
+    for (size_t i = 0; i < op->n_reports; i++) {
         printf("%s[%" PRId64 ",\"%016" PRIx64 "\"]", i ? "," : "", op->reports[i].step,
                bits_of(op->reports[i].value));
+    }
     putchar(']');
 }
 
@@ -205,8 +214,9 @@ static void answer_line(const char *arg)
     struct tl_err err = TL_ERR_INIT;
     bool fast = op_decode_fast(line, &a, &op);
     enum op_line how = op_decode(line, &a, &op, &err);
-    if (op_check_crc(line) != 0 && (op_decode_general(line, &a, &other, NULL) != how || !op_same(&op, &other)))
+    if (op_check_crc(line) != 0 && (op_decode_general(line, &a, &other, NULL) != how || !op_same(&op, &other))) {
         abort();
+    }
     printf("{\"how\":%d,\"fast\":%d", (int)how, fast);
     put_str("message", str_of(how == OP_LINE_OK ? "" : err.message));
     put_op(&op);
@@ -230,8 +240,9 @@ static void answer_encode(uint64_t n, const char *arg)
         } else {
             struct str out = {b.data, b.len - 1};
             if (b.data[b.len - 1] != '\n' || op_check_crc(out) != 1 ||
-                op_decode(out, &a, &again, NULL) != OP_LINE_OK || !op_same_meaning(&op, &again, &a))
+                op_decode(out, &a, &again, NULL) != OP_LINE_OK || !op_same_meaning(&op, &again, &a)) {
                 abort();
+            }
             put_hex(out);
             putchar('\n');
         }
@@ -245,8 +256,9 @@ static void answer_encode(uint64_t n, const char *arg)
 static char *cut(char *word)
 {
     size_t n = strcspn(word, " ");
-    if (word[n] == '\0')
+    if (word[n] == '\0') {
         return word + n;
+    }
     word[n] = '\0';
     return word + n + 1;
 }
@@ -272,10 +284,11 @@ static void answer(char *request)
     } else if (strcmp(verb, "external") == 0) {
         struct tl_value v;
         struct tl_err err = TL_ERR_INIT;
-        if (tl_dist_external(&d->d, double_of(second), &v, &err) != TL_OK)
+        if (tl_dist_external(&d->d, double_of(second), &v, &err) != TL_OK) {
             refused(&err);
-        else
+        } else {
             put_value(&v);
+        }
     } else if (strcmp(verb, "internal") == 0) {
         answer_internal(d, second);
     } else {
