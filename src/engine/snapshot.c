@@ -163,9 +163,9 @@ void storage_snapshot_if_due(tl_storage *st)
         (void)snapshot_main(st);
         return;
     }
-    bool ok = thread_create(&st->snapshot_thread, 0, snapshot_main, st) == 0;
-    pthread_mutex_lock(&st->queue_lock);
-    st->snapshot_running = st->snapshot_joinable = ok;
+    pthread_mutex_lock(&st->queue_lock); /* the thread cannot say that it is done before it is known to be there */
+    st->snapshot_joinable = thread_create(&st->snapshot_thread, 0, snapshot_main, st) == 0;
+    st->snapshot_running = st->snapshot_joinable;
     pthread_mutex_unlock(&st->queue_lock);
 }
 
