@@ -455,18 +455,26 @@ static int64_t read_small(const char *path, char *out, size_t n)
 
 static int sys_boot_id(char *out, size_t n)
 {
-    char boot[64], space[64];
+    static const char *const spaces[] = {"/proc/self/ns/pid", "/proc/self/ns/time"}; /* start times are told by the latter's clock */
+    char boot[64], text[64], pid[24];
     int64_t got = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     if (got < 0) {
         return (int)got;
     }
     boot[strcspn(boot, "\n")] = 0;
-    int64_t length = sys_readlink("/proc/self/ns/pid", space, sizeof space - 1);
-    space[length < 0 ? 0 : length] = 0;
-    if ((size_t)snprintf(out, n, "%s %s", boot, space) >= n) {
-        return -ENAMETOOLONG;
+    got = sys_readlink("/proc/self", text, sizeof text - 1);
+    text[got < 0 ? 0 : got] = 0;
+    snprintf(pid, sizeof pid, "%lld", (long long)getpid());
+    if (strcmp(text, pid) != 0) {
+        return -ENOSYS; /* this /proc is of another namespace: what it says of a process id is of another process */
     }
-    return 0;
+    size_t used = (size_t)snprintf(out, n, "%s", boot);
+    for (size_t i = 0; i < TL_COUNT(spaces) && used < n; i++) {
+        got = sys_readlink(spaces[i], text, sizeof text - 1);
+        text[got < 0 ? 0 : got] = 0;
+        used += (size_t)snprintf(out + used, n - used, " %s", text);
+    }
+    return used < n ? 0 : -ENAMETOOLONG;
 }
 
 static int64_t sys_pid(void)
@@ -479,7 +487,18 @@ static uint32_t sys_uid(void)
     return (uint32_t)geteuid();
 }
 
-/* /proc/PID/stat: "PID (NAME) STATE …", NAME may hold anything; the start time is the 20th field after the state. */
+/* The field that comes so many behind the one at `p`; NULL: there are not so many. */
+static const char *stat_field(const char *p, int behind)
+{
+    while (p && behind-- > 0) {
+        p = strchr(p, ' ');
+        p = p ? p + 1 : NULL;
+    }
+    return p;
+}
+
+/* /proc/PID/stat: "PID (NAME) STATE …", NAME may hold anything; the number of threads is the 17th field after the state, the start time
+ * the 19th. A process whose first thread has ended looks like a zombie as long as others run. */
 static int sys_process_start(int64_t pid, uint64_t *ticks)
 {
     char path[64], text[1024];
@@ -493,15 +512,11 @@ static int sys_process_start(int64_t pid, uint64_t *ticks)
         return -ENOSYS;
     }
     p += 2;
-    if (*p == 'Z' || *p == 'X') {
-        return -ESRCH;
-    }
-    for (int field = 0; field < 19; field++) {
-        p = strchr(p, ' ');
-        if (!p) {
-            return -ENOSYS;
-        }
-        p++;
+    const char *threads = stat_field(p, 17);
+    bool ended = *p == 'X' || (*p == 'Z' && (!threads || (threads[0] <= '1' && threads[1] == ' ')));
+    p = stat_field(p, 19);
+    if (ended || !p) {
+        return ended ? -ESRCH : -ENOSYS;
     }
     uint64_t value = 0;
     for (; *p >= '0' && *p <= '9'; p++) {

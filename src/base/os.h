@@ -83,7 +83,9 @@ struct os_table {
     void (*sleep_ns)(int64_t ns); /* 0: lets others run */
     int (*random)(void *bytes, size_t n);
     int (*hostname)(char *out, size_t n); /* terminated, cut to n */
-    int (*boot_id)(char *out, size_t n); /* text naming this boot of the machine and the process-id namespace, terminated */
+    /* Text naming this boot of the machine, and the namespaces that process ids and start times are of; terminated. -ENOSYS: they cannot be
+     * told apart. */
+    int (*boot_id)(char *out, size_t n);
     int64_t (*pid)(void);
     uint32_t (*uid)(void); /* the effective user */
     /* Start of a process, ticks since boot; -ESRCH when there is no such process (or only its remains, a zombie), -ENOSYS when

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,45 @@ START_TEST(locks_exclude_descriptors_not_processes)
 }
 END_TEST
 
+static void *wait_for_end(void *fd)
+{
+    char c;
+    (void)!read(*(int *)fd, &c, 1);
+    _exit(0);
+}
+
+/* The first thread of a process has ended, others go on: it is alive, though its state is that of a zombie. */
+START_TEST(a_process_without_its_first_thread)
+{
+    int ends[2];
+    uint64_t start;
+    char path[40], text[512] = "";
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t other;
+        close(ends[1]);
+        if (pthread_create(&other, NULL, wait_for_end, &ends[0]) != 0) {
+            _exit(1);
+        }
+        pthread_exit(NULL);
+    }
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    while (!strstr(text, ") Z ")) {
+        FILE *f = fopen(path, "r");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_ptr_nonnull(fgets(text, sizeof text, f));
+        fclose(f);
+    }
+    ck_assert_int_eq(os->process_start(pid, &start), 0);
+    ck_assert_uint_gt(start, 0);
+    close(ends[1]);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    ck_assert_int_eq(os->process_start(pid, &start), -ESRCH);
+    close(ends[0]);
+}
+END_TEST
+
 START_TEST(processes)
 {
     uint64_t mine, again, child;
@@ -387,6 +427,7 @@ int main(void)
     tcase_add_test(t, names);
     tcase_add_test(t, touch_moves_the_time);
     tcase_add_test(t, locks_exclude_descriptors_not_processes);
+    tcase_add_test(t, a_process_without_its_first_thread);
     tcase_add_test(t, processes);
     tcase_add_test(t, clocks_and_chance);
     tcase_add_test(t, signals_do_not_interrupt);
