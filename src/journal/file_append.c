@@ -248,7 +248,9 @@ static void landed(struct file *f, struct append *a, size_t n)
     uint64_t piece = f->offset / CLEAN_BYTES;
     file_advance(f, f->out.data, n);
     f->seen_size = f->offset;
-    f->lock.owner.clean_due = f->lock.owner.clean_due || f->offset / CLEAN_BYTES != piece;
+    if (f->offset / CLEAN_BYTES != piece) {
+        owner_grew(&f->lock.owner);
+    }
     a->flush_token = flush_wrote(&f->flush);
     if (f->flush.durability == TL_DURABILITY_RELAXED && !keeper_poke(&f->keeper)) {
         (void)flush_when_due(&f->flush);

@@ -17,7 +17,7 @@
  * be inside; otherwise when nothing about it has changed for the grace period on our own clock. It is moved aside first and
  * looked at again; what turns out to be another lock is put back.
  * What dead processes left lying (owner files, links, locks that were moved aside) is removed by whoever breaks a lock or makes the
- * journal longer by a piece (file_append.c), so its number is bounded by what they wrote: theirs of this machine at once, others' after a
+ * journal longer by a piece (file_append.c), once a second at most, so it does not pile up: theirs of this machine at once, others' after a
  * day. Failure: a lock that cannot be removed stays and is broken by the next one. Invariant: nothing here removes a lock that it has
  * not just seen to be the one it means.
  */
@@ -38,6 +38,7 @@
 #define FRESH_NS (100 * MS)        /* age of the owner file's time at which it is renewed before an acquisition */
 #define BEAT_NS (400 * MS)         /* age at which a held lock's time is renewed */
 #define SAFE_NS (500 * MS)         /* nobody robs a lock touched that recently: Optuna's shortest grace is 1 s */
+#define CLEAN_PAUSE_NS (1000 * MS) /* the folder may be large, or far away */
 #define NAME_LIMIT 255u
 #define LEFTOVER_NS (24 * 3600 * INT64_C(1000000000))
 
@@ -495,6 +496,9 @@ static int try_place(struct owner *o, struct owner_place *p, struct owner_watch 
             if (is_ours(p, p->lock)) {
                 return 1; /* it is there all the same */
             }
+            if (rc == -ENOENT && (rc = make_own(p)) == 0) { /* somebody has removed our owner file */
+                continue;
+            }
             return err_sys(err, -rc, "cannot make the lock file '%s'", p->lock);
         }
         rc = consider(o, p, w);
@@ -646,9 +650,15 @@ static int clean_one(const char *name, void *ctx)
     return 0;
 }
 
+void owner_grew(struct owner *o)
+{
+    o->clean_due = o->clean_due || o->cleaned_ns == 0 || os->monotonic_ns() - o->cleaned_ns >= CLEAN_PAUSE_NS;
+}
+
 void owner_clean(struct owner *o)
 {
     o->clean_due = false;
+    o->cleaned_ns = os->monotonic_ns();
     for (unsigned i = 0; i < o->n_places; i++) {
         const struct owner_place *p = &o->places[i];
         struct os_stat own;

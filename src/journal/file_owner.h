@@ -49,6 +49,7 @@ struct owner {
     atomic_bool held; /* for the beat */
     atomic_int_fast64_t touched_ns; /* boottime: when the owner files got their time */
     bool clean_due;   /* a lock was broken, or the journal has grown by a good piece */
+    int64_t cleaned_ns; /* monotonic; 0: never */
 };
 
 /* `paths`: the journal as given and, when that is a symbolic link, the file itself; absolute. Errors: TL_EINVAL (name too long). */
@@ -65,6 +66,8 @@ bool owner_still_ours(const struct owner *o);
 bool owner_give_back(struct owner *o);
 /* Renews the time of the owner files when held for a while. Any thread. */
 void owner_beat(struct owner *o);
+/* The journal has grown by a good piece: is it time to clean again? */
+void owner_grew(struct owner *o);
 /* Removes what dead processes left lying. Now and then, while no lock is held. */
 void owner_clean(struct owner *o);
 /* In a forked child: the parent keeps its files, the child gets a name of its own. */

@@ -268,6 +268,12 @@ START_TEST(the_link_is_made_once)
     ck_assert_int_eq(collect_append(b, &c, "2\n", &err), TL_OK);
     check_waiting(2);
     ck_assert_int_eq(links, 2);
+    /* and more thoroughly, just after the owner file's time was found new enough */
+    ck_assert_int_eq(unlink(seen_target), 0);
+    strcat(seen_target, "-free");
+    ck_assert_int_eq(unlink(seen_target), 0);
+    ck_assert_int_eq(collect_append(b, &c, "3\n", &err), TL_OK);
+    check_waiting(2);
     b->ops->close(b);
     ck_assert_int_eq(scratch_count(dir, ".lock"), 0);
     collect_release(&c);
