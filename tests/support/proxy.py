@@ -94,8 +94,12 @@ class Connection:
         self.proxy.late += 1
         self.to_server.write(data)
         await self.to_server.drain()
-        await asyncio.sleep(1)  # it is to be read and carried out, not met by a closed socket
-        self.reset(self.to_server)  # whoever is gone does not stay connected: this may have been half a request, which holds a lock
+        # Nothing more comes: a whole request is carried out whenever the server gets round to reading it, half of one is thrown away (it may
+        # hold a lock).
+        if self.to_server.can_write_eof():
+            self.to_server.write_eof()
+        await asyncio.sleep(30)
+        self.reset(self.to_server)  # a server that goes on waiting all the same
 
     async def answers(self, back):
         while data := await back.read(CHUNK):
