@@ -29,7 +29,9 @@ static int next_piece(struct piece_source *s, struct tl_err *err)
 
 static void take(struct piece_source *s, size_t n)
 {
-    s->rest.p += n;
+    if (n > 0) { /* before the first piece there is no place to count from */
+        s->rest.p += n;
+    }
     s->rest.n -= n;
     s->base.left -= n;
 }
