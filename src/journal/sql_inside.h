@@ -124,6 +124,7 @@ struct sql_stream {
     uint64_t bytes_since;
     uint64_t patience;    /* operations: differs from handle to handle, so that not all begin at once */
     atomic_int due; /* enum snapshot_due */
+    atomic_int_fast64_t save_after_ns; /* monotonic: somebody else is at it until then */
 };
 static inline struct sql_stream *sql_stream_of(struct backend *b)
 {

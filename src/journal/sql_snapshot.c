@@ -2,10 +2,11 @@
  *
  * Snapshots of a SQL stream, in parts, and trimming the stream to them.
  *
- * Happy path of saving: parts are inserted one by one under the position that they belong to, nobody is held up; then one transaction
- * makes them the stream's snapshot, moves the base to a little before it and deletes operations and parts that nobody needs, and the
- * numbers of writers who have been silent for a week (each command of its own is one). Of several who save at once the one with the newest
- * position wins. Loading: the parts in order; when one is gone, a newer snapshot took its place, and loading begins anew.
+ * Happy path of saving: the turn is taken, so that of all handles that find a snapshot due one saves it; parts are inserted one by one
+ * under the position that they belong to, nobody is held up; then one transaction makes them the stream's snapshot, moves the base to a
+ * little before it and deletes operations and parts that nobody needs, and the numbers of writers who have been silent for a week (each
+ * command of its own is one). Of several who save at once the one with the newest position wins. Loading: the parts in order; when one is
+ * gone, a newer snapshot took its place, and loading begins anew.
  * Failure modes: who dies in between leaves parts behind that the next snapshot removes. Invariants: base <= position of the snapshot;
  * a snapshot is announced only when all its parts are there; operations are deleted in the transaction that announces it.
  */
@@ -16,6 +17,10 @@
 
 #define LOADS_MOST 20
 #define WRITER_KEPT_US (INT64_C(7) * 24 * 3600 * 1000000) /* a request that was under way for so long does not arrive any more */
+#define TURN_US INT64_C(500000)      /* who saves says so again with each part */
+#define TURN_LOCAL_US INT64_C(5000) /* a local database takes a hundred operations meanwhile, should he be held up */
+#define PAUSE_NS (50 * SQL_MS)       /* before who came too late looks again, unless a snapshot appears */
+#define PAUSE_LOCAL_NS (5 * SQL_MS)
 
 /* ---- loading ---- */
 
@@ -97,6 +102,16 @@ int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t 
 
 /* ---- saving ---- */
 
+static bool is_local(const struct sql_stream *s)
+{
+    return s->c->driver->flags & SQL_LOCKED;
+}
+
+static int64_t turn_us(const struct sql_stream *s)
+{
+    return is_local(s) ? TURN_LOCAL_US : TURN_US;
+}
+
 struct sink {
     struct piece_sink out;
     struct sql_stream *s;
@@ -108,9 +123,10 @@ static int put(struct piece_sink *out, struct str piece, struct tl_err *err)
     struct sink *to = (struct sink *)(void *)out;
     struct sql_catalog *c = to->s->c;
     struct sql_value v[] = {sql_int(to->s->stream), sql_int(to->seq), sql_int(to->parts), sql_bytes(piece)};
-    struct sql_statement st = SQL_STATEMENT(c, SQL_PART_PUT, v[0], v[1], v[2], v[3]);
+    struct sql_statement st[] = {SQL_STATEMENT(c, SQL_PART_PUT, v[0], v[1], v[2], v[3]),
+                                 SQL_STATEMENT(c, SQL_SAVE_GOES_ON, sql_int(turn_us(to->s)), v[0], sql_bytes(STR("")))};
     to->parts++;
-    return sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
+    return sql_do(c, SQL_WRITES, st, TL_COUNT(st), NULL, sql_deadline(c->options.timeout_ms), err);
 }
 
 static int publish(struct sink *to, bool *published, struct tl_err *err)
@@ -124,35 +140,46 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
         SQL_STATEMENT(c, SQL_TRIM_PARTS, id, id),
         SQL_STATEMENT(c, SQL_TRIM, id, id),
         SQL_STATEMENT(c, SQL_TRIM_WRITERS, id, sql_int(WRITER_KEPT_US), sql_bytes(STR(""))),
+        SQL_STATEMENT(c, SQL_SAVE_ENDS, id, sql_bytes(STR(""))),
     };
     int rc = sql_do(c, SQL_WRITES, st, TL_COUNT(st), NULL, sql_deadline(c->options.timeout_ms), err);
     *published = rc == TL_OK && st[1].changed > 0;
     return rc;
 }
 
-/* Somebody else has a newer one, or saves one at the same position: not worth going on. */
-static bool overtaken(struct sink *to)
+/* All handles find a snapshot due at about the same time, and one of them saves it: unless somebody else has a newer one, or is at it.
+ * Who dies over it holds the others up for a moment. */
+static int take_turn(struct sink *to, bool *ours, struct tl_err *err)
 {
     struct sql_catalog *c = to->s->c;
-    struct sql_rows rows = {0};
-    size_t at = 0;
-    struct sql_statement st = SQL_STATEMENT(c, SQL_SNAPSHOT, sql_int(to->s->stream));
-    int rc = sql_do(c, SQL_READS, &st, 1, &rows, sql_deadline(c->options.timeout_ms), NULL);
-    const struct sql_row *row = rc == TL_OK ? sql_rows_next(&rows, 0, &at) : NULL;
-    bool newer = row && row->columns[0].i + SQL_SNAPSHOT_OPS / 2 > to->seq && row->columns[0].i > 0;
-    sql_rows_release(&rows);
-    return newer;
+    struct sql_statement st = SQL_STATEMENT(c, SQL_SAVE_TURN, sql_int(turn_us(to->s)), sql_int(to->s->stream), sql_bytes(STR("")),
+                                            sql_int(to->seq - SQL_SNAPSHOT_OPS / 2));
+    int rc = sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
+    *ours = rc == TL_OK && st.changed > 0;
+    return rc == TL_EUNKNOWN ? TL_OK : rc; /* then the next one saves it */
+}
+
+/* Takes back what was not published. */
+static void give_up(struct sink *to)
+{
+    struct sql_catalog *c = to->s->c;
+    struct sql_value id = sql_int(to->s->stream), seq = sql_int(to->seq);
+    struct sql_statement st[] = {SQL_STATEMENT(c, SQL_PARTS_DROP, id, seq, id),
+                                 SQL_STATEMENT(c, SQL_SAVE_ENDS, id, sql_bytes(STR("")))};
+    (void)sql_do(c, SQL_WRITES, st, TL_COUNT(st), NULL, sql_deadline(c->options.timeout_ms), NULL);
 }
 
 int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
                       int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err)
 {
     struct sink to = {.s = sql_stream_of(b), .seq = (int64_t)at->offset};
-    bool published = false;
-    if (to.seq == 0 || overtaken(&to)) {
-        return TL_OK;
+    bool published = false, ours = false;
+    int rc = to.seq == 0 ? TL_OK : take_turn(&to, &ours, err);
+    if (!ours) {
+        atomic_store(&to.s->save_after_ns, os->monotonic_ns() + (is_local(to.s) ? PAUSE_LOCAL_NS : PAUSE_NS));
+        return rc;
     }
-    int rc = piece_sink_init(&to.out, SQL_PART_BYTES, put, err);
+    rc = piece_sink_init(&to.out, SQL_PART_BYTES, put, err);
     if (rc == TL_OK) {
         rc = produce(ctx, &to.out.base, err);
     }
@@ -162,15 +189,12 @@ int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
     if (rc == TL_OK) {
         rc = publish(&to, &published, err);
     }
-    if (rc == TL_EEXISTS) { /* somebody saves one at the same position */
-        piece_sink_release(&to.out);
+    piece_sink_release(&to.out);
+    if (rc == TL_EEXISTS) { /* somebody saves one at the same position: his turn was over */
         return TL_OK;
     }
-    if (!published && to.parts > 0) {
-        struct sql_statement st =
-            SQL_STATEMENT(to.s->c, SQL_PARTS_DROP, sql_int(to.s->stream), sql_int(to.seq), sql_int(to.s->stream));
-        (void)sql_do(to.s->c, SQL_WRITES, &st, 1, NULL, sql_deadline(to.s->c->options.timeout_ms), NULL);
+    if (!published) {
+        give_up(&to);
     }
-    piece_sink_release(&to.out);
     return rc;
 }

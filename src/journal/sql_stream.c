@@ -78,13 +78,15 @@ static void note_progress(struct sql_stream *s, uint64_t base, uint64_t image_by
     if (base != s->trimmed) {
         s->trimmed = base;
         s->bytes_since = 0;
+        atomic_store(&s->save_after_ns, 0); /* it is done */
     }
     if (image_bytes > 0) {
         s->image_bytes = image_bytes;
     }
     s->bytes_since += bytes;
     uint64_t from = base > 0 ? base + SQL_KEEP : 0;
-    bool due = s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8;
+    bool due = s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8 &&
+               os->monotonic_ns() >= atomic_load(&s->save_after_ns);
     atomic_store(&s->due, !due ? SNAPSHOT_NOT_DUE : s->image_bytes < SQL_SMALL_IMAGE ? SNAPSHOT_DUE_NOW : SNAPSHOT_DUE);
 }
 

@@ -12,7 +12,8 @@
 
 /* Creating the tables. trialog_meta has one row. trialog_stream.name is NULL when its study was deleted; `tag` tells two streams with the
  * same number apart (a restored backup). A row of trialog_op is one append: `count` operations from `first_seq` on, one line each.
- * trialog_writer has a row per worker, and one with an empty name whose last_n counts looks at leases. */
+ * trialog_writer has a row per worker, and one with an empty name whose last_n counts looks at leases, and whose late_at says until when
+ * somebody saves a snapshot. */
 #define SQL_SCHEMA_LIST(X)                                                                                                      \
     X("CREATE TABLE IF NOT EXISTS trialog_meta (one {int} NOT NULL PRIMARY KEY, schema_version {int} NOT NULL, "                \
       "min_reader {int} NOT NULL, min_writer {int} NOT NULL, next_stream {int} NOT NULL){table_end}")                           \
@@ -121,6 +122,13 @@
       "UPDATE trialog_writer SET late_at = ?, late_beat = beat WHERE stream = ? AND worker = ? AND beat = ?")                   \
     X(SQL_LEASES, "SELECT worker FROM trialog_writer WHERE stream = ? AND lease_ms > 0")                                        \
     /* -- snapshots */                                                                                                          \
+    /* Whose turn is it to save one? late_at of the row without a worker is until when somebody is at it: microseconds from now, stream, \
+     * worker '', position of the newest that may be there already */                                                           \
+    X(SQL_SAVE_TURN,                                                                                                            \
+      "UPDATE trialog_writer SET late_at = {now} + ? WHERE stream = ? AND worker = ? AND late_at < {now} AND EXISTS "            \
+      "(SELECT 1 FROM trialog_stream s WHERE s.id = trialog_writer.stream AND (s.snapshot_seq = 0 OR s.snapshot_seq <= ?))")     \
+    X(SQL_SAVE_GOES_ON, "UPDATE trialog_writer SET late_at = {now} + ? WHERE stream = ? AND worker = ?")                         \
+    X(SQL_SAVE_ENDS, "UPDATE trialog_writer SET late_at = 0 WHERE stream = ? AND worker = ?")                                    \
     X(SQL_PART_PUT, "INSERT INTO trialog_snapshot (stream, seq, part, bytes) VALUES (?, ?, ?, ?)")                              \
     X(SQL_PART_GET, "SELECT bytes FROM trialog_snapshot WHERE stream = ? AND seq = ? AND part = ?")                             \
     X(SQL_PARTS_DROP, /* stream, seq, stream: unless they are announced */                                                      \

@@ -231,6 +231,30 @@ START_TEST(writers_of_long_ago_leave_no_row)
 }
 END_TEST
 
+/* ---- snapshots ---- */
+
+START_TEST(of_many_one_saves_the_snapshot)
+{
+    setup_kind(_i);
+    tl_storage *w = kit_open(url);
+    int64_t id = make_study(w, "s");
+    set_attr(w, id, 1);
+    raw("UPDATE trialog_writer SET late_at = 4000000000000000 WHERE worker = x''"); /* somebody is at it */
+    OK(tl_storage_snapshot(w, err));
+    ck_assert_int_eq(raw("SELECT snapshot_seq FROM trialog_stream"), 0);
+    ck_assert_int_eq(raw("SELECT COUNT(*) FROM trialog_snapshot"), 0);
+    raw("UPDATE trialog_writer SET late_at = 1 WHERE worker = x''"); /* he died over it */
+    OK(tl_storage_snapshot(w, err));
+    ck_assert_int_eq(raw("SELECT snapshot_seq FROM trialog_stream"), 2);
+    ck_assert_int_eq(raw("SELECT late_at FROM trialog_writer WHERE worker = x''"), 0);
+    set_attr(w, id, 2);
+    OK(tl_storage_snapshot(w, err)); /* the one that is there is new enough */
+    ck_assert_int_eq(raw("SELECT snapshot_seq FROM trialog_stream"), 2);
+    tl_storage_close(w);
+    kit_clean();
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("catalog");
@@ -238,6 +262,7 @@ int main(void)
     tcase_add_loop_test(t, a_listing_reads_no_operations, 0, 2);
     tcase_add_loop_test(t, one_fact_of_a_study_reads_no_operations, 0, 2);
     tcase_add_test(t, long_rows_come_one_by_one);
+    tcase_add_loop_test(t, of_many_one_saves_the_snapshot, 0, 2);
     tcase_add_loop_test(t, writers_of_long_ago_leave_no_row, 0, 2);
     return check_run("catalog", t);
 }
