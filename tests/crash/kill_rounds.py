@@ -87,16 +87,20 @@ class Rounds:
             os.unlink(w.acks_path) if os.path.exists(w.acks_path) else None
             self.workers[self.workers.index(w)] = self.fresh()
 
+    def left_lying(self):
+        return [name for name in os.listdir(self.folder) if ".lock" in name and f".{self.probe.process.pid}." not in name]
+
     def end(self):
         for w in self.workers:
             w.kill()
             w.wait_dead()
         self.delays.append(self.probe.append())
         self.acks += self.checker.check(self.workers)
-        piece = os.path.getsize(self.journal) // 65536
-        while os.path.getsize(self.journal) // 65536 == piece:  # who makes it longer by that much clears away
+        give_up = time.monotonic() + 60
+        left = self.left_lying()
+        while left and time.monotonic() < give_up:  # who makes it longer by 64 KiB clears away, once a second at most
             self.probe.append()
-        left = [name for name in os.listdir(self.folder) if ".lock" in name and f".{self.probe.process.pid}." not in name]
+            left = self.left_lying()
         storm.require(not left, f"left lying by dead processes: {left}")
         self.probe.close()
 
