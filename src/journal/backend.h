@@ -169,7 +169,8 @@ struct backend_ops {
     int (*snapshot_save)(struct backend *b, const struct backend_mark *at,
                          int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx,
                          struct tl_err *err);
-    /* (optional) would a snapshot pay now? For backends that know better than the engine, which goes by bytes. Cheap; any thread */
+    /* (optional) would a snapshot pay now? For backends that know better than the engine, which goes by bytes. Of handles that all find it
+     * so, one may be told, for it to save one. Cheap while the answer is no; any thread, with nothing held */
     enum snapshot_due (*snapshot_due)(struct backend *b);
     /* (optional) after fork: drops inherited descriptors and locks without releasing them for the parent */
     void (*forked)(struct backend *b);

@@ -124,7 +124,7 @@ struct sql_stream {
     uint64_t bytes_since;
     uint64_t patience;    /* operations: differs from handle to handle, so that not all begin at once */
     atomic_int due; /* enum snapshot_due */
-    atomic_int_fast64_t save_after_ns; /* monotonic: somebody else is at it until then */
+    int64_t save_after_ns; /* monotonic: until then somebody else is taken to be at it; under the guard */
 };
 static inline struct sql_stream *sql_stream_of(struct backend *b)
 {
@@ -134,6 +134,8 @@ int sql_stream_open(struct sql_catalog *c, int64_t stream, struct backend **out,
 
 /* sql_snapshot.c: hands the newest snapshot to d->image and moves the position behind it. */
 int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t deadline_ns, struct tl_err *err);
+/* All handles find a snapshot due at about the same time: is it this one's turn to save it? Who dies over it holds the others up for a moment. */
+bool sql_snapshot_turn(struct sql_stream *s);
 int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
                       int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err);
 extern const struct lease_ops sql_leases; /* sql_lease.c */

@@ -17,9 +17,9 @@
 
 #define LOADS_MOST 20
 #define WRITER_KEPT_US (INT64_C(7) * 24 * 3600 * 1000000) /* a request that was under way for so long does not arrive any more */
-#define TURN_US INT64_C(500000)      /* who saves says so again with each part */
+#define TURN_US INT64_C(500000)     /* who saves says so again with each part */
 #define TURN_LOCAL_US INT64_C(5000) /* a local database takes a hundred operations meanwhile, should he be held up */
-#define PAUSE_NS (50 * SQL_MS)       /* before who came too late looks again, unless a snapshot appears */
+#define PAUSE_NS (50 * SQL_MS)      /* before who came too late looks again, unless a snapshot appears */
 #define PAUSE_LOCAL_NS (5 * SQL_MS)
 
 /* ---- loading ---- */
@@ -147,16 +147,22 @@ static int publish(struct sink *to, bool *published, struct tl_err *err)
     return rc;
 }
 
-/* All handles find a snapshot due at about the same time, and one of them saves it: unless somebody else has a newer one, or is at it.
- * Who dies over it holds the others up for a moment. */
-static int take_turn(struct sink *to, bool *ours, struct tl_err *err)
+bool sql_snapshot_turn(struct sql_stream *s)
 {
-    struct sql_catalog *c = to->s->c;
-    struct sql_statement st = SQL_STATEMENT(c, SQL_SAVE_TURN, sql_int(turn_us(to->s)), sql_int(to->s->stream), sql_bytes(STR("")),
-                                            sql_int(to->seq - SQL_SNAPSHOT_OPS / 2));
-    int rc = sql_do(c, SQL_WRITES, &st, 1, NULL, sql_deadline(c->options.timeout_ms), err);
-    *ours = rc == TL_OK && st.changed > 0;
-    return rc == TL_EUNKNOWN ? TL_OK : rc; /* then the next one saves it */
+    struct tl_err err = TL_ERR_INIT; /* a server that does not answer now is asked again */
+    int64_t deadline = sql_deadline(s->c->options.timeout_ms);
+    if (sql_enter(s->c, deadline, &err) != TL_OK) {
+        return false;
+    }
+    struct sql_statement st = SQL_STATEMENT(s->c, SQL_SAVE_TURN, sql_int(turn_us(s)), sql_int(s->stream), sql_bytes(STR("")),
+                                            sql_int((int64_t)s->position - SQL_SNAPSHOT_OPS / 2));
+    bool ours = sql_do(s->c, SQL_WRITES, &st, 1, NULL, deadline, &err) == TL_OK && st.changed > 0;
+    if (!ours) {
+        atomic_store(&s->due, SNAPSHOT_NOT_DUE);
+        s->save_after_ns = os->monotonic_ns() + (is_local(s) ? PAUSE_LOCAL_NS : PAUSE_NS);
+    }
+    sql_leave(s->c);
+    return ours;
 }
 
 /* Takes back what was not published. */
@@ -173,13 +179,11 @@ int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
                       int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err)
 {
     struct sink to = {.s = sql_stream_of(b), .seq = (int64_t)at->offset};
-    bool published = false, ours = false;
-    int rc = to.seq == 0 ? TL_OK : take_turn(&to, &ours, err);
-    if (!ours) {
-        atomic_store(&to.s->save_after_ns, os->monotonic_ns() + (is_local(to.s) ? PAUSE_LOCAL_NS : PAUSE_NS));
-        return rc;
+    bool published = false;
+    if (to.seq == 0) {
+        return TL_OK;
     }
-    rc = piece_sink_init(&to.out, SQL_PART_BYTES, put, err);
+    int rc = piece_sink_init(&to.out, SQL_PART_BYTES, put, err);
     if (rc == TL_OK) {
         rc = produce(ctx, &to.out.base, err);
     }
@@ -190,7 +194,7 @@ int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
         rc = publish(&to, &published, err);
     }
     piece_sink_release(&to.out);
-    if (rc == TL_EEXISTS) { /* somebody saves one at the same position: his turn was over */
+    if (rc == TL_EEXISTS) { /* there is one at this position, or somebody is at it */
         return TL_OK;
     }
     if (!published) {

@@ -78,7 +78,7 @@ static void note_progress(struct sql_stream *s, uint64_t base, uint64_t image_by
     if (base != s->trimmed) {
         s->trimmed = base;
         s->bytes_since = 0;
-        atomic_store(&s->save_after_ns, 0); /* it is done */
+        s->save_after_ns = 0; /* it is done */
     }
     if (image_bytes > 0) {
         s->image_bytes = image_bytes;
@@ -86,7 +86,7 @@ static void note_progress(struct sql_stream *s, uint64_t base, uint64_t image_by
     s->bytes_since += bytes;
     uint64_t from = base > 0 ? base + SQL_KEEP : 0;
     bool due = s->position > from + SQL_SNAPSHOT_OPS + s->patience && s->bytes_since > s->image_bytes / 8 &&
-               os->monotonic_ns() >= atomic_load(&s->save_after_ns);
+               os->monotonic_ns() >= s->save_after_ns;
     atomic_store(&s->due, !due ? SNAPSHOT_NOT_DUE : s->image_bytes < SQL_SMALL_IMAGE ? SNAPSHOT_DUE_NOW : SNAPSHOT_DUE);
 }
 
@@ -567,7 +567,9 @@ static int stream_mark(struct backend *b, struct backend_mark *out)
 
 static enum snapshot_due stream_snapshot_due(struct backend *b)
 {
-    return (enum snapshot_due)atomic_load_explicit(&sql_stream_of(b)->due, memory_order_relaxed);
+    struct sql_stream *s = sql_stream_of(b);
+    enum snapshot_due due = (enum snapshot_due)atomic_load_explicit(&s->due, memory_order_relaxed);
+    return TL_LIKELY(due == SNAPSHOT_NOT_DUE) || sql_snapshot_turn(s) ? due : SNAPSHOT_NOT_DUE;
 }
 
 /* The connection is the catalog's business. */
