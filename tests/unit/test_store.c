@@ -18,12 +18,32 @@
 #include "engine/storage.h"
 #include "engine/store.h"
 #include "state_text.h"
+#include "support/check_main.h"
+#include "support/scratch.h"
 #include <trialog/study.h>
 
 enum { WRITERS = 8, READERS = 4, EACH = 150 };
 
 static const char *url;
 static char path[64];
+
+static char dir[SCRATCH_MAX];
+
+/* A folder for a journal "j". */
+static void enter_folder(void)
+{
+    scratch_make(dir);
+    ck_assert_int_eq(chdir(dir), 0);
+    url = "j";
+}
+
+/* Nothing else may lie in it. */
+static void leave_folder(void)
+{
+    ck_assert_int_eq(unlink("j"), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
 
 static tl_storage *open_storage(void)
 {
@@ -271,11 +291,8 @@ static int count_owner_files(const char *name, void *ctx)
 /* A child that closes what it never used leaves the parent's thread, lock and owner file alone. */
 START_TEST(a_forked_child_only_closes)
 {
-    char dir[] = "/tmp/trialog-store-XXXXXX";
     int status, n = 0;
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
-    url = "j";
+    enter_folder();
     tl_storage *st = open_storage();
     create_study(st, "s");
     pid_t pid = fork();
@@ -290,9 +307,7 @@ START_TEST(a_forked_child_only_closes)
     ck_assert_int_eq(n, 2); /* and its link */
     create_study(st, "t");
     tl_storage_close(st);
-    ck_assert_int_eq(unlink("j"), 0);
-    ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(rmdir(dir), 0);
+    leave_folder();
 }
 END_TEST
 
@@ -345,12 +360,9 @@ static size_t n_queued(tl_storage *st)
 
 START_TEST(the_part_of_a_group_that_landed_is_flushed)
 {
-    char dir[] = "/tmp/trialog-store-XXXXXX";
     pthread_t threads[3];
     int outcomes[4] = {0};
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
-    url = "j";
+    enter_folder();
     full_table = os_system;
     full_table.write = short_write;
     full_table.sync = note_flush;
@@ -377,9 +389,7 @@ START_TEST(the_part_of_a_group_that_landed_is_flushed)
     create_study(st, "after");
     tl_storage_close(st);
     os_use(NULL);
-    ck_assert_int_eq(unlink("j"), 0);
-    ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(rmdir(dir), 0);
+    leave_folder();
 }
 END_TEST
 
@@ -430,13 +440,10 @@ static int64_t write_one_line(int fd, const void *bytes, size_t n)
 
 START_TEST(nobody_decides_on_what_was_not_written)
 {
-    char dir[] = "/tmp/trialog-store-XXXXXX";
     pthread_t threads[3];
     void *how, *last;
     int failures = 0;
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
-    url = "j";
+    enter_folder();
     full_table = os_system;
     full_table.write = write_one_line;
     full_table.lock = lock_slowly;
@@ -464,9 +471,7 @@ START_TEST(nobody_decides_on_what_was_not_written)
     tl_storage_close(reader);
     tl_storage_close(failing);
     os_use(NULL);
-    ck_assert_int_eq(unlink("j"), 0);
-    ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(rmdir(dir), 0);
+    leave_folder();
 }
 END_TEST
 
@@ -496,13 +501,11 @@ static bool is_led(tl_storage *st)
 /* An instant that was reckoned before the clock was set back is far away: nobody may wait for it. */
 START_TEST(who_waits_for_the_leader_is_asked_whatever_the_clock_says)
 {
-    char dir[] = "/tmp/trialog-store-XXXXXX";
     struct tl_storage_options o = TL_STORAGE_OPTIONS_INIT;
     struct tl_err err = TL_ERR_INIT;
     pthread_t leader;
     tl_storage *st;
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
+    enter_folder();
     full_table = os_system;
     full_table.realtime_us = tomorrow;
     os_use(&full_table);
@@ -525,15 +528,12 @@ START_TEST(who_waits_for_the_leader_is_asked_whatever_the_clock_says)
     ck_assert_int_eq((intptr_t)id, 1);
     tl_storage_close(st);
     os_use(NULL);
-    ck_assert_int_eq(unlink("j"), 0);
-    ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(rmdir(dir), 0);
+    leave_folder();
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("store");
     TCase *c = tcase_create("store");
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, decisions_see_what_came_before, 0, 2);
@@ -544,10 +544,5 @@ int main(void)
     tcase_add_test(c, the_part_of_a_group_that_landed_is_flushed);
     tcase_add_test(c, nobody_decides_on_what_was_not_written);
     tcase_add_test(c, who_waits_for_the_leader_is_asked_whatever_the_clock_says);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return check_run("store", c);
 }
