@@ -17,7 +17,7 @@ import time
 import storm
 from server_storm import WORKERS, Checker, Storm, Tail
 
-import servers  # noqa: E402
+import servers
 
 SQLITE = """
 import sqlite3, sys

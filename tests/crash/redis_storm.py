@@ -12,8 +12,8 @@ import random
 import time
 
 import storm  # which knows where the others are
-import proxy  # noqa: E402
-import servers  # noqa: E402
+import proxy
+import servers
 
 PREFIX = "storm"
 

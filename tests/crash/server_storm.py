@@ -17,8 +17,8 @@ import sys
 import time
 
 import storm  # which knows where the others are
-import proxy  # noqa: E402
-import servers  # noqa: E402
+import proxy
+import servers
 
 WORKERS = 16
 LOCAL = (1 << 32) - 1  # the part of a trial's id that its stream knows
