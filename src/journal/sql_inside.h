@@ -134,7 +134,8 @@ int sql_stream_open(struct sql_catalog *c, int64_t stream, struct backend **out,
 
 /* sql_snapshot.c: hands the newest snapshot to d->image and moves the position behind it. */
 int sql_snapshot_deliver(struct sql_stream *s, const struct deliver *d, int64_t deadline_ns, struct tl_err *err);
-/* All handles find a snapshot due at about the same time: is it this one's turn to save it? Who dies over it holds the others up for a moment. */
+/* All handles find a snapshot due at about the same time: is it this one's turn to save it? Who dies over it holds the others up for a
+ * moment. */
 bool sql_snapshot_turn(struct sql_stream *s);
 int sql_snapshot_save(struct backend *b, const struct backend_mark *at,
                       int (*produce)(void *ctx, struct image_sink *to, struct tl_err *err), void *ctx, struct tl_err *err);
